@@ -1,0 +1,111 @@
+"""The dead letters: what waits for an operator, by time, reason and account, without scanning.
+
+The index has one sorted set per account and reason, so that any filter reads only what it
+lists; pages are merged from the sets that match. RQ's FailedJobRegistry holds the same jobs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+from itertools import islice
+from typing import cast
+
+from redis import Redis
+
+from pushes import keys, records
+from pushes.ledger import Ledger
+from pushes.model import Push, Reason
+
+# What one page costs in round trips stays small while a replay of thousands stays quick.
+PAGE = 200
+
+_Place = tuple[float, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters: None means any. `since` is inclusive, `until` is not."""
+
+    reason: Reason | None = None
+    account: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Dead letters, the longest dead first, and where the next page begins, if there is one."""
+
+    items: tuple[Push, ...]
+    next_cursor: str | None
+
+
+def count(ledger: Ledger, wanted: Filter) -> int:
+    """Count the dead letters that match."""
+    pipeline = ledger.redis.pipeline(transaction=False)
+    low, high = _bounds(wanted)
+    for partition in _partitions(ledger.redis, wanted):
+        pipeline.zcount(partition, low, high)
+    return sum(pipeline.execute())
+
+
+def page(ledger: Ledger, wanted: Filter, *, limit: int = 50, cursor: str | None = None) -> Page:
+    """List one page. Raises ValueError for a cursor that no page ever gave."""
+    after = _read_cursor(cursor) if cursor else None
+    found = list(islice(_walk_all(ledger.redis, wanted, after), limit + 1))
+    items = ledger.get_many(keys.parse_job_id(member) for _score, member in found[:limit])
+    following = _write_cursor(found[limit - 1]) if len(found) > limit else None
+    return Page(tuple(push for push in items if push is not None), following)
+
+
+def _walk_all(redis: Redis, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
+    return merge(*(_walk(redis, name, wanted, after) for name in _partitions(redis, wanted)))
+
+
+def _walk(redis: Redis, partition: str, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
+    low, high = _bounds(wanted)
+    if after is not None:
+        low = max(low, repr(after[0]), key=float)
+    start = 0
+    while True:
+        raw = cast(
+            list[tuple[bytes, float]],
+            redis.zrangebyscore(partition, low, high, start=start, num=PAGE, withscores=True),
+        )
+        places = [(float(score), member.decode()) for member, score in raw]
+        yield from (place for place in places if after is None or place > after)
+        if len(raw) < PAGE:
+            return
+        start += PAGE
+
+
+def _partitions(redis: Redis, wanted: Filter) -> list[str]:
+    accounts = [wanted.account] if wanted.account else _accounts(redis)
+    reasons = [wanted.reason] if wanted.reason else list(Reason)
+    return [keys.dead_letters(account, reason) for account in accounts for reason in reasons]
+
+
+def _accounts(redis: Redis) -> list[str]:
+    return sorted(name.decode() for name in cast(set[bytes], redis.smembers(keys.ACCOUNTS)))
+
+
+def _bounds(wanted: Filter) -> tuple[str, str]:
+    low = records.epoch(wanted.since) if wanted.since else "-inf"
+    high = f"({records.epoch(wanted.until)}" if wanted.until else "+inf"
+    return low, high
+
+
+def _write_cursor(place: _Place) -> str:
+    return f"{place[0]:.3f}:{place[1]}"
+
+
+def _read_cursor(cursor: str) -> _Place:
+    score, _separator, member = cursor.partition(":")
+    try:
+        keys.parse_job_id(member)
+        return float(score), member
+    except ValueError as error:
+        raise ValueError(
+            f"cursor {cursor[:60]!r}: use the next_cursor of the page before, unchanged"
+        ) from error

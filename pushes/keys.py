@@ -1,0 +1,49 @@
+"""Every Redis key of ours, named once. RQ's own keys are RQ's: they begin with `rq:`.
+
+One push has three keys: its record (a hash), its timeline (a list) and its RQ job. It is also a
+member of one index per state and, when dead, of one index per account and reason.
+"""
+
+from pushes.model import PushKey, Reason, State
+
+_PREFIX = "klarna-ack"
+
+# The names of the accounts that ever had a push: what the dead-letter index is divided by.
+ACCOUNTS = f"{_PREFIX}:accounts"
+
+
+def record(key: PushKey) -> str:
+    """Name the hash that holds a `pushes.model.Push`."""
+    return f"{_PREFIX}:push:{job_id(key)}"
+
+
+def timeline(key: PushKey) -> str:
+    """Name the list of a push's last entries, oldest first."""
+    return f"{_PREFIX}:timeline:{job_id(key)}"
+
+
+def index(state: State) -> str:
+    """Name the sorted set of the pushes in one state.
+
+    The score is the deadline for a state that waits, else the time the state was entered: epoch
+    seconds either way.
+    """
+    return f"{_PREFIX}:state:{state}"
+
+
+def dead_letters(account: str, reason: Reason) -> str:
+    """Name the sorted set of one account's dead pushes of one reason, scored by time of death."""
+    return f"{_PREFIX}:dead:{account}:{reason}"
+
+
+def job_id(key: PushKey) -> str:
+    """Name the RQ job, which is also the member in every index: account, underscore, order id."""
+    return f"{key.account}_{key.order_id}"
+
+
+def parse_job_id(text: str) -> PushKey:
+    """Read a key back from `job_id`. Raises ValueError for anything else."""
+    account, separator, order_id = text.partition("_")
+    if not separator:
+        raise ValueError(f"job id {text[:60]!r}: expected ACCOUNT_ORDERID")
+    return PushKey(account, order_id)

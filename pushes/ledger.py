@@ -1,0 +1,176 @@
+"""The ledger: what is known of every push, and the one step in which it may change.
+
+A change writes the record, its timeline, the indexes and the RQ job together, in one script
+that runs only while the record is at the revision the caller saw. There is no moment in which
+one of them exists without the others, and no change is lost to another process.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from importlib import resources
+from typing import cast
+
+from redis import Redis
+from redis.client import Pipeline
+
+from pushes import keys, policy, records
+from pushes.model import Change, Entry, Push, PushKey, Reason, State
+from pushes.placement import Command, Placement, Word
+
+_Raw = list[bytes] | dict[bytes, bytes]
+Decide = Callable[[Push | None], Change | None]
+
+
+class Ledger:
+    """The records of all pushes on one Redis. Threads may share it.
+
+    Every method raises redis.exceptions.RedisError when Redis does not answer; then nothing is
+    known to be written, and asking again is safe.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self.placement = Placement(redis)
+        script = resources.files("pushes").joinpath("commit.lua").read_text()
+        self._commit = redis.register_script(script)
+
+    def get(self, key: PushKey) -> Push | None:
+        """Read one record."""
+        return _read(key, cast(_Raw, self.redis.hgetall(keys.record(key))))
+
+    def get_many(self, wanted: Iterable[PushKey]) -> list[Push | None]:
+        """Read records in one round trip, in the order asked for."""
+        wanted = list(wanted)
+        pipeline = self.redis.pipeline(transaction=False)
+        for key in wanted:
+            pipeline.hgetall(keys.record(key))
+        return [_read(key, raw) for key, raw in zip(wanted, pipeline.execute(), strict=True)]
+
+    def timeline(self, key: PushKey) -> list[Entry]:
+        """Read the last entries of a push, oldest first."""
+        raw = cast(list[bytes], self.redis.lrange(keys.timeline(key), 0, -1))
+        return [records.decode_entry(line.decode()) for line in raw]
+
+    def update(self, key: PushKey, decide: Decide, seen: Push | None = None) -> Change | None:
+        """Change a record: ask `decide` what becomes of it, commit that, ask again when it moved.
+
+        `seen` is the record as the caller last read it (None: none exists); when it is stale,
+        `decide` is called again with the present one. Returns what was committed, or None when
+        `decide` wanted no change.
+        """
+        while (change := decide(seen)) is not None:
+            newer = self._send(change)
+            if newer is None:
+                return change
+            seen = _read(key, newer)
+        return None
+
+    def advance(
+        self, key: PushKey, step: Callable[[Push], Change | None], seen: Push | None = None
+    ) -> Change | None:
+        """Take a step in the life of a push that exists, as `update` does.
+
+        None also when there is no such push. `seen` spares reading the record first.
+        """
+        return self.update(
+            key, lambda push: None if push is None else step(push), seen or self.get(key)
+        )
+
+    def update_many(self, changes: list[Change]) -> list[bool]:
+        """Commit changes of different pushes in one round trip; say which were still current."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for change in changes:
+            self._send(change, pipeline)
+        return [newer is None for newer in pipeline.execute()]
+
+    def counts(self, now: datetime) -> dict[State, int]:
+        """Count the pushes in each state; settled ones of the retention time only."""
+        horizon = records.epoch(now - policy.RETENTION)
+        pipeline = self.redis.pipeline(transaction=False)
+        for state in State:
+            pipeline.zcount(keys.index(state), horizon if state.is_settled else "-inf", "+inf")
+        return dict(zip(State, pipeline.execute(), strict=True))
+
+    def oldest_deadline(self) -> datetime | None:
+        """Say when the first of the waiting pushes reaches its deadline."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for state in (state for state in State if state.is_waiting):
+            pipeline.zrange(keys.index(state), 0, 0, withscores=True)
+        scores = [member[1] for members in pipeline.execute() for member in members]
+        return records.moment(str(min(scores))) if scores else None
+
+    def members(self, state: State) -> list[PushKey]:
+        """List the pushes in one state, the most urgent or oldest first."""
+        raw = cast(list[bytes], self.redis.zrange(keys.index(state), 0, -1))
+        return [keys.parse_job_id(member.decode()) for member in raw]
+
+    def forget_expired(self, now: datetime) -> None:
+        """Take out of the indexes what expired by itself."""
+        horizon = records.epoch(now - policy.RETENTION)
+        pipeline = self.redis.pipeline(transaction=False)
+        for state in (state for state in State if state.is_settled):
+            pipeline.zremrangebyscore(keys.index(state), "-inf", f"({horizon}")
+        pipeline.execute()
+
+    def _send(self, change: Change, pipeline: Pipeline | None = None) -> _Raw | None:
+        commands = [*_commands(change), *self.placement.move(change)]
+        seen = str(change.before.rev) if change.before else ""
+        args: list[Word] = [seen]
+        for command in commands:
+            args.append(len(command))
+            args.extend(command)
+        return cast(
+            _Raw | None, self._commit([keys.record(change.after.key)], args, client=pipeline)
+        )
+
+
+def _commands(change: Change) -> list[Command]:
+    """List what a change writes in the ledger: record, timeline, indexes, expiry."""
+    before, after = change.before, change.after
+    record, timeline = keys.record(after.key), keys.timeline(after.key)
+    old = records.encode(before) if before else {}
+    new = records.encode(after)
+    commands: list[Command] = [
+        ("HSET", record, *(word for pair in (new.items() - old.items()) for word in pair))
+    ]
+    if gone := old.keys() - new.keys():
+        commands.append(("HDEL", record, *gone))
+    if change.entries:
+        commands.append(("RPUSH", timeline, *map(records.encode_entry, change.entries)))
+        if before:
+            commands.append(("LTRIM", timeline, -policy.MAX_TIMELINE_ENTRIES, -1))
+    commands += _index(before, after)
+    if after.state.is_settled or after.discarded:
+        ttl_s = int(policy.RETENTION.total_seconds())
+        commands += [("EXPIRE", record, ttl_s), ("EXPIRE", timeline, ttl_s)]
+    elif before and (before.state.is_settled or before.discarded):
+        commands += [("PERSIST", record), ("PERSIST", timeline)]
+    return commands
+
+
+def _index(before: Push | None, after: Push) -> list[Command]:
+    old, new = _places(before), _places(after)
+    member = keys.job_id(after.key)
+    commands: list[Command] = [("ZREM", place, member) for place in old if place not in new]
+    commands += [("ZADD", place, new[place], member) for place in new if place not in old]
+    if before is None or after.state is State.DEAD:
+        commands.append(("SADD", keys.ACCOUNTS, after.key.account))
+    return commands
+
+
+def _places(push: Push | None) -> dict[str, str]:
+    """Name the indexes a push stands in, each with its score there."""
+    if push is None or push.discarded:
+        return {}
+    score = records.epoch(push.deadline_at if push.state.is_waiting else push.changed_at)
+    places = {keys.index(push.state): score}
+    if isinstance(push.reason, Reason):
+        places[keys.dead_letters(push.key.account, push.reason)] = score
+    return places
+
+
+def _read(key: PushKey, raw: _Raw) -> Push | None:
+    if not raw:
+        return None
+    pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
+    return records.decode(key, {name.decode(): value.decode() for name, value in pairs})

@@ -1,0 +1,220 @@
+"""The steps in the life of a push, each a pure function from a record to a `Change`.
+
+Whoever acts (intake, worker, recovery, operator) asks here what becomes of the record, then
+commits the answer in the ledger. A step that does not apply returns None.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from pushes import policy
+from pushes.model import (
+    Change,
+    Entry,
+    HoldReason,
+    OrderSnapshot,
+    Push,
+    PushKey,
+    Reason,
+    State,
+)
+
+
+def pushed(push: Push | None, key: PushKey, now: datetime, event: str = "pushed") -> Change:
+    """Take in one push: queue a new order, revive a dead one, count what is already in hand."""
+    if push is None:
+        fresh = Push(key, State.QUEUED, 1, now, now, now, pushes=1)
+        return Change(None, fresh, (Entry(now, event),))
+    counted = replace(push, rev=push.rev + 1, pushes=push.pushes + 1, last_push_at=now)
+    if _needs_another_life(push, now):
+        return Change(push, _afresh(counted, now), (Entry(now, event, detail=f"was {push.state}"),))
+    # A flood of the same push must not wash the history out of the timeline.
+    noted = now - push.last_push_at >= policy.PUSHES_NOTED_APART
+    entry = Entry(now, event, detail=f"already {push.state}")
+    return Change(push, counted, (entry,) if noted else ())
+
+
+def _needs_another_life(push: Push, now: datetime) -> bool:
+    if push.state is State.DEAD:
+        return not push.discarded
+    return push.state.is_settled and now - push.changed_at >= policy.ALREADY_ACKNOWLEDGED
+
+
+def _afresh(push: Push, now: datetime) -> Push:
+    return replace(
+        push,
+        state=State.QUEUED,
+        changed_at=now,
+        reason=None,
+        failures=0,
+        not_found=0,
+        crashes=0,
+        next_attempt_at=None,
+        worker=None,
+        execution_id=None,
+        last_error=None,
+        discarded=False,
+    )
+
+
+def started(push: Push, worker: str, execution_id: str, now: datetime) -> Change | None:
+    """Begin an attempt. None when there is nothing to attempt: settled, or running elsewhere.
+
+    The idempotency key's age is fixed here, before any call, so that an attempt after a crash
+    sends the same key. A dead push comes here when somebody requeued its RQ job by hand.
+    """
+    if push.state.is_settled or push.state is State.RUNNING:
+        return None
+    base = _afresh(push, now) if push.state is State.DEAD else push
+    since = push.idempotent_since
+    if since is None or now - since >= policy.IDEMPOTENCY_WINDOW:
+        since = now
+    return Change(
+        push,
+        replace(
+            base,
+            state=State.RUNNING,
+            rev=push.rev + 1,
+            changed_at=now,
+            reason=None,
+            attempts=push.attempts + 1,
+            next_attempt_at=None,
+            idempotent_since=since,
+            worker=worker,
+            execution_id=execution_id,
+        ),
+    )
+
+
+def _leave_running(push: Push, now: datetime, state: State) -> Push:
+    return replace(
+        push,
+        state=state,
+        rev=push.rev + 1,
+        changed_at=now,
+        worker=None,
+        execution_id=None,
+    )
+
+
+def acknowledged(push: Push, now: datetime) -> Change:
+    """Klarna said 2xx to acknowledge."""
+    after = replace(
+        _leave_running(push, now, State.ACKNOWLEDGED), acknowledged_at=now, last_error=None
+    )
+    return Change(push, after, (Entry(now, "acknowledged"),))
+
+
+def not_needed(push: Push, now: datetime) -> Change:
+    """Klarna shows the order as cancelled, expired or closed."""
+    after = replace(_leave_running(push, now, State.NOT_NEEDED), last_error=None)
+    return Change(push, after, (Entry(now, "not_needed"),))
+
+
+def reported(
+    change: Change, entries: tuple[Entry, ...], order: OrderSnapshot | None, seen_at: datetime
+) -> Change:
+    """Add to the end of an attempt what it did and, when Klarna showed it, the order."""
+    after = change.after
+    if order is not None:
+        after = replace(after, order=order, verified_at=seen_at)
+    return replace(change, after=after, entries=(*entries, *change.entries))
+
+
+def retrying(  # noqa: PLR0913 - one step of the life, each fact named by the caller
+    push: Push,
+    at: datetime,
+    now: datetime,
+    *,
+    error: str,
+    failed: bool = False,
+    not_found: bool = False,
+) -> Change:
+    """Try again at `at`. `failed` and `not_found` say what the attempt is spent on, if anything."""
+    after = replace(
+        _leave_running(push, now, State.RETRYING),
+        failures=push.failures + failed,
+        not_found=push.not_found + not_found,
+        next_attempt_at=at,
+        last_error=error,
+    )
+    return Change(push, after, (Entry(now, "retrying", detail=error),))
+
+
+def held(push: Push, why: HoldReason, until: datetime, now: datetime, error: str) -> Change:
+    """Wait with the account; the attempt is not spent."""
+    after = replace(
+        _leave_running(push, now, State.HELD), reason=why, next_attempt_at=until, last_error=error
+    )
+    return Change(push, after, (Entry(now, "held", detail=error),))
+
+
+def dead(push: Push, reason: Reason, now: datetime, error: str) -> Change:
+    """Leave the push to an operator."""
+    after = replace(_leave_running(push, now, State.DEAD), reason=reason, last_error=error)
+    return Change(push, after, (Entry(now, "dead", detail=f"{reason}: {error}"),))
+
+
+def due(push: Push, now: datetime) -> Change | None:
+    """Queue a push whose time has come. None when it no longer waits for a time."""
+    if push.state not in {State.RETRYING, State.HELD}:
+        return None
+    after = replace(
+        push,
+        state=State.QUEUED,
+        rev=push.rev + 1,
+        changed_at=now,
+        reason=None,
+        next_attempt_at=None,
+    )
+    return Change(push, after)
+
+
+def crashed(push: Push, now: datetime) -> Change | None:
+    """Put back a push whose worker died under it; dead after the third time."""
+    if push.state is not State.RUNNING:
+        return None
+    error = f"worker {push.worker} died during the attempt"
+    crashed_once_more = replace(
+        _leave_running(push, now, State.QUEUED), crashes=push.crashes + 1, last_error=error
+    )
+    entry = Entry(now, "crashed", detail=error)
+    if crashed_once_more.crashes < policy.MAX_CRASHES:
+        return Change(push, crashed_once_more, (entry,))
+    after = replace(crashed_once_more, state=State.DEAD, reason=Reason.CRASH_LOOP)
+    return Change(push, after, (entry, Entry(now, "dead", detail=Reason.CRASH_LOOP)))
+
+
+def released(push: Push, now: datetime) -> Change | None:
+    """Put back a push whose worker was told to stop at once: nothing is spent."""
+    if push.state is not State.RUNNING:
+        return None
+    after = replace(_leave_running(push, now, State.QUEUED), attempts=push.attempts - 1)
+    return Change(push, after, (Entry(now, "released"),))
+
+
+def requeued(push: Push, now: datetime) -> Change | None:
+    """Put a push back in the queue that its record says it is in: its job went missing."""
+    if push.state is not State.QUEUED:
+        return None
+    after = replace(push, rev=push.rev + 1)
+    return Change(push, after, (Entry(now, "requeued"),), rebuilds_job=True)
+
+
+def replayed(push: Push, by: str, why: str, now: datetime) -> Change | None:
+    """Give a dead push a fresh life at an operator's word. None when it is not dead."""
+    if push.state is not State.DEAD:
+        return None
+    entry = Entry(now, "replayed", detail=f"was {push.reason}: {why}", by=by)
+    return Change(push, replace(_afresh(push, now), rev=push.rev + 1), (entry,))
+
+
+def discarded(push: Push, by: str, why: str, now: datetime) -> Change | None:
+    """Put a dead push away at an operator's word: later pushes of it are counted, not revived.
+
+    None when it is not dead, or discarded already.
+    """
+    if push.state is not State.DEAD or push.discarded:
+        return None
+    after = replace(push, rev=push.rev + 1, changed_at=now, discarded=True)
+    return Change(push, after, (Entry(now, "discarded", detail=why, by=by),))

@@ -1,0 +1,71 @@
+"""Logging: one event, one name, facts as fields; JSON for machines, lines for a terminal.
+
+What libraries log (RQ, gunicorn) comes out in the same form. Refused: bodies, secrets and
+personal data, which nobody passes here; a test looks.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+_SHARED: tuple[structlog.typing.Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+# They speak of each request or job at info; our own events say the same with facts.
+_TALKATIVE = ("rq", "urllib3", "rq.worker", "rq.job")
+
+
+def configure(level: str, form: str) -> None:
+    """Send every log line of this process to stderr, in `form`: json or console.
+
+    Replaces the root logger's handlers. Safe to call again.
+    """
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer()
+        if form == "console"
+        else structlog.processors.JSONRenderer()
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_SHARED,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def default_form(environment: Mapping[str, str]) -> str:
+    """Choose the form when LOG_FORMAT is not set: lines on a terminal, else JSON."""
+    return environment.get("LOG_FORMAT") or ("console" if sys.stderr.isatty() else "json")
+
+
+def get(name: str) -> Any:  # noqa: ANN401 - structlog types its loggers as Any
+    """Return the logger of a module."""
+    return structlog.stdlib.get_logger(name)

@@ -1,0 +1,260 @@
+"""The words: what a push is, the states it can be in, why it may be dead or held.
+
+Plain Python. Refuses everything that is not an order id or an account name by shape, so that
+nothing else ever becomes part of a Redis key or of a URL.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+# Klarna's order ids look like UUIDs but are not RFC 4122 v4 (version nibbles 2, 4 and 6 were
+# seen in recorded exchanges), so only the shape counts.
+_ORDER_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+# Klarna re-sends a push for 48 hours, then it is silent for good (Klarna docs, "Push").
+PUSH_WINDOW = timedelta(hours=48)
+
+
+class State(StrEnum):
+    """Where a push is in its life. The same words in Redis, logs, pages and metrics."""
+
+    sentence: str
+
+    def __new__(cls, word: str, sentence: str) -> Self:
+        """Make the member: its value is the word alone."""
+        state = str.__new__(cls, word)
+        state._value_ = word
+        state.sentence = sentence
+        return state
+
+    QUEUED = "queued", "Waiting for a worker."
+    RUNNING = "running", "An attempt is under way."
+    RETRYING = "retrying", "The last attempt failed; the next one has a time."
+    HELD = "held", "Its account is paused; it waits and spends no attempt."
+    ACKNOWLEDGED = "acknowledged", "Klarna said 2xx to acknowledge."
+    NOT_NEEDED = "not_needed", "The order is cancelled, expired or closed: nothing to acknowledge."
+    DEAD = "dead", "An operator decides."
+
+    @classmethod
+    def of(cls, word: str) -> Self:
+        """Return the member with this word. Raises ValueError when there is none."""
+        return cls(word)  # type: ignore[call-arg]  # mypy takes __new__ for the look-up
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the order still has to be acknowledged by us."""
+        return self not in {State.ACKNOWLEDGED, State.NOT_NEEDED, State.DEAD}
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the push ended well: nothing is left to do, and its record may expire."""
+        return self in {State.ACKNOWLEDGED, State.NOT_NEEDED}
+
+
+class Reason(StrEnum):
+    """Why a push is dead, and what an operator does next."""
+
+    next_step: str
+
+    def __new__(cls, word: str, next_step: str) -> Self:
+        """Make the member: its value is the word alone."""
+        reason = str.__new__(cls, word)
+        reason._value_ = word
+        reason.next_step = next_step
+        return reason
+
+    @classmethod
+    def of(cls, word: str) -> Self:
+        """Return the member with this word. Raises ValueError when there is none."""
+        return cls(word)  # type: ignore[call-arg]  # mypy takes __new__ for the look-up
+
+    NO_SUCH_ORDER = (
+        "no_such_order",
+        (
+            "Klarna does not know this order. Forged or test push: discard it. Real order: check"
+            " that the account's region and credentials are the shop's own, then replay."
+        ),
+    )
+    RETRIES_EXHAUSTED = (
+        "retries_exhausted",
+        "Klarna kept failing. Look at the timeline and at Klarna's status page, then replay.",
+    )
+    NOT_ALLOWED = (
+        "not_allowed",
+        (
+            "Klarna refuses to acknowledge an order that looks open. Look at it in the Klarna"
+            " portal; replay after its state changed, else discard."
+        ),
+    )
+    REJECTED = (
+        "rejected",
+        (
+            "Klarna called the request wrong. Look at the error code in the timeline; if the"
+            " fault is ours, report it; then replay."
+        ),
+    )
+    ORDER_MISMATCH = (
+        "order_mismatch",
+        (
+            "Klarna answered with another order's id, so nothing was acknowledged. Check proxies"
+            " and the API address, then replay."
+        ),
+    )
+    CRASH_LOOP = (
+        "crash_loop",
+        (
+            "The worker died three times while it worked on this push. Look at the worker's log"
+            " and memory, then replay."
+        ),
+    )
+    UNREADABLE = (
+        "unreadable",
+        "What the queue held for this push could not be read. Replay makes the job anew.",
+    )
+    INTERNAL_ERROR = (
+        "internal_error",
+        (
+            "This service failed, not Klarna. Look for the order in the worker's log, report it,"
+            " then replay."
+        ),
+    )
+
+
+class HoldReason(StrEnum):
+    """Why a push is held."""
+
+    CREDENTIALS = "credentials"
+    OUTAGE = "outage"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class PushKey:
+    """The key of everything: one merchant account and one order of it.
+
+    Raises ValueError, naming what is wrong, unless both have the right shape.
+    """
+
+    account: str
+    order_id: str
+
+    def __post_init__(self) -> None:
+        if not is_account(self.account):
+            raise ValueError(
+                f"account {self.account[:40]!r}: use 1 to 32 of a-z, 0-9 and '-', not starting "
+                "with '-'"
+            )
+        if not is_order_id(self.order_id):
+            raise ValueError(
+                f"order id {self.order_id[:40]!r}: expected the shape 8-4-4-4-12 of 0-9 and a-f"
+            )
+
+
+def is_order_id(text: str) -> bool:
+    """Whether `text` has the shape of an order id, lower-cased."""
+    return _ORDER_ID.fullmatch(text) is not None
+
+
+def is_account(text: str) -> bool:
+    """Whether `text` can name an account."""
+    return _ACCOUNT.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSnapshot:
+    """What we keep of an order as Klarna last showed it; amounts in minor units.
+
+    Never a person's data.
+    """
+
+    status: str | None = None
+    fraud_status: str | None = None
+    order_amount: int | None = None
+    captured_amount: int | None = None
+    refunded_amount: int | None = None
+    remaining_authorized_amount: int | None = None
+    purchase_currency: str | None = None
+    expires_at: datetime | None = None
+    klarna_reference: str | None = None
+    merchant_reference1: str | None = None
+    merchant_reference2: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """The ledger's record of one order: everything known about its push. Times are aware UTC.
+
+    `rev` counts the changes of the record: whoever writes says which revision it saw, so no
+    change is lost and no late worker overwrites a newer one. `failures`, `not_found` and
+    `crashes` count what was spent since the push was last queued afresh; `attempts` counts
+    every attempt ever started.
+    """
+
+    key: PushKey
+    state: State
+    rev: int
+    first_push_at: datetime
+    last_push_at: datetime
+    changed_at: datetime
+    reason: Reason | HoldReason | None = None
+    pushes: int = 0
+    attempts: int = 0
+    failures: int = 0
+    not_found: int = 0
+    crashes: int = 0
+    next_attempt_at: datetime | None = None
+    verified_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    idempotent_since: datetime | None = None
+    worker: str | None = None
+    execution_id: str | None = None
+    last_error: str | None = None
+    discarded: bool = False
+    order: OrderSnapshot = field(default_factory=OrderSnapshot)
+
+    @property
+    def deadline_at(self) -> datetime:
+        """When Klarna stops re-sending: first push + 48 h."""
+        return self.first_push_at + PUSH_WINDOW
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a push's timeline: an event of ours, or one call to Klarna."""
+
+    at: datetime
+    event: str
+    call: str | None = None
+    http_status: int | None = None
+    elapsed_ms: int | None = None
+    error_code: str | None = None
+    correlation_id: str | None = None
+    detail: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step in the life of a push: the record as it was seen, as it becomes, and why.
+
+    `rebuilds_job` puts the RQ job in its place again although the state stays the same.
+    """
+
+    before: Push | None
+    after: Push
+    entries: tuple[Entry, ...] = ()
+    rebuilds_job: bool = False
+
+    @property
+    def moves_job(self) -> bool:
+        """Whether the RQ job changes its place with this step."""
+        if self.before is None or self.rebuilds_job:
+            return True
+        return (self.before.state, self.before.discarded) != (
+            self.after.state,
+            self.after.discarded,
+        )

@@ -1,0 +1,51 @@
+"""The numbers behind the judgement: how long to wait, how often to try, what counts as long ago.
+
+Pure. Decides about delays only; what a failure means is `worker.failures`, what a state change
+does is `pushes.life`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+# A push for an order acknowledged this recently was under way when we acknowledged. One that
+# comes later means that Klarna did not hear us, so the order is acknowledged again.
+ALREADY_ACKNOWLEDGED = timedelta(minutes=5)
+
+# Acknowledged records answer "did we?" for as long as orders are commonly disputed or captured.
+RETENTION = timedelta(days=30)
+
+# A job whose worker died this often is likely what kills it.
+MAX_CRASHES = 3
+
+# Klarna keeps an idempotency key for 24 hours (Klarna docs, "Idempotency").
+IDEMPOTENCY_WINDOW = timedelta(hours=24)
+
+# Enough for 48 hours of pushes and attempts; bounds what one order can cost in memory.
+MAX_TIMELINE_ENTRIES = 50
+
+# Repeats of a push closer together than this are counted but get no line of their own.
+PUSHES_NOTED_APART = timedelta(minutes=1)
+
+# Many orders fail together in an outage; the spread keeps them from coming back together.
+_JITTER = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long to wait after the first, second, … failure. Seconds; past the last: give up."""
+
+    delays_s: tuple[float, ...] = (5, 30, 300, 1800, 7200, 18000)
+    not_found_delays_s: tuple[float, ...] = (5, 30, 120, 300, 900)
+
+
+def delay_after(
+    failures: int, delays_s: tuple[float, ...], random: Callable[[], float]
+) -> timedelta | None:
+    """Say how long to wait when `failures` attempts have failed before, or None: give up.
+
+    `random` returns 0 to 1 and spreads the delay by ±20 %.
+    """
+    if failures >= len(delays_s):
+        return None
+    return timedelta(seconds=delays_s[failures] * (1 - _JITTER + 2 * _JITTER * random()))

@@ -1,0 +1,113 @@
+"""How a push and its timeline are written in Redis: short strings, nothing that is empty.
+
+Values under 64 bytes keep a hash packed. Times are epoch seconds with milliseconds.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
+
+_NUMBERS = ("rev", "pushes", "attempts", "failures", "not_found", "crashes")
+_TIMES = (
+    "first_push_at",
+    "last_push_at",
+    "changed_at",
+    "next_attempt_at",
+    "verified_at",
+    "acknowledged_at",
+    "idempotent_since",
+)
+_TEXTS = ("worker", "execution_id", "last_error")
+_ORDER_NUMBERS = {name.name for name in fields(OrderSnapshot) if name.name.endswith("_amount")}
+_ORDER = "order."
+
+
+def encode(push: Push) -> dict[str, str]:
+    """Write a record as the fields of its hash."""
+    raw = {"state": str(push.state)}
+    raw |= {name: str(value) for name in _NUMBERS if (value := getattr(push, name))}
+    raw |= {name: epoch(value) for name in _TIMES if (value := getattr(push, name))}
+    raw |= {name: value for name in _TEXTS if (value := getattr(push, name))}
+    if push.reason:
+        raw["reason"] = str(push.reason)
+    if push.discarded:
+        raw["discarded"] = "1"
+    for name in (field.name for field in fields(push.order)):
+        value = getattr(push.order, name)
+        if value is not None:
+            raw[_ORDER + name] = epoch(value) if isinstance(value, datetime) else str(value)
+    return raw
+
+
+def decode(key: PushKey, raw: Mapping[str, str]) -> Push:
+    """Read a record back. Raises ValueError or KeyError when it is not one."""
+    known: dict[str, Any] = {name: raw[name] for name in _TEXTS if name in raw}
+    known |= {name: moment(raw[name]) for name in _TIMES if name in raw}
+    known |= {name: int(raw[name]) for name in _NUMBERS if name in raw}
+    known["state"] = state = State.of(raw["state"])
+    if "reason" in raw:
+        known["reason"] = _reason(state, raw["reason"])
+    return Push(key=key, discarded="discarded" in raw, order=_decode_order(raw), **known)
+
+
+def _reason(state: State, word: str) -> Reason | HoldReason:
+    return Reason.of(word) if state is State.DEAD else HoldReason(word)
+
+
+def _decode_order(raw: Mapping[str, str]) -> OrderSnapshot:
+    known: dict[str, Any] = {}
+    for name, text in raw.items():
+        if not name.startswith(_ORDER):
+            continue
+        field = name.removeprefix(_ORDER)
+        if field in _ORDER_NUMBERS:
+            known[field] = int(text)
+        else:
+            known[field] = moment(text) if field == "expires_at" else text
+    return OrderSnapshot(**known)
+
+
+def encode_entry(entry: Entry) -> str:
+    """Write one line of a timeline as JSON, without what is empty."""
+    facts = {
+        "at": round(entry.at.timestamp(), 3),
+        "event": entry.event,
+        "call": entry.call,
+        "status": entry.http_status,
+        "ms": entry.elapsed_ms,
+        "error_code": entry.error_code,
+        "correlation_id": entry.correlation_id,
+        "detail": entry.detail,
+        "by": entry.by,
+    }
+    return json.dumps({k: v for k, v in facts.items() if v is not None}, separators=(",", ":"))
+
+
+def decode_entry(text: str) -> Entry:
+    """Read one line of a timeline back."""
+    facts = json.loads(text)
+    return Entry(
+        at=datetime.fromtimestamp(facts["at"], UTC),
+        event=facts["event"],
+        call=facts.get("call"),
+        http_status=facts.get("status"),
+        elapsed_ms=facts.get("ms"),
+        error_code=facts.get("error_code"),
+        correlation_id=facts.get("correlation_id"),
+        detail=facts.get("detail"),
+        by=facts.get("by"),
+    )
+
+
+def epoch(at: datetime) -> str:
+    """Write a time as epoch seconds with milliseconds."""
+    return f"{at.timestamp():.3f}"
+
+
+def moment(text: str) -> datetime:
+    """Read a time written by `epoch`. Raises ValueError when it is none."""
+    return datetime.fromtimestamp(float(text), UTC)

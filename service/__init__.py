@@ -1,0 +1,47 @@
+"""The web process: takes pushes in, shows operators what became of them. Never calls Klarna."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from flask import Flask
+
+from pushes import log
+from pushes.connection import connect
+from pushes.ledger import Ledger
+from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
+from service import errors, health, intake
+from service.settings import WebSettings, load
+
+# Klarna's push client has been seen giving up after 5 s, so a Redis that does not answer must
+# become a 503 well before: one retry, for a pooled connection that Redis closed by restarting.
+_REDIS_TIMEOUT_S = 0.7
+_REDIS_RETRIES = 1
+
+
+def create_app(environment: Mapping[str, str] | None = None) -> Flask:
+    """Make the WSGI application from `environment`, by default the process's own.
+
+    Ends the process with exit code 78 when the settings are not usable, naming every problem.
+    """
+    environment = os.environ if environment is None else environment
+    try:
+        settings = load(environment)
+    except ConfigurationError as error:
+        sys.stderr.write(f"klarna-ack web: the configuration is not usable:\n{error}\n")
+        sys.exit(EXIT_CONFIGURATION)
+    log.configure(settings.log_level, settings.log_format or log.default_form(environment))
+    return make_app(settings)
+
+
+def make_app(settings: WebSettings) -> Flask:
+    """Make the WSGI application from settings. Connects to Redis with the first request."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = intake.MAX_BODY_BYTES
+    redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
+    app.extensions["settings"] = settings
+    app.extensions["ledger"] = Ledger(redis)
+    app.register_blueprint(intake.blueprint)
+    app.register_blueprint(health.blueprint)
+    errors.register(app)
+    return app

@@ -1,0 +1,90 @@
+"""The push endpoint: check, enqueue, answer. Never talks to Klarna."""
+
+import hmac
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, abort, current_app, jsonify, request
+from werkzeug.exceptions import BadRequest
+
+from pushes import log, queue
+from pushes.ledger import Ledger
+from pushes.model import PushKey
+from pushes.settings import DEFAULT_ACCOUNT
+from service import order_id
+from service.settings import WebSettings
+
+_log = log.get(__name__)
+
+# A push has an empty body; whatever else comes along is read up to here and ignored.
+MAX_BODY_BYTES = 64 * 1024
+
+blueprint = Blueprint("intake", __name__)
+
+
+@blueprint.post("/push", strict_slashes=False)
+@blueprint.post("/push/<first>", strict_slashes=False)
+@blueprint.post("/push/<first>/<second>", strict_slashes=False)
+def take(first: str | None = None, second: str | None = None) -> Response:
+    """Take one push: `/push`, `/push/<order_id>`, `/push/<account>`, `/push/<account>/<order_id>`.
+
+    Answers 200 only after Redis confirmed the push. Refuses a wrong account or token (404), a
+    missing or malformed order id (400) and a large body (413); whatever fails on our side is a
+    503, and Klarna sends the push again.
+    """
+    settings: WebSettings = current_app.extensions["settings"]
+    ledger: Ledger = current_app.extensions["ledger"]
+    _refuse_large_body()
+    account, in_path = _split_path(first, second, settings)
+    _refuse_stranger(account, settings)
+    wanted = _order_id(in_path, settings)
+
+    push = queue.accept(ledger, PushKey(account, wanted), datetime.now(UTC))
+
+    _log.info(
+        "push.accepted", order_id=wanted, account=account, state=str(push.state), pushes=push.pushes
+    )
+    return jsonify(order_id=wanted, account=account, state=str(push.state))
+
+
+def _refuse_large_body() -> None:
+    # A declared length is refused by Flask before reading; a chunked body while it is read.
+    request.get_data(cache=False, parse_form_data=False)
+
+
+def _split_path(
+    first: str | None, second: str | None, settings: WebSettings
+) -> tuple[str, str | None]:
+    """Tell the account and the order id in the path apart."""
+    if first is None:
+        return DEFAULT_ACCOUNT if len(settings.tokens) > 1 else next(iter(settings.tokens)), None
+    if second is not None:
+        return first, second
+    if first in settings.tokens:
+        return first, None
+    only = next(iter(settings.tokens))
+    return (DEFAULT_ACCOUNT if len(settings.tokens) > 1 else only), first
+
+
+def _refuse_stranger(account: str, settings: WebSettings) -> None:
+    if account not in settings.tokens:
+        abort(404)
+    token = settings.tokens[account]
+    given = request.args.get("token", "")
+    if token and not hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
+        abort(404)
+
+
+def _order_id(in_path: str | None, settings: WebSettings) -> str:
+    try:
+        if in_path is not None:
+            return order_id.read(in_path, "the path")
+        found = order_id.find(settings.order_id_params, request.args)
+    except order_id.OrderIdError as error:
+        raise BadRequest(f"{str(error)[0].upper()}{str(error)[1:]}") from error
+    if found is None:
+        raise BadRequest(
+            "The push names no order. Put the id into the URL, for example "
+            "/push?klarna_order_id={checkout.order.id}; understood are "
+            f"{', '.join(settings.order_id_params)} and /push/ORDER_ID."
+        )
+    return found

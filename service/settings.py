@@ -1,0 +1,60 @@
+"""What the web process reads from the environment: no credentials for Klarna among it."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from pushes import settings as shared
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise ValueError("name at least one query parameter")
+    return names
+
+
+class WebSettings(shared.Settings):
+    """The settings of the web process, `tokens` being the push token of each account."""
+
+    push_token: SecretStr | None = Field(None, alias="PUSH_TOKEN")
+    order_id_params: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+        (
+            "klarna_order_id",
+            "kustom_order_id",
+            "order_id",
+            "kco_wc_order_id",
+            "checkout_uri",
+            "sid",
+        ),
+        alias="PUSH_ORDER_ID_PARAMS",
+    )
+    tokens: Mapping[str, SecretStr | None] = Field(default_factory=dict, repr=False)
+
+
+def load(environment: Mapping[str, str]) -> WebSettings:
+    """Read the web process's settings. Raises ConfigurationError listing every problem.
+
+    Of ACCOUNTS_FILE only the accounts' names and push tokens are kept.
+    """
+    settings = shared.load(WebSettings, environment)
+    if settings.accounts_file is None:
+        tokens = {shared.DEFAULT_ACCOUNT: settings.push_token}
+    else:
+        tokens = {
+            name: _token(name, table) or settings.push_token
+            for name, table in shared.read_accounts(settings.accounts_file).items()
+        }
+    return settings.model_copy(update={"tokens": tokens})
+
+
+def _token(account: str, table: Mapping[str, object]) -> SecretStr | None:
+    token = table.get("push_token")
+    if token is None:
+        return None
+    if not isinstance(token, str) or not token:
+        raise shared.ConfigurationError(f"accounts.{account}.push_token: must be a text")
+    return SecretStr(token)

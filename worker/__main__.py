@@ -1,0 +1,60 @@
+"""`python -m worker [--burst]`: make attempts until told to stop."""
+
+import argparse
+import logging
+import os
+import random
+import sys
+from importlib.metadata import version
+
+from klarna import KlarnaClient
+from pushes import log
+from pushes.connection import connect
+from pushes.ledger import Ledger
+from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
+from worker.acknowledge import Acknowledger
+from worker.runner import PushWorker
+from worker.settings import Configuration, load
+
+# Long enough for an append-only file that is rewritten, short enough to notice a frozen Redis.
+# A wait for work blocks for one second, well inside it.
+_REDIS_TIMEOUT_S = 3.0
+_REDIS_RETRIES = 2
+
+
+def main() -> int:
+    """Run a worker with the process's environment; return the exit code."""
+    arguments = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
+    arguments.add_argument("--burst", action="store_true", help="end when nothing is waiting")
+    burst = arguments.parse_args().burst
+    try:
+        configuration = load(os.environ)
+    except ConfigurationError as error:
+        sys.stderr.write(f"klarna-ack worker: the configuration is not usable:\n{error}\n")
+        return EXIT_CONFIGURATION
+    settings = configuration.settings
+    log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
+    ledger = Ledger(connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES))
+    acknowledger = Acknowledger(_clients(configuration), configuration.retry_policy, random.random)
+    PushWorker(ledger, acknowledger, settings.concurrency).work(burst=burst)
+    return 0
+
+
+def _clients(configuration: Configuration) -> dict[str, KlarnaClient]:
+    return {
+        name: KlarnaClient(
+            account.api_url,
+            account.username,
+            account.password.get_secret_value(),
+            pool_size=configuration.settings.concurrency,
+            version=version("klarna-ack"),
+        )
+        for name, account in configuration.accounts.items()
+    }
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    # What hangs in a thread has been put back in the queue; it must not hold up the exit.
+    os._exit(code)

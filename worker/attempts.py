@@ -1,0 +1,234 @@
+"""The attempts this process has under way: begin them, make them, settle them, keep their leases.
+
+Each step is one round trip to Redis. Refused: writing the outcome of an attempt that was given
+to another worker meanwhile; the record's execution id tells.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import cast
+from uuid import uuid4
+
+from redis.exceptions import RedisError
+from rq.registry import StartedJobRegistry
+
+from pushes import jobs, keys, life, log, queue
+from pushes.jobs import PushJob, UnreadableJobError
+from pushes.ledger import Ledger
+from pushes.model import Change, Push, PushKey, Reason, State
+from pushes.placement import LEASE_S
+from worker.acknowledge import Acknowledger, Report
+from worker.outcomes import Outcome
+
+_log = log.get(__name__)
+
+# While Redis is away an outcome waits in its thread and is offered again this often.
+_SETTLE_AGAIN_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt under way: the record as it was started, and the RQ job that runs it."""
+
+    push: Push
+    job: PushJob
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.began
+
+
+class Attempts:
+    """All attempts of one worker process. Threads share it."""
+
+    def __init__(self, ledger: Ledger, acknowledger: Acknowledger, worker: str) -> None:
+        self._ledger = ledger
+        self._acknowledger = acknowledger
+        self._worker = worker
+        self._active: dict[str, Attempt] = {}
+        self._lock = threading.Lock()
+        self._given_up = threading.Event()
+        self.done = 0
+
+    def active(self) -> list[Attempt]:
+        """List what is under way."""
+        with self._lock:
+            return list(self._active.values())
+
+    def begin(self, job_ids: list[str]) -> list[Attempt]:
+        """Begin an attempt for each popped job that needs one; return the attempts to make.
+
+        Raises RedisError; then calling it again with the same ids is safe.
+        """
+        now = datetime.now(UTC)
+        attempts, changes = [], []
+        for job_id, raw_job, push in self._read(job_ids):
+            change = self._judge(job_id, raw_job, push, now)
+            if change is None:
+                self._drop(job_id)
+                continue
+            changes.append(change)
+            if change.after.state is State.RUNNING:
+                job = jobs.read_job(job_id, raw_job, self._ledger.redis)
+                attempts.append(Attempt(change.after, job))
+        current = self._ledger.update_many(changes)
+        stale = {change.after.key for change, ok in zip(changes, current, strict=True) if not ok}
+        begun = [attempt for attempt in attempts if attempt.push.key not in stale]
+        with self._lock:
+            self._active |= {str(attempt.push.execution_id): attempt for attempt in begun}
+        if stale:  # a push was counted between reading and writing
+            begun += self.begin([keys.job_id(key) for key in stale])
+        return begun
+
+    def make(self, attempt: Attempt) -> None:
+        """Run the attempt through its RQ job and settle it. Raises nothing."""
+        report = Report()
+        attempt.job.attempt = partial(self._acknowledger.attempt, attempt.push, report)
+        try:
+            outcome = cast(Outcome, attempt.job.perform())
+        except Exception as error:  # noqa: BLE001 - RQ or our own code failed before the first call
+            outcome = self._acknowledger.judge(error, attempt.push)
+        try:
+            self._settle(attempt, outcome, report)
+        finally:
+            with self._lock:
+                self._active.pop(str(attempt.push.execution_id), None)
+                self.done += 1
+
+    def renew_leases(self, registry: StartedJobRegistry) -> None:
+        """Tell everybody that the attempts under way are alive; leave out those that hang."""
+        pipeline = self._ledger.redis.pipeline(transaction=False)
+        for attempt in self.active():
+            if attempt.age_s <= jobs.JOB_TIMEOUT_S:
+                execution = self._ledger.placement.execution(attempt.push)
+                execution.heartbeat(registry, LEASE_S, pipeline)
+                continue
+            _log.error(
+                "attempt.hung",
+                order_id=attempt.push.key.order_id,
+                age_s=round(attempt.age_s),
+                meaning="its lease is no longer renewed, so another attempt will be made",
+                action="restart this worker when it happens again, and report it",
+            )
+        pipeline.execute()
+
+    def release(self) -> None:
+        """Put back what is under way, spending nothing: this process is about to end."""
+        self._given_up.set()
+        for attempt in self.active():
+            change = self._ledger.advance(
+                attempt.push.key,
+                self._mine(attempt, partial(life.released, now=datetime.now(UTC))),
+                attempt.push,
+            )
+            if change:
+                _log.info("push.released", order_id=attempt.push.key.order_id)
+
+    def _read(self, job_ids: list[str]) -> list[tuple[str, dict[bytes, bytes], Push | None]]:
+        readable = {job_id: key for job_id in job_ids if (key := self._key_or_drop(job_id))}
+        pipeline = self._ledger.redis.pipeline(transaction=False)
+        for job_id in readable:
+            pipeline.hgetall(PushJob.key_for(job_id))
+        raw_jobs = pipeline.execute()
+        pushes = self._ledger.get_many(readable.values())
+        return list(zip(readable, raw_jobs, pushes, strict=True))
+
+    def _judge(
+        self, job_id: str, raw_job: dict[bytes, bytes], push: Push | None, now: datetime
+    ) -> Change | None:
+        """Say what becomes of a push whose job was popped. None: it needs nothing from us."""
+        if push is None:
+            queue.accept(self._ledger, keys.parse_job_id(job_id), now, event="found_in_queue")
+            return None
+        if not raw_job:
+            return life.requeued(push, now)
+        try:
+            jobs.read_job(job_id, raw_job, self._ledger.redis)
+        except UnreadableJobError as error:
+            if push.state.is_waiting:
+                return life.dead(push, Reason.UNREADABLE, now, str(error))
+            return None
+        return life.started(push, self._worker, uuid4().hex, now)
+
+    def _key_or_drop(self, job_id: str) -> PushKey | None:
+        try:
+            return keys.parse_job_id(job_id)
+        except ValueError:
+            _log.error(
+                "queue.foreign_job_dropped",
+                job_id=job_id[:80],
+                meaning="somebody put a job that is no push into our queue; no order is concerned",
+                action="find out who writes to this Redis",
+            )
+            self._drop(job_id)
+            return None
+
+    def _drop(self, job_id: str) -> None:
+        popped = self._ledger.placement.queue.intermediate_queue_key
+        self._ledger.redis.lrem(popped, 1, job_id)
+
+    def _settle(self, attempt: Attempt, outcome: Outcome, report: Report) -> None:
+        """Commit the outcome, waiting for Redis if need be."""
+        now = datetime.now(UTC)
+
+        def step(push: Push) -> Change:
+            change = outcome.step(push, now)
+            return life.reported(change, tuple(report.entries), report.order, now)
+
+        while not self._given_up.is_set():
+            try:
+                change = self._ledger.advance(
+                    attempt.push.key, self._mine(attempt, step), attempt.push
+                )
+            except RedisError:
+                self._given_up.wait(_SETTLE_AGAIN_S)
+                continue
+            _tell(attempt, change)
+            return
+
+    def _mine(
+        self, attempt: Attempt, step: Callable[[Push], Change | None]
+    ) -> Callable[[Push], Change | None]:
+        """Take `step` only while the push is still running in this very attempt."""
+
+        def decide(push: Push) -> Change | None:
+            if push.execution_id != attempt.push.execution_id:
+                return None
+            return step(push)
+
+        return decide
+
+
+def _tell(attempt: Attempt, change: Change | None) -> None:
+    key = attempt.push.key
+    if change is None:
+        _log.warning(
+            "attempt.superseded",
+            order_id=key.order_id,
+            account=key.account,
+            meaning="another worker took this push over; its outcome counts, not this one",
+        )
+        return
+    push = change.after
+    facts: dict[str, object] = {
+        "order_id": key.order_id,
+        "account": key.account,
+        "attempt": push.attempts,
+        "waited_s": round((push.changed_at - push.first_push_at).total_seconds(), 3),
+        "took_ms": round(attempt.age_s * 1000),
+    }
+    if push.state.is_settled:
+        _log.info(f"push.{push.state}", **facts)
+        return
+    facts |= {"reason": push.reason and str(push.reason), "error": push.last_error}
+    if push.state is State.DEAD:
+        step = push.reason.next_step if isinstance(push.reason, Reason) else ""
+        _log.error("push.dead", **facts, action=step)
+    else:
+        _log.warning(f"push.{push.state}", **facts, next_attempt_at=str(push.next_attempt_at))

@@ -1,0 +1,73 @@
+"""What a failed attempt means: try again, hold the account, or give up. Pure.
+
+The class of the error is the decision; no status code is looked at here.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from klarna import (
+    ConfigurationError,
+    KlarnaError,
+    NoSuchOrderError,
+    NotAllowedError,
+    PermanentError,
+    RateLimitedError,
+)
+from pushes.model import HoldReason, Push, Reason
+from pushes.policy import RetryPolicy, delay_after
+from worker.outcomes import Dead, Hold, Outcome, Retry, Spends
+
+# Klarna counts requests per second (Klarna docs, "Rate limiting"): the next window is close.
+_QUOTA_WINDOW = timedelta(seconds=1)
+
+# Klarna asks for seconds; a Retry-After of a day is a proxy's mistake and would cost the order.
+_LONGEST_PAUSE = timedelta(hours=1)
+
+# A wrong password is tried once a minute: seldom enough for Klarna, soon enough for operators.
+_PROBE_AFTER = timedelta(minutes=1)
+
+
+def decide(
+    error: Exception, push: Push, policy: RetryPolicy, random: Callable[[], float]
+) -> Outcome:
+    """Judge the error that ended an attempt for `push`. `random` returns 0 to 1, for jitter."""
+    text = str(error)[:200] or type(error).__name__
+    outcome: Outcome
+    match error:
+        case RateLimitedError():
+            outcome = Retry(_pause(error.retry_after_s), Spends.NOTHING, text)
+        case ConfigurationError():
+            outcome = Hold(HoldReason.CREDENTIALS, _PROBE_AFTER, text)
+        case NoSuchOrderError():
+            delay = delay_after(push.not_found, policy.not_found_delays_s, random)
+            outcome = _again(delay, Spends.NOT_FOUND, Reason.NO_SUCH_ORDER, text)
+        case NotAllowedError():
+            outcome = Dead(Reason.NOT_ALLOWED, text)
+        case PermanentError():
+            outcome = Dead(Reason.REJECTED, text)
+        case _:  # Klarna's trouble, which is transient, or our own
+            ours = not isinstance(error, KlarnaError)
+            last = Reason.INTERNAL_ERROR if ours else Reason.RETRIES_EXHAUSTED
+            delay = delay_after(push.failures, policy.delays_s, random)
+            outcome = _again(delay, Spends.FAILURE, last, text)
+    return outcome
+
+
+def _again(delay: timedelta | None, spends: Spends, last: Reason, text: str) -> Outcome:
+    return Dead(last, text) if delay is None else Retry(delay, spends, text)
+
+
+def unknown_account(account: str) -> Outcome:
+    """Judge a push of an account that this worker has no credentials for."""
+    return Hold(
+        HoldReason.CREDENTIALS,
+        _PROBE_AFTER,
+        f"This worker has no credentials for the account {account!r}: add it to ACCOUNTS_FILE.",
+    )
+
+
+def _pause(retry_after_s: float | None) -> timedelta:
+    if retry_after_s is None:
+        return _QUOTA_WINDOW
+    return max(_QUOTA_WINDOW, min(timedelta(seconds=retry_after_s), _LONGEST_PAUSE))

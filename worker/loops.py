@@ -1,0 +1,63 @@
+"""A chore that is done again and again in a thread, and that no failure ends."""
+
+import threading
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from pushes import log
+
+_log = log.get(__name__)
+
+
+class Loop:
+    """Calls `chore` every `interval_s` seconds until stopped, the first time at once.
+
+    A failure is logged when it begins and when it is over; the chore is called again regardless.
+    """
+
+    def __init__(self, name: str, interval_s: float, chore: Callable[[], object]) -> None:
+        self._name = name
+        self._interval_s = interval_s
+        self._chore = chore
+        self._stop = threading.Event()
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin in a thread of its own."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Ask the loop to end and wait for it, `timeout_s` at most."""
+        self._stop.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._once()
+            self._stop.wait(self._interval_s)
+
+    def _once(self) -> None:
+        try:
+            self._chore()
+        except RedisError as error:
+            self._failed(error)
+        except Exception as error:  # noqa: BLE001 - a chore that ends is a promise broken later
+            self._failed(error)
+            _log.exception("worker.chore_failed_here", chore=self._name)
+        else:
+            if self._failing:
+                _log.info("worker.chore_works_again", chore=self._name)
+            self._failing = False
+
+    def _failed(self, error: Exception) -> None:
+        if not self._failing:
+            _log.warning(
+                "worker.chore_failed",
+                chore=self._name,
+                error=f"{type(error).__name__}: {error}"[:200],
+                meaning="no push is lost; what waits stays where it is",
+                action="bring Redis back if it is down; the worker goes on by itself",
+            )
+        self._failing = True

@@ -1,0 +1,92 @@
+"""What an attempt may end in, each with the step it means in the life of the push.
+
+    Outcome
+    ├── Acknowledged   Klarna said 2xx to acknowledge
+    ├── NotNeeded      the order is closed
+    ├── Retry          again after a delay, spent on failures, on not-found, or on nothing
+    ├── Hold           wait with the account, spend nothing
+    └── Dead           an operator decides
+
+A step is a pure function from the record to a change; the runner commits it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from pushes import life
+from pushes.model import Change, HoldReason, Push, Reason
+
+
+class Spends(Enum):
+    """What a retry is counted against."""
+
+    NOTHING = "nothing"
+    FAILURE = "failure"
+    NOT_FOUND = "not found"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Klarna said 2xx to acknowledge."""
+
+    def step(self, push: Push, now: datetime) -> Change:
+        """Settle the push."""
+        return life.acknowledged(push, now)
+
+
+@dataclass(frozen=True, slots=True)
+class NotNeeded:
+    """Klarna shows the order as closed."""
+
+    def step(self, push: Push, now: datetime) -> Change:
+        """Settle the push."""
+        return life.not_needed(push, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again after `delay`."""
+
+    delay: timedelta
+    spends: Spends
+    error: str
+
+    def step(self, push: Push, now: datetime) -> Change:
+        """Give the push a time for its next attempt."""
+        return life.retrying(
+            push,
+            now + self.delay,
+            now,
+            error=self.error,
+            failed=self.spends is Spends.FAILURE,
+            not_found=self.spends is Spends.NOT_FOUND,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Wait with the account, and look again after `probe_after`."""
+
+    why: HoldReason
+    probe_after: timedelta
+    error: str
+
+    def step(self, push: Push, now: datetime) -> Change:
+        """Hold the push."""
+        return life.held(push, self.why, now + self.probe_after, now, self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Leave the push to an operator."""
+
+    reason: Reason
+    error: str
+
+    def step(self, push: Push, now: datetime) -> Change:
+        """Make the push a dead letter."""
+        return life.dead(push, self.reason, now, self.error)
+
+
+Outcome = Acknowledged | NotNeeded | Retry | Hold | Dead
