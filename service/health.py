@@ -21,7 +21,6 @@ def ready() -> Response:
     ledger: Ledger = current_app.extensions["ledger"]
     try:
         persistence = ledger.redis.info("persistence")
-        ledger.redis.info("replication")
     except RedisError as error:
         return problem(
             503,

@@ -8,7 +8,7 @@ from werkzeug.exceptions import BadRequest
 
 from pushes import log, queue
 from pushes.ledger import Ledger
-from pushes.model import PushKey
+from pushes.model import PushKey, is_order_id
 from pushes.settings import DEFAULT_ACCOUNT
 from service import order_id
 from service.settings import WebSettings
@@ -21,9 +21,6 @@ MAX_BODY_BYTES = 64 * 1024
 blueprint = Blueprint("intake", __name__)
 
 
-@blueprint.post("/push", strict_slashes=False)
-@blueprint.post("/push/<first>", strict_slashes=False)
-@blueprint.post("/push/<first>/<second>", strict_slashes=False)
 def take(first: str | None = None, second: str | None = None) -> Response:
     """Take one push: `/push`, `/push/<order_id>`, `/push/<account>`, `/push/<account>/<order_id>`.
 
@@ -46,6 +43,16 @@ def take(first: str | None = None, second: str | None = None) -> Response:
     return jsonify(order_id=wanted, account=account, state=str(push.state))
 
 
+for _path in ("/push", "/push/<first>", "/push/<first>/<second>"):
+    blueprint.add_url_rule(
+        _path,
+        view_func=take,
+        methods=["POST"],
+        strict_slashes=False,
+        provide_automatic_options=False,  # OPTIONS is refused like every method but POST
+    )
+
+
 def _refuse_large_body() -> None:
     # A declared length is refused by Flask before reading; a chunked body while it is read.
     request.get_data(cache=False, parse_form_data=False)
@@ -55,14 +62,22 @@ def _split_path(
     first: str | None, second: str | None, settings: WebSettings
 ) -> tuple[str, str | None]:
     """Tell the account and the order id in the path apart."""
-    if first is None:
-        return DEFAULT_ACCOUNT if len(settings.tokens) > 1 else next(iter(settings.tokens)), None
     if second is not None:
-        return first, second
-    if first in settings.tokens:
+        return str(first), second
+    names = list(settings.tokens)
+    alone = names[0] if len(names) == 1 else DEFAULT_ACCOUNT
+    if first is None:
+        return alone, None
+    if first in names:
         return first, None
-    only = next(iter(settings.tokens))
-    return (DEFAULT_ACCOUNT if len(settings.tokens) > 1 else only), first
+    if not is_order_id(first.lower()) and _names_an_order(settings):
+        return first, None  # an account nobody knows: refused as such, not as an order id
+    return alone, first
+
+
+def _names_an_order(settings: WebSettings) -> bool:
+    """Whether the query names one, so that a single path segment must be meant as an account."""
+    return any(request.args.get(name) for name in settings.order_id_params)
 
 
 def _refuse_stranger(account: str, settings: WebSettings) -> None:

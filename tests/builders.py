@@ -1,0 +1,68 @@
+"""Records in any state, as tests need them: real steps of `pushes.life`, a fixed time."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from pushes import life
+from pushes.ledger import Ledger
+from pushes.model import Change, HoldReason, Push, PushKey, Reason, State
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+_ORDERS = count(1)
+
+
+def an_order_id() -> str:
+    """A new order id with every call; its version nibble is none of RFC 4122's."""
+    return f"{next(_ORDERS):08x}-1111-6222-a333-444455556666"
+
+
+def a_key(account: str = "default") -> PushKey:
+    return PushKey(account, an_order_id())
+
+
+def a_push(state: State = State.QUEUED, key: PushKey | None = None, **facts: object) -> Push:
+    """A record that went through the steps which lead to `state`; `facts` replace some of it."""
+    push = history(state, key or a_key())[-1].after
+    return replace(push, **facts)  # type: ignore[arg-type]  # the caller names fields of Push
+
+
+def history(state: State, key: PushKey, now: datetime = NOW) -> list[Change]:
+    """The changes from the first push to `state`."""
+    pushed = life.pushed(None, key, now)
+    if state is State.QUEUED:
+        return [pushed]
+    started = life.started(pushed.after, "worker-1", "a" * 32, now)
+    assert started
+    running = started.after
+    endings = {
+        State.RUNNING: None,
+        State.RETRYING: life.retrying(
+            running, now + timedelta(seconds=5), now, error="HTTP 500", failed=True
+        ),
+        State.HELD: life.held(
+            running, HoldReason.CREDENTIALS, now + timedelta(minutes=1), now, "HTTP 401"
+        ),
+        State.ACKNOWLEDGED: life.acknowledged(running, now),
+        State.NOT_NEEDED: life.not_needed(running, now),
+        State.DEAD: life.dead(running, Reason.NO_SUCH_ORDER, now, "HTTP 404"),
+    }
+    ending = endings[state]
+    return [pushed, started] if ending is None else [pushed, started, ending]
+
+
+def put(ledger: Ledger, state: State, key: PushKey | None = None, now: datetime = NOW) -> Push:
+    """Commit the steps that lead to `state`, popping the job as a worker would."""
+    changes = history(state, key or a_key(), now)
+    for change in changes:
+        assert ledger.update_many([change]) == [True]
+        if change.after.state is State.QUEUED and len(changes) > 1:
+            pop(ledger)
+    return changes[-1].after
+
+
+def pop(ledger: Ledger) -> str | None:
+    """Take the next job as a worker does, into RQ's intermediate list."""
+    queue = ledger.placement.queue
+    popped = ledger.redis.lmove(queue.key, queue.intermediate_queue_key)
+    return popped.decode() if isinstance(popped, bytes) else None

@@ -1,0 +1,193 @@
+"""The life of pushes as a state machine, on a real server: whatever happens in whatever order,
+every accepted order is in exactly one state, and RQ's registries say the same as the ledger.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from redis import Redis
+from rq.utils import as_text
+
+from pushes import dead_letters, keys, queue, replay
+from pushes.ledger import Ledger
+from pushes.model import HoldReason, Push, PushKey, Reason, State
+from pushes.policy import RetryPolicy
+from tests.builders import NOW, pop
+from worker import recovery, scheduler
+from worker.acknowledge import Acknowledger, Report
+from worker.attempts import Attempt, Attempts
+from worker.outcomes import Acknowledged, Dead, Hold, NotNeeded, Outcome, Retry, Spends
+
+KEYS = [PushKey("default", f"0000000{digit}-1111-6222-a333-444455556666") for digit in range(4)]
+OUTCOMES: list[Outcome] = [
+    Acknowledged(),
+    NotNeeded(),
+    Retry(timedelta(seconds=30), Spends.FAILURE, "HTTP 500"),
+    Hold(HoldReason.CREDENTIALS, timedelta(minutes=1), "HTTP 401"),
+    *(Dead(reason, "HTTP 4xx") for reason in Reason),
+]
+
+
+class Scripted(Acknowledger):
+    """Makes attempts that end as the test says."""
+
+    def __init__(self) -> None:
+        super().__init__({}, RetryPolicy(), lambda: 0.5)
+        self.next: Outcome = Acknowledged()
+
+    def attempt(self, push: Push, report: Report) -> Outcome:
+        assert push.state is State.RUNNING
+        assert report.entries == []
+        return self.next
+
+
+class Life(RuleBasedStateMachine):
+    def __init__(self, redis: Redis) -> None:
+        super().__init__()
+        redis.flushall()
+        self.ledger = Ledger(redis)
+        self.accepted: set[PushKey] = set()
+        self.discarded: set[PushKey] = set()
+        self.now = NOW
+        self.scripted = Scripted()
+        self.attempts = Attempts(self.ledger, self.scripted, "worker-1")
+        self.suspects: set[str] = set()
+
+    @rule(key=st.sampled_from(KEYS), minutes=st.sampled_from([0, 6]))
+    def push(self, key: PushKey, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+        before = self.ledger.get(key)
+
+        push = queue.accept(self.ledger, key, self.now)
+
+        self.accepted.add(key)
+        assert push.pushes == (before.pushes + 1 if before else 1)
+
+    @rule(lose_reply=st.booleans())
+    def begin(self, lose_reply: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
+        if job_id := pop(self.ledger):
+            self.attempts.begin([job_id])
+            if lose_reply:  # the worker asks again, not knowing that it was done
+                assert self.attempts.begin([job_id]) == []
+
+    @rule(outcome=st.sampled_from(OUTCOMES))
+    def settle(self, outcome: Outcome) -> None:
+        self.scripted.next = outcome
+        for attempt in self.attempts.active()[:1]:
+            self.attempts.make(attempt)
+
+    @rule()
+    def crash(self) -> None:
+        """The worker dies; its leases lapse; another one looks."""
+        self._lapse_leases()
+        lost = len(self.attempts.active())
+        self.attempts = Attempts(self.ledger, self.scripted, "worker-2")
+
+        assert recovery.requeue_abandoned(self.ledger, datetime.now(NOW.tzinfo)) == lost
+
+    @rule()
+    def finish_late(self) -> None:
+        """A worker that was taken for dead settles after all."""
+        late: list[Attempt] = self.attempts.active()
+        self._lapse_leases()
+        recovery.requeue_abandoned(self.ledger, datetime.now(NOW.tzinfo))
+        before = self.ledger.get_many(KEYS)
+        for attempt in late:
+            self.attempts.make(attempt)
+
+        assert self.ledger.get_many(KEYS) == before
+
+    @rule()
+    def die_between_pop_and_start(self) -> None:
+        pop(self.ledger)
+
+    @rule()
+    def look_for_strays(self) -> None:
+        self.suspects = recovery.requeue_strays(self.ledger, self.suspects, self.now)
+
+    @rule()
+    def stop_worker(self) -> None:
+        self.attempts.release()
+        self.attempts = Attempts(self.ledger, self.scripted, "worker-3")
+
+    @rule()
+    def time_passes(self) -> None:
+        far = datetime.now(NOW.tzinfo) + timedelta(days=400)
+        scheduler.queue_due(self.ledger, far)
+
+    @rule(key=st.sampled_from(KEYS))
+    def replay(self, key: PushKey) -> None:
+        self._operate(key, replay.replay)
+        self.discarded.discard(key)
+
+    @rule(key=st.sampled_from(KEYS))
+    def discard(self, key: PushKey) -> None:
+        if self._operate(key, replay.discard):
+            self.discarded.add(key)
+
+    @invariant()
+    def every_accepted_order_is_in_exactly_one_state(self) -> None:
+        records = dict(zip(KEYS, self.ledger.get_many(KEYS), strict=True))
+        assert {key for key, push in records.items() if push} == self.accepted
+        for key, push in records.items():
+            places = [state for state in State if key in self.ledger.members(state)]
+            assert places == ([push.state] if push and key not in self.discarded else [])
+
+    @invariant()
+    def rq_says_the_same(self) -> None:
+        rq = self.ledger.placement.queue
+        popped = map(as_text, self.ledger.redis.lrange(rq.intermediate_queue_key, 0, -1))
+        in_rq = {
+            State.QUEUED: [*rq.get_job_ids(), *popped],
+            State.RUNNING: rq.started_job_registry.get_job_ids(cleanup=False),
+            State.DEAD: rq.failed_job_registry.get_job_ids(cleanup=False),
+        }
+        for state, job_ids in in_rq.items():
+            assert sorted(job_ids) == sorted(map(keys.job_id, self.ledger.members(state))), state
+        waiting = rq.scheduled_job_registry.get_job_ids(cleanup=False)
+        settled = rq.finished_job_registry.get_job_ids(cleanup=False)
+        assert sorted(waiting) == self._members(State.RETRYING, State.HELD)
+        assert sorted(settled) == self._members(State.ACKNOWLEDGED, State.NOT_NEEDED)
+
+    @invariant()
+    def the_dead_letters_are_the_dead(self) -> None:
+        page = dead_letters.page(self.ledger, dead_letters.Filter())
+        assert sorted(push.key.order_id for push in page.items) == sorted(
+            key.order_id for key in self.ledger.members(State.DEAD)
+        )
+        assert dead_letters.count(self.ledger, dead_letters.Filter()) == len(page.items)
+
+    def _members(self, *states: State) -> list[str]:
+        return sorted(keys.job_id(key) for state in states for key in self.ledger.members(state))
+
+    def _lapse_leases(self) -> None:
+        registry = self.ledger.placement.queue.started_job_registry
+        for member in cast(list[bytes], self.ledger.redis.zrange(registry.key, 0, -1)):
+            self.ledger.redis.zadd(registry.key, {member: 1})
+
+    def _operate(self, key: PushKey, act: Callable[..., Push]) -> bool:
+        push = self.ledger.get(key)
+        if push and push.state is State.DEAD and not (push.discarded and act is replay.discard):
+            act(self.ledger, key, by="ops", why="because", now=self.now)
+            return True
+        with pytest.raises(replay.NotDeadError):
+            act(self.ledger, key, by="ops", why="because", now=self.now)
+        return False
+
+
+def test_it_keeps_every_push_in_exactly_one_state(redis_client: Redis) -> None:
+    run_state_machine_as_test(
+        partial(Life, redis_client),  # type: ignore[arg-type]  # a factory serves as well as a class
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,155 @@
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from klarna import (
+    Exchange,
+    KlarnaError,
+    NotAllowedError,
+    Observe,
+    Operation,
+    Order,
+    TransientError,
+    parse_order,
+)
+from pushes.model import Push, Reason, State
+from pushes.policy import RetryPolicy
+from tests.builders import NOW, a_push
+from worker.acknowledge import Acknowledger, Report, idempotency_key
+from worker.outcomes import Acknowledged, Dead, Hold, NotNeeded, Outcome, Retry
+
+PUSH = a_push(State.RUNNING)
+
+
+def an_order(status: str = "AUTHORIZED", order_id: str = PUSH.key.order_id) -> Order:
+    return parse_order({"order_id": order_id, "status": status, "order_amount": 100})
+
+
+@dataclass
+class FakeKlarna:
+    orders: list[Order | KlarnaError]
+    answer: KlarnaError | None = None
+    calls: list[str] = field(default_factory=list)
+
+    def get_order(self, order_id: str, *, observe: Observe) -> Order:
+        self.calls.append(f"GET {order_id}")
+        observe(Exchange(Operation.GET_ORDER, 200, 5))
+        order = self.orders.pop(0)
+        if isinstance(order, KlarnaError):
+            raise order
+        return order
+
+    def acknowledge(self, order_id: str, *, idempotency_key: str, observe: Observe) -> None:
+        self.calls.append(f"POST {order_id} {idempotency_key}")
+        observe(Exchange(Operation.ACKNOWLEDGE, 204, 5))
+        if self.answer:
+            raise self.answer
+
+
+def attempt(klarna: FakeKlarna, push: Push = PUSH) -> tuple[Outcome, Report]:
+    report = Report()
+    acknowledger = Acknowledger({"default": klarna}, RetryPolicy(), lambda: 0.5)
+    return acknowledger.attempt(push, report), report
+
+
+def test_it_gets_the_order_and_then_acknowledges_it() -> None:
+    klarna = FakeKlarna([an_order()])
+
+    outcome, report = attempt(klarna)
+
+    key = idempotency_key(PUSH.key, PUSH.idempotent_since)
+    assert outcome == Acknowledged()
+    assert klarna.calls == [f"GET {PUSH.key.order_id}", f"POST {PUSH.key.order_id} {key}"]
+    assert [(entry.call, entry.http_status) for entry in report.entries] == [
+        ("get_order", 200),
+        ("acknowledge", 204),
+    ]
+    assert report.order
+    assert (report.order.status, report.order.order_amount) == ("AUTHORIZED", 100)
+
+
+@pytest.mark.parametrize("status", ["CANCELLED", "EXPIRED", "CLOSED"])
+def test_it_leaves_a_closed_order_alone(status: str) -> None:
+    klarna = FakeKlarna([an_order(status)])
+
+    outcome, _ = attempt(klarna)
+
+    assert outcome == NotNeeded()
+    assert len(klarna.calls) == 1
+
+
+@pytest.mark.parametrize("status", ["AUTHORIZED", "PART_CAPTURED", "CAPTURED", "BRAND_NEW"])
+def test_it_acknowledges_every_other_status(status: str) -> None:
+    outcome, _ = attempt(FakeKlarna([an_order(status)]))
+
+    assert outcome == Acknowledged()
+
+
+def test_it_never_acknowledges_when_klarna_shows_another_order() -> None:
+    other = an_order(order_id=PUSH.key.order_id.replace("1111", "9999"))
+    klarna = FakeKlarna([other])
+
+    outcome, report = attempt(klarna)
+
+    assert isinstance(outcome, Dead)
+    assert outcome.reason is Reason.ORDER_MISMATCH
+    assert len(klarna.calls) == 1
+    assert report.order is None
+
+
+@pytest.mark.parametrize("error", [TransientError("t"), KlarnaError("k")])
+def test_it_never_acknowledges_without_an_answer_to_the_get(error: KlarnaError) -> None:
+    klarna = FakeKlarna([error])
+
+    outcome, _ = attempt(klarna)
+
+    assert isinstance(outcome, Retry)
+    assert len(klarna.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("second_look", "expected"),
+    [("CANCELLED", NotNeeded()), ("AUTHORIZED", Dead(Reason.NOT_ALLOWED, "no"))],
+)
+def test_it_looks_again_when_klarna_does_not_allow_the_acknowledge(
+    second_look: str, expected: Outcome
+) -> None:
+    klarna = FakeKlarna([an_order(), an_order(second_look)], answer=NotAllowedError("no"))
+
+    outcome, report = attempt(klarna)
+
+    assert outcome == expected
+    assert len(klarna.calls) == 3
+    assert len(report.entries) == 3
+
+
+def test_it_holds_a_push_of_an_unknown_account() -> None:
+    outcome = Acknowledger({}, RetryPolicy(), lambda: 0.5).attempt(PUSH, Report())
+
+    assert isinstance(outcome, Hold)
+
+
+def test_it_survives_a_fault_of_its_own() -> None:
+    klarna = FakeKlarna([])  # its list is empty: an IndexError that nobody foresaw
+
+    outcome, _ = attempt(klarna)
+
+    assert isinstance(outcome, Retry)
+
+
+def a_later_window(push: Push) -> str:
+    assert push.idempotent_since
+    return idempotency_key(push.key, push.idempotent_since + timedelta(hours=24))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [a_later_window, lambda _: idempotency_key(a_push().key, NOW)],
+)
+def test_it_names_each_order_and_window_with_a_key_of_its_own(other: Callable[[Push], str]) -> None:
+    key = idempotency_key(PUSH.key, PUSH.idempotent_since)
+
+    assert key == idempotency_key(PUSH.key, PUSH.idempotent_since)
+    assert key != other(PUSH)

@@ -1,0 +1,73 @@
+from datetime import timedelta
+
+import pytest
+
+from klarna import (
+    ConfigurationCause,
+    ConfigurationError,
+    NoSuchOrderError,
+    NotAllowedError,
+    RateLimitedError,
+    RejectedError,
+    TransientError,
+)
+from pushes.model import HoldReason, Reason, State
+from pushes.policy import RetryPolicy
+from tests.builders import a_push
+from worker.failures import decide, unknown_account
+from worker.outcomes import Dead, Hold, Outcome, Retry, Spends
+
+POLICY = RetryPolicy((10, 20), (1, 2))
+
+
+def seconds(value: float) -> timedelta:
+    return timedelta(seconds=value)
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "not_found", "outcome"),
+    [
+        (TransientError("t"), 0, 9, Retry(seconds(10), Spends.FAILURE, "t")),
+        (TransientError("t"), 1, 9, Retry(seconds(20), Spends.FAILURE, "t")),
+        (TransientError("t"), 2, 0, Dead(Reason.RETRIES_EXHAUSTED, "t")),
+        (NoSuchOrderError("n"), 9, 0, Retry(seconds(1), Spends.NOT_FOUND, "n")),
+        (NoSuchOrderError("n"), 0, 2, Dead(Reason.NO_SUCH_ORDER, "n")),
+        (NotAllowedError("a"), 0, 0, Dead(Reason.NOT_ALLOWED, "a")),
+        (RejectedError("r"), 0, 0, Dead(Reason.REJECTED, "r")),
+        (KeyError("k"), 0, 0, Retry(seconds(10), Spends.FAILURE, "'k'")),
+        (KeyError("k"), 2, 0, Dead(Reason.INTERNAL_ERROR, "'k'")),
+    ],
+)
+def test_it_judges_by_the_class_of_the_error(
+    error: Exception, failures: int, not_found: int, outcome: Outcome
+) -> None:
+    push = a_push(State.RUNNING, failures=failures, not_found=not_found)
+
+    assert decide(error, push, POLICY, lambda: 0.5) == outcome
+
+
+@pytest.mark.parametrize(
+    ("retry_after_s", "delay_s"), [(None, 1), (0, 1), (7, 7), (86_400, 3600), (-5, 1)]
+)
+def test_it_waits_as_long_as_klarna_asks_within_reason(
+    retry_after_s: float | None, delay_s: float
+) -> None:
+    outcome = decide(RateLimitedError(retry_after_s), a_push(State.RUNNING), POLICY, lambda: 0.5)
+
+    assert isinstance(outcome, Retry)
+    assert (outcome.delay, outcome.spends) == (seconds(delay_s), Spends.NOTHING)
+
+
+@pytest.mark.parametrize("cause", list(ConfigurationCause))
+def test_it_holds_what_no_order_is_to_blame_for(cause: ConfigurationCause) -> None:
+    outcome = decide(ConfigurationError(cause), a_push(State.RUNNING), POLICY, lambda: 0.5)
+
+    assert outcome == Hold(HoldReason.CREDENTIALS, timedelta(minutes=1), cause.sentence[:200])
+
+
+def test_it_holds_a_push_of_an_account_it_has_no_credentials_for() -> None:
+    outcome = unknown_account("shop-7")
+
+    assert isinstance(outcome, Hold)
+    assert "shop-7" in outcome.error
+    assert "ACCOUNTS_FILE" in outcome.error

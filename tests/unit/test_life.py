@@ -1,0 +1,213 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from pushes import life, policy
+from pushes.model import Change, HoldReason, OrderSnapshot, Push, Reason, State
+from tests.builders import NOW, a_key, a_push
+
+LATER = NOW + timedelta(minutes=10)
+SOON = NOW + timedelta(minutes=1)
+
+
+def after(change: Change | None) -> Push:
+    assert change is not None
+    assert change.after.rev == (change.before.rev + 1 if change.before else 1)
+    return change.after
+
+
+def test_it_queues_the_first_push_of_an_order() -> None:
+    key = a_key()
+
+    change = life.pushed(None, key, NOW)
+
+    assert change.after == Push(key, State.QUEUED, 1, NOW, NOW, NOW, pushes=1)
+    assert [entry.event for entry in change.entries] == ["pushed"]
+
+
+@pytest.mark.parametrize(
+    "state", [State.QUEUED, State.RUNNING, State.RETRYING, State.HELD, State.ACKNOWLEDGED]
+)
+def test_it_counts_another_push_and_changes_nothing_else(state: State) -> None:
+    push = a_push(state)
+
+    counted = after(life.pushed(push, push.key, SOON))
+
+    assert counted == replace(push, rev=push.rev + 1, pushes=2, last_push_at=SOON)
+
+
+@pytest.mark.parametrize("state", [State.ACKNOWLEDGED, State.NOT_NEEDED])
+def test_it_acknowledges_again_what_klarna_still_pushes_five_minutes_later(state: State) -> None:
+    push = a_push(state)
+
+    assert after(life.pushed(push, push.key, NOW + timedelta(minutes=4, seconds=59))).state is state
+    again = after(life.pushed(push, push.key, NOW + timedelta(minutes=5)))
+    assert (again.state, again.pushes, again.first_push_at) == (State.QUEUED, 2, NOW)
+
+
+def test_it_revives_a_dead_push_with_fresh_attempts() -> None:
+    push = a_push(State.DEAD, failures=6, not_found=5, crashes=2)
+
+    revived = after(life.pushed(push, push.key, SOON))
+
+    assert revived.state is State.QUEUED
+    assert (revived.failures, revived.not_found, revived.crashes) == (0, 0, 0)
+    assert (revived.reason, revived.last_error, revived.attempts) == (None, None, push.attempts)
+
+
+def test_it_leaves_a_discarded_push_dead() -> None:
+    discarded = after(life.discarded(a_push(State.DEAD), "ops", "a test order", NOW))
+
+    counted = after(life.pushed(discarded, discarded.key, LATER))
+
+    assert (counted.state, counted.discarded, counted.pushes) == (State.DEAD, True, 2)
+
+
+def test_it_gives_repeats_within_a_minute_no_line_of_their_own() -> None:
+    push = a_push(State.RETRYING)
+
+    assert life.pushed(push, push.key, NOW + timedelta(seconds=59)).entries == ()
+    assert len(life.pushed(push, push.key, NOW + timedelta(seconds=60)).entries) == 1
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING, State.HELD])
+def test_it_starts_an_attempt(state: State) -> None:
+    push = a_push(state)
+
+    running = after(life.started(push, "worker-2", "b" * 32, SOON))
+
+    assert (running.state, running.worker, running.execution_id) == (
+        State.RUNNING,
+        "worker-2",
+        "b" * 32,
+    )
+    assert (running.attempts, running.next_attempt_at, running.reason) == (
+        push.attempts + 1,
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.ACKNOWLEDGED, State.NOT_NEEDED])
+def test_it_starts_nothing_where_nothing_is_to_be_attempted(state: State) -> None:
+    assert life.started(a_push(state), "worker-2", "b" * 32, SOON) is None
+
+
+def test_it_starts_a_dead_push_afresh_when_its_job_was_requeued_by_hand() -> None:
+    running = after(life.started(a_push(State.DEAD, failures=6), "worker-2", "b" * 32, SOON))
+
+    assert (running.state, running.failures) == (State.RUNNING, 0)
+
+
+def test_it_keeps_the_idempotency_window_for_24_hours() -> None:
+    first = after(life.started(a_push(), "w", "a" * 32, NOW))
+    waiting = after(life.crashed(first, NOW))
+
+    within = life.started(waiting, "w", "b" * 32, NOW + timedelta(hours=23, minutes=59))
+    beyond = life.started(waiting, "w", "b" * 32, NOW + timedelta(hours=24))
+
+    assert after(within).idempotent_since == NOW
+    assert after(beyond).idempotent_since == NOW + timedelta(hours=24)
+
+
+def test_it_spends_what_the_failure_was_about() -> None:
+    push = a_push(State.RUNNING)
+
+    failed = after(life.retrying(push, SOON, NOW, error="e", failed=True))
+    unseen = after(life.retrying(push, SOON, NOW, error="e", not_found=True))
+    limited = after(life.retrying(push, SOON, NOW, error="e"))
+
+    assert (failed.failures, failed.not_found) == (1, 0)
+    assert (unseen.failures, unseen.not_found) == (0, 1)
+    assert (limited.failures, limited.not_found) == (0, 0)
+    assert limited.next_attempt_at == SOON
+
+
+def test_it_holds_without_spending_anything() -> None:
+    push = a_push(State.RUNNING)
+
+    held = after(life.held(push, HoldReason.CREDENTIALS, SOON, NOW, "HTTP 401"))
+
+    assert (held.state, held.reason, held.failures) == (State.HELD, HoldReason.CREDENTIALS, 0)
+
+
+@pytest.mark.parametrize("state", [State.RETRYING, State.HELD])
+def test_it_queues_what_is_due(state: State) -> None:
+    queued = after(life.due(a_push(state), SOON))
+
+    assert (queued.state, queued.reason, queued.next_attempt_at) == (State.QUEUED, None, None)
+
+
+@pytest.mark.parametrize(
+    "state", [State.QUEUED, State.RUNNING, State.ACKNOWLEDGED, State.NOT_NEEDED, State.DEAD]
+)
+def test_it_queues_nothing_that_waits_for_no_time(state: State) -> None:
+    assert life.due(a_push(state), SOON) is None
+
+
+def test_it_puts_a_push_back_twice_after_a_crash_and_gives_up_the_third_time() -> None:
+    states = []
+    push = a_push(State.RUNNING)
+    for _ in range(policy.MAX_CRASHES):
+        push = after(life.crashed(push, NOW))
+        states.append((push.state, push.reason, push.crashes, push.failures))
+        push = after(life.started(push, "w", "c" * 32, NOW)) if push.state is State.QUEUED else push
+
+    assert states == [
+        (State.QUEUED, None, 1, 0),
+        (State.QUEUED, None, 2, 0),
+        (State.DEAD, Reason.CRASH_LOOP, 3, 0),
+    ]
+
+
+def test_it_releases_a_push_as_if_the_attempt_had_not_begun() -> None:
+    push = a_push(State.RUNNING)
+
+    released = after(life.released(push, SOON))
+
+    assert (released.state, released.attempts, released.crashes) == (State.QUEUED, 0, 0)
+    assert life.released(released, SOON) is None
+
+
+def test_it_replays_only_what_is_dead() -> None:
+    replayed = after(life.replayed(a_push(State.DEAD, failures=6), "ops", "fixed", SOON))
+
+    assert (replayed.state, replayed.failures, replayed.reason) == (State.QUEUED, 0, None)
+    assert life.replayed(replayed, "ops", "again", SOON) is None
+
+
+def test_it_says_who_replayed_and_why() -> None:
+    change = life.replayed(a_push(State.DEAD), "mia", "password was wrong", SOON)
+
+    assert change is not None
+    (entry,) = change.entries
+    assert (entry.by, entry.detail) == ("mia", "was no_such_order: password was wrong")
+
+
+def test_it_discards_once() -> None:
+    discarded = after(life.discarded(a_push(State.DEAD), "ops", "forged", SOON))
+
+    assert (discarded.state, discarded.discarded) == (State.DEAD, True)
+    assert life.discarded(discarded, "ops", "forged", SOON) is None
+    assert life.discarded(a_push(State.HELD), "ops", "forged", SOON) is None
+
+
+def test_it_adds_what_an_attempt_saw_to_its_end() -> None:
+    order = OrderSnapshot(status="AUTHORIZED", order_amount=100)
+    change = life.acknowledged(a_push(State.RUNNING), NOW)
+
+    seen = life.reported(change, (), order, SOON).after
+    unseen = life.reported(change, (), None, SOON).after
+
+    assert (seen.order, seen.verified_at) == (order, SOON)
+    assert (unseen.order, unseen.verified_at) == (OrderSnapshot(), None)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_it_moves_the_job_exactly_when_the_state_changes(state: State) -> None:
+    push = a_push(state)
+
+    assert not Change(push, replace(push, pushes=9)).moves_job
+    assert Change(None, push).moves_job
+    assert Change(push, push, rebuilds_job=True).moves_job
