@@ -1,0 +1,57 @@
+"""Klarna's Order Management API: calls, orders, errors and regions. Knows nothing of queues.
+
+    client       the calls, one method each
+    regions      where the API is
+    orders       what we read of an order
+    errors       the tree: the class is the decision
+    exchange     the trace one call leaves
+    answers      an answer as it came (pure)
+    results      what a call came to (pure)
+    refusals     what a no of Klarna means (pure)
+    failures     why no answer came (pure)
+    transport    one HTTP call
+    connections  kept alive, watched, verified
+    deadlines    the time limit of a whole call
+
+Whoever uses the package imports from here.
+"""
+
+from klarna.client import KlarnaClient, Observe
+from klarna.deadlines import TimeLimits
+from klarna.errors import (
+    ConfigurationCause,
+    ConfigurationError,
+    KlarnaError,
+    NoSuchOrderError,
+    NotAllowedError,
+    PermanentError,
+    RateLimitedError,
+    RejectedError,
+    TransientError,
+)
+from klarna.exchange import Exchange, Operation
+from klarna.orders import CLOSED_STATUSES, Order, parse_order
+from klarna.regions import PRESETS, ApiUrl, resolve_api_url
+
+__all__ = [
+    "CLOSED_STATUSES",
+    "PRESETS",
+    "ApiUrl",
+    "ConfigurationCause",
+    "ConfigurationError",
+    "Exchange",
+    "KlarnaClient",
+    "KlarnaError",
+    "NoSuchOrderError",
+    "NotAllowedError",
+    "Observe",
+    "Operation",
+    "Order",
+    "PermanentError",
+    "RateLimitedError",
+    "RejectedError",
+    "TimeLimits",
+    "TransientError",
+    "parse_order",
+    "resolve_api_url",
+]

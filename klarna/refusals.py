@@ -1,0 +1,71 @@
+"""What it means when Klarna says no: the error whose class is the decision. Pure."""
+
+import re
+from dataclasses import replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from klarna.answers import Answer
+from klarna.errors import (
+    ConfigurationCause,
+    ConfigurationError,
+    KlarnaError,
+    NoSuchOrderError,
+    NotAllowedError,
+    PermanentError,
+    RateLimitedError,
+    RejectedError,
+    TransientError,
+)
+from klarna.exchange import Exchange
+
+
+def refusal_of(answer: Answer, exchange: Exchange, messages: str) -> KlarnaError:
+    """Return the error for an answer that is no success, with the exchange made complete."""
+    summary = " ".join(filter(None, (f"HTTP {answer.status}", exchange.error_code, messages)))
+    if cause := _misconfiguration(answer):
+        exchange = replace(exchange, error=messages or cause.value)
+        return ConfigurationError(cause, exchange=exchange)
+    exchange = replace(exchange, error=messages or summary)
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimitedError(_retry_after_s(answer), exchange=exchange)
+    return _class_of(answer.status)(summary, exchange=exchange)
+
+
+def _misconfiguration(answer: Answer) -> ConfigurationCause | None:
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return ConfigurationCause.WRONG_CREDENTIALS
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+        return ConfigurationCause.REDIRECTED
+    if answer.status == HTTPStatus.FORBIDDEN:
+        about_the_order = answer.operation.is_write and answer.speaks_json
+        return None if about_the_order else ConfigurationCause.FORBIDDEN
+    if answer.status == HTTPStatus.NOT_FOUND:
+        from_an_api = answer.speaks_json or answer.is_empty
+        return None if from_an_api else ConfigurationCause.NOT_AN_API
+    return None
+
+
+def _class_of(status: int) -> type[TransientError | PermanentError]:
+    special: dict[int, type[TransientError | PermanentError]] = {
+        HTTPStatus.FORBIDDEN: NotAllowedError,
+        HTTPStatus.NOT_FOUND: NoSuchOrderError,
+        HTTPStatus.CONFLICT: TransientError,
+    }
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return special.get(status, RejectedError)
+    return TransientError
+
+
+def _retry_after_s(answer: Answer) -> float | None:
+    """Read Retry-After, seconds or a date; None for nonsense. Source: RFC 9110, 10.2.3."""
+    value = answer.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (aware - answer.received_at).total_seconds())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,0 +1,281 @@
+"""Status, body and operation → the class: the whole table, then anything at all."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+
+from klarna import (
+    ConfigurationCause,
+    ConfigurationError,
+    Exchange,
+    KlarnaError,
+    NoSuchOrderError,
+    NotAllowedError,
+    Operation,
+    PermanentError,
+    RateLimitedError,
+    RejectedError,
+    TransientError,
+)
+from klarna.answers import MAX_BODY_BYTES, Answer
+from klarna.results import read_acceptance, read_order
+
+GET, ACKNOWLEDGE = Operation.GET_ORDER, Operation.ACKNOWLEDGE
+BOTH = (GET, ACKNOWLEDGE)
+NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
+ORDER = b'{"order_id": "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "status": "AUTHORIZED"}'
+HTML = b"<html>\r\n<head><title>401 Authorization Required</title></head>\r\n</html>\r\n"
+
+
+def said(code: str, *messages: str) -> bytes:
+    return json.dumps({"error_code": code, "error_messages": messages}).encode()
+
+
+def answer(operation: Operation, status: int, body: bytes = b"", **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(operation, status, CaseInsensitiveDict(named), body, 12, NOW)
+
+
+def outcome(an_answer: Answer) -> Exchange:
+    """Read the answer as its operation does; the exchange of a success."""
+    read = read_order if an_answer.operation is GET else read_acceptance
+    return read(an_answer)[1]
+
+
+def error_of(an_answer: Answer) -> KlarnaError:
+    with pytest.raises(KlarnaError) as caught:
+        outcome(an_answer)
+    return caught.value
+
+
+def test_it_returns_the_order_of_a_200() -> None:
+    order, exchange = read_order(answer(GET, 200, ORDER, klarna_correlation_id="c-1"))
+    assert (order.order_id, order.status) == ("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "AUTHORIZED")
+    assert exchange == Exchange(GET, 200, 12, error_code=None, correlation_id="c-1", error=None)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(204, b""), (200, b""), (201, b"{}"), (202, b" \r\n"), (200, b'{"a": 1}')]
+)
+def test_it_takes_any_2xx_without_an_error_code_for_an_acceptance(status: int, body: bytes) -> None:
+    assert outcome(answer(ACKNOWLEDGE, status, body)) == Exchange(ACKNOWLEDGE, status, 12)
+
+
+@pytest.mark.parametrize("operation", BOTH)
+@pytest.mark.parametrize(
+    "body",
+    [
+        HTML,
+        b"[]",
+        b'"AUTHORIZED"',
+        ORDER[:40],
+        ORDER.decode().encode("utf-16-le")[1:],
+        b"\xff\xfe\xfd",
+        b"\x1f\x8b\x08\x00",
+        b"[" * 100_000,
+        b'{"order_amount": ' + b"9" * 5_000 + b"}",
+        b'{"padding": "' + b"x" * MAX_BODY_BYTES + b'"}',
+        said("INTERNAL_SERVER_ERROR"),
+        b'{"error_code": 500}',
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+def test_it_calls_a_2xx_it_cannot_read_transient(operation: Operation, body: bytes) -> None:
+    error = error_of(answer(operation, 200, body))
+    assert type(error) is TransientError
+    assert error.exchange is not None
+    assert error.exchange.http_status == 200
+    assert str(error.exchange.error).startswith("unreadable answer: ")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"order_id": null, "status": "AUTHORIZED"}'])
+def test_it_calls_an_order_without_its_fields_transient(body: bytes) -> None:
+    assert type(error_of(answer(GET, 200, body))) is TransientError
+
+
+TABLE: list[tuple[int, bytes, tuple[Operation, ...], type[KlarnaError]]] = [
+    (100, b"", BOTH, TransientError),
+    (400, said("INVALID_ORDER_ID"), BOTH, RejectedError),
+    (400, HTML, BOTH, RejectedError),
+    (402, b"", BOTH, RejectedError),
+    (403, said("NOT_ALLOWED"), (ACKNOWLEDGE,), NotAllowedError),
+    (403, said("NOT_ALLOWED")[:20], (ACKNOWLEDGE,), NotAllowedError),
+    (403, b'{"error_message": "no"}', (ACKNOWLEDGE,), NotAllowedError),
+    (404, said("NO_SUCH_ORDER"), BOTH, NoSuchOrderError),
+    (404, said("NO_SUCH_ORDER")[:20], BOTH, NoSuchOrderError),
+    (404, b"\xef\xbb\xbf {}", BOTH, NoSuchOrderError),
+    (404, b"[]", BOTH, NoSuchOrderError),
+    (404, b"", BOTH, NoSuchOrderError),
+    (404, b"\r\n", BOTH, NoSuchOrderError),
+    (405, b"", BOTH, RejectedError),
+    (409, said("CONFLICT"), BOTH, TransientError),
+    (409, b"", BOTH, TransientError),
+    (410, b"", BOTH, RejectedError),
+    (413, said("REQUEST_TOO_LARGE"), BOTH, RejectedError),
+    (422, said("UNPROCESSABLE"), BOTH, RejectedError),
+    (429, said("TOO_MANY_REQUESTS"), BOTH, RateLimitedError),
+    (429, HTML, BOTH, RateLimitedError),
+    (499, b"", BOTH, RejectedError),
+    (500, said("INTERNAL_SERVER_ERROR"), BOTH, TransientError),
+    (500, HTML, BOTH, TransientError),
+    (502, b"", BOTH, TransientError),
+    (503, said("TEMPORARILY_UNAVAILABLE"), BOTH, TransientError),
+    (504, b"\xff", BOTH, TransientError),
+    (520, b"error code: 520", BOTH, TransientError),
+    (999, b"", BOTH, TransientError),
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "body", "expected"),
+    [(operation, *row, cls) for *row, operations, cls in TABLE for operation in operations],
+)
+def test_it_decides_by_the_class(
+    operation: Operation, status: int, body: bytes, expected: type[KlarnaError]
+) -> None:
+    error = error_of(answer(operation, status, body))
+    assert type(error) is expected
+    assert error.exchange is not None
+    assert (error.exchange.operation, error.exchange.http_status) == (operation, status)
+    assert error.exchange.error
+
+
+FAULTS: list[tuple[int, bytes, tuple[Operation, ...], ConfigurationCause]] = [
+    (301, b"", BOTH, ConfigurationCause.REDIRECTED),
+    (302, HTML, BOTH, ConfigurationCause.REDIRECTED),
+    (304, b"", BOTH, ConfigurationCause.REDIRECTED),
+    (308, said("MOVED"), BOTH, ConfigurationCause.REDIRECTED),
+    (401, HTML, BOTH, ConfigurationCause.WRONG_CREDENTIALS),
+    (401, said("UNAUTHORIZED"), BOTH, ConfigurationCause.WRONG_CREDENTIALS),
+    (401, b"", BOTH, ConfigurationCause.WRONG_CREDENTIALS),
+    (403, said("NOT_ALLOWED"), (GET,), ConfigurationCause.FORBIDDEN),
+    (403, HTML, BOTH, ConfigurationCause.FORBIDDEN),
+    (403, b"", BOTH, ConfigurationCause.FORBIDDEN),
+    (404, HTML, BOTH, ConfigurationCause.NOT_AN_API),
+    (404, b"not found", BOTH, ConfigurationCause.NOT_AN_API),
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "body", "cause"),
+    [(operation, *row, cause) for *row, operations, cause in FAULTS for operation in operations],
+)
+def test_it_blames_the_configuration(
+    operation: Operation, status: int, body: bytes, cause: ConfigurationCause
+) -> None:
+    error = error_of(answer(operation, status, body))
+    assert isinstance(error, ConfigurationError)
+    assert (error.cause, str(error)) == (cause, cause.sentence)
+    assert error.exchange is not None
+    assert error.exchange.http_status == status
+
+
+@pytest.mark.parametrize(
+    ("value", "pause_s"),
+    [
+        ("0", 0.0),
+        (" 120 ", 120.0),
+        ("Tue, 06 May 2031 07:08:39 GMT", 30.0),
+        ("Tue, 06 May 2031 07:08:39 -0000", 30.0),
+        ("Tue, 06 May 2031 07:00:00 GMT", 0.0),
+        ("", None),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("9" * 400, None),
+        ("\N{ARABIC-INDIC DIGIT FIVE}", None),
+        ("Tue, 99 May 2031 07:08:39 GMT", None),
+    ],
+)
+def test_it_reads_retry_after(value: str, pause_s: float | None) -> None:
+    error = error_of(answer(GET, 429, b"", retry_after=value))
+    assert isinstance(error, RateLimitedError)
+    assert error.retry_after_s == pause_s
+
+
+def test_it_waits_without_a_number_when_klarna_names_none() -> None:
+    error = error_of(answer(ACKNOWLEDGE, 429))
+    assert isinstance(error, RateLimitedError)
+    assert error.retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ({"error_messages": ["Update not allowed."]}, "Update not allowed."),
+        ({"error_messages": ["One.", 2, "Three."]}, "One.; Three."),
+        ({"error_messages": "plain"}, "plain"),
+        ({"error_message": "singular"}, "singular"),
+        ({"error_messages": [], "error_message": "singular"}, "singular"),
+        ({"error_messages": []}, "HTTP 500"),
+        ({"error_messages": {"odd": 1}}, "HTTP 500"),
+        ({"error_code": "CONFLICT"}, "HTTP 500 CONFLICT"),
+        ({}, "HTTP 500"),
+        ({"error_message": "line\nbreak"}, "line\ufffdbreak"),
+        ({"error_message": "x" * 300}, "x" * 200),
+    ],
+)
+def test_it_keeps_klarnas_words_short(document: dict[str, Any], text: str) -> None:
+    exchange = error_of(answer(GET, 500, json.dumps(document).encode())).exchange
+    assert exchange is not None
+    assert exchange.error == text
+
+
+@pytest.mark.parametrize(
+    ("header", "in_body", "kept"),
+    [
+        ("from-header", "from-body", "from-header"),
+        ("", "from-body", "from-body"),
+        ("", "95ccbcb1-8963-4569-b721-1a354", "95ccbcb1-8963-4569-b721-1a354"),
+        ("", "c" * 70, "c" * 64),
+        ("h" * 70, None, "h" * 64),
+        ("", 7, None),
+        ("", None, None),
+    ],
+)
+def test_it_keeps_the_correlation_id(header: str, in_body: object, kept: str | None) -> None:
+    body = json.dumps({"error_code": "NO_SUCH_ORDER", "correlation_id": in_body}).encode()
+    exchange = error_of(answer(ACKNOWLEDGE, 404, body, klarna_correlation_id=header)).exchange
+    assert exchange == Exchange(
+        ACKNOWLEDGE, 404, 12, "NO_SUCH_ORDER", kept, "HTTP 404 NO_SUCH_ORDER"
+    )
+
+
+def test_it_never_keeps_a_body() -> None:
+    error = error_of(answer(GET, 500, b"<p>ada@example.com</p>"))
+    assert "ada" not in f"{error} {error.exchange}"
+
+
+@given(
+    operation=st.sampled_from(Operation),
+    status=st.integers(100, 999),
+    body=st.binary()
+    | st.dictionaries(
+        st.sampled_from(["order_id", "status", "error_code", "error_messages", "correlation_id"]),
+        st.none() | st.text() | st.integers() | st.lists(st.text()),
+    ).map(lambda document: json.dumps(document).encode()),
+    headers=st.dictionaries(
+        st.sampled_from(["retry_after", "klarna_correlation_id", "content_type"]), st.text()
+    ),
+)
+@example(Operation.GET_ORDER, 429, b"", {"retry_after": "Mon, 1 Jan 99999999999 00:00:00 GMT"})
+def test_it_raises_nothing_but_its_own_errors(
+    operation: Operation, status: int, body: bytes, headers: dict[str, str]
+) -> None:
+    try:
+        exchange: Exchange | None = outcome(answer(operation, status, body, **headers))
+        assert 200 <= status < 300
+        assert exchange is not None
+        assert exchange.error is None
+    except (TransientError, RateLimitedError, ConfigurationError, PermanentError) as error:
+        exchange = error.exchange
+        assert exchange is not None
+        assert exchange.error
+        assert exchange.error.isprintable()
+        assert len(exchange.error) <= 200
+    assert exchange.http_status == status

@@ -1,0 +1,169 @@
+"""What the client sends and reports, without a socket."""
+
+import socket
+from base64 import b64decode
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import responses
+from urllib3.exceptions import ProtocolError
+
+from klarna import (
+    Exchange,
+    KlarnaClient,
+    NoSuchOrderError,
+    Operation,
+    TransientError,
+    resolve_api_url,
+)
+
+ORDER_ID = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+ORDER_URL = f"http://klarna.test/ordermanagement/v1/orders/{ORDER_ID}"
+ORDER = {"order_id": ORDER_ID, "status": "AUTHORIZED"}
+PROXY_VARIABLES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", *PROXY_VARIABLES]:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def new_client(
+    url: str = "http://klarna.test", credentials: tuple[str, str] = ("K123_ada", "pä:ss")
+) -> KlarnaClient:
+    return KlarnaClient(resolve_api_url(url), *credentials, pool_size=1, version="9.8")
+
+
+@pytest.fixture
+def client() -> Iterator[KlarnaClient]:
+    with new_client() as client:
+        yield client
+
+
+@pytest.fixture
+def klarna() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+def test_it_gets_an_order(client: KlarnaClient, klarna: responses.RequestsMock) -> None:
+    klarna.get(ORDER_URL, json=ORDER, headers={"Klarna-Correlation-Id": "c-1"})
+    seen: list[Exchange] = []
+
+    order = client.get_order(ORDER_ID.upper(), observe=seen.append)
+
+    assert (order.order_id, order.status) == (ORDER_ID, "AUTHORIZED")
+    assert [(seen[0].operation, seen[0].http_status, seen[0].correlation_id, len(seen))] == [
+        (Operation.GET_ORDER, 200, "c-1", 1)
+    ]
+
+
+def test_it_acknowledges_with_the_idempotency_key(
+    client: KlarnaClient, klarna: responses.RequestsMock
+) -> None:
+    klarna.post(f"{ORDER_URL}/acknowledge", status=204)
+    seen: list[Exchange] = []
+
+    client.acknowledge(ORDER_ID, idempotency_key="key-1", observe=seen.append)
+
+    assert [(one.operation, one.http_status, one.error) for one in seen] == [
+        (Operation.ACKNOWLEDGE, 204, None)
+    ]
+    sent = klarna.calls[0].request
+    assert (sent.body, sent.headers["Content-Length"]) == (None, "0")
+    assert sent.headers["Klarna-Idempotency-Key"] == "key-1"
+
+
+def test_it_says_who_it_is(client: KlarnaClient, klarna: responses.RequestsMock) -> None:
+    klarna.get(ORDER_URL, json=ORDER)
+
+    client.get_order(ORDER_ID)
+
+    headers = dict(klarna.calls[0].request.headers)
+    scheme, _, credentials = headers.pop("Authorization").partition(" ")
+    assert (scheme, b64decode(credentials).decode()) == ("Basic", "K123_ada:pä:ss")
+    assert headers == {"User-Agent": "klarna-ack/9.8", "Accept": "application/json"}
+
+
+def test_it_reports_a_refused_call_once(
+    client: KlarnaClient, klarna: responses.RequestsMock
+) -> None:
+    klarna.post(f"{ORDER_URL}/acknowledge", status=404, json={"error_code": "NO_SUCH_ORDER"})
+    seen: list[Exchange] = []
+
+    with pytest.raises(NoSuchOrderError) as caught:
+        client.acknowledge(ORDER_ID, idempotency_key="key-1", observe=seen.append)
+
+    assert [(one.http_status, one.error_code) for one in seen] == [(404, "NO_SUCH_ORDER")]
+    assert caught.value.exchange == seen[0]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "text"),
+    [
+        (requests.ConnectionError(ProtocolError("Connection aborted.")), "connection broken off"),
+        (requests.ReadTimeout(), "time-out"),
+        (socket.gaierror(-2, "Name or service not known"), "host name not found"),
+    ],
+)
+def test_it_reports_a_call_without_an_answer_once(
+    client: KlarnaClient, klarna: responses.RequestsMock, trouble: Exception, text: str
+) -> None:
+    klarna.get(ORDER_URL, body=trouble)
+    seen: list[Exchange] = []
+
+    with pytest.raises(TransientError) as caught:
+        client.get_order(ORDER_ID, observe=seen.append)
+
+    assert caught.value.exchange == seen[0]
+    assert (len(seen), seen[0].http_status) == (1, None)
+    assert str(seen[0].error).startswith(text)
+
+
+@pytest.mark.usefixtures("klarna")
+@pytest.mark.parametrize("order_id", ["", "../../etc", ORDER_ID + "/cancel", "{checkout.order.id}"])
+def test_it_refuses_an_id_before_there_is_a_call(client: KlarnaClient, order_id: str) -> None:
+    seen: list[Exchange] = []
+    with pytest.raises(ValueError, match="8-4-4-4-12"):
+        client.get_order(order_id, observe=seen.append)
+    with pytest.raises(ValueError, match="8-4-4-4-12"):
+        client.acknowledge(order_id, idempotency_key="key-1", observe=seen.append)
+    assert seen == []
+
+
+@pytest.mark.usefixtures("klarna")
+@pytest.mark.parametrize("key", ["", "a\r\nX-Injected: 1", "schlüssel"])
+def test_it_refuses_an_idempotency_key_no_header_can_carry(client: KlarnaClient, key: str) -> None:
+    with pytest.raises(ValueError, match="idempotency key"):
+        client.acknowledge(ORDER_ID, idempotency_key=key)
+
+
+@pytest.mark.parametrize("credentials", [("", "p"), ("u", ""), ("u:v", "p")])
+def test_it_refuses_credentials_that_cannot_be_any(credentials: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="user name"):
+        new_client(credentials=credentials)
+
+
+def test_it_takes_a_base_path_and_a_name_of_any_script(klarna: responses.RequestsMock) -> None:
+    path = f"ordermanagement/v1/orders/{ORDER_ID}"
+    klarna.get(f"http://xn--mller-kva.test/mock/{path}", json=ORDER)
+    with new_client("http://müller.test/mock/") as client:
+        assert client.get_order(ORDER_ID).order_id == ORDER_ID
+
+
+def test_it_refuses_a_ca_bundle_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    with pytest.raises(ValueError, match="REQUESTS_CA_BUNDLE"):
+        new_client()
+
+
+def test_it_refuses_a_proxy_it_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://")
+    with pytest.raises(ValueError, match="proxy"):
+        new_client()
