@@ -1,0 +1,107 @@
+"""Sending an answer, or doing to the client what a bad network does. Decides nothing.
+
+Waits here are real seconds and end early when the client leaves or the sandbox is reset.
+"""
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.utils import formatdate
+from http.client import responses
+
+from sandbox.answers import Answer
+from sandbox.reply import Manner, Reply
+
+_CHUNK_BYTES = 64 * 1024
+# SO_LINGER on, for 0 s: close() then sends RST instead of FIN.
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of it: whether a whole head was sent, and whether the connection lives on."""
+
+    answered: bool
+    reusable: bool
+
+
+def deliver(
+    sock: socket.socket, reply: Reply, correlation_id: str, *, keep_alive: bool
+) -> Delivered:
+    """Send the reply. Never raises for a client that has left."""
+    if reply.manner is Manner.RESET:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        sock.close()
+        return Delivered(answered=False, reusable=False)
+    if reply.answer is None:
+        _left_within(sock, reply.wait_s)
+        return Delivered(answered=False, reusable=False)
+    keep_alive = keep_alive and not reply.missing
+    head = _head(reply, reply.answer, correlation_id, keep_alive=keep_alive)
+    body = reply.answer.body or b""
+    if reply.prompt:
+        sent = _send(sock, [head + body])
+        return Delivered(answered=sent, reusable=sent and keep_alive)
+    drip_head = reply.manner is Manner.DRIP_HEAD
+    answered = _drip(sock, head, reply.wait_s) if drip_head else _send(sock, [head])
+    drip_body = reply.manner is Manner.DRIP_BODY
+    sent = answered and (_drip(sock, body, reply.wait_s) if drip_body else _send(sock, [body]))
+    sent = sent and _send(sock, _spaces(reply.padding))
+    return Delivered(answered=answered, reusable=sent and keep_alive)
+
+
+def _head(reply: Reply, answer: Answer, correlation_id: str, *, keep_alive: bool) -> bytes:
+    lines = [
+        f"HTTP/1.1 {answer.status} {responses.get(answer.status, '')}",
+        f"Date: {formatdate(usegmt=True)}",
+        f"Connection: {'keep-alive' if keep_alive else 'close'}",
+    ]
+    if answer.correlated:
+        lines.append(f"Klarna-Correlation-Id: {correlation_id}")
+    if answer.body is not None:
+        length = len(answer.body) + reply.padding + reply.missing
+        lines += [f"Content-Type: {answer.content_type}", f"Content-Length: {length}"]
+    lines += [f"{name}: {value}" for name, value in answer.headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _send(sock: socket.socket, parts: Iterator[bytes] | list[bytes]) -> bool:
+    try:
+        for part in parts:
+            sock.sendall(part)
+    except OSError:
+        return False
+    return True
+
+
+def _drip(sock: socket.socket, content: bytes, interval_s: float) -> bool:
+    for each in range(len(content)):
+        if not _send(sock, [content[each : each + 1]]) or _left_within(sock, interval_s):
+            return False
+    return True
+
+
+def _spaces(count: int) -> Iterator[bytes]:
+    chunk = b" " * _CHUNK_BYTES
+    for sent in range(0, count, _CHUNK_BYTES):
+        yield chunk[: count - sent]
+
+
+def _left_within(sock: socket.socket, wait_s: float) -> bool:
+    """Wait, or see the client leave. One that sends more meanwhile is still there."""
+    until = time.monotonic() + wait_s
+    watch = select.poll()
+    watch.register(sock, select.POLLIN)
+    while (left_s := until - time.monotonic()) > 0:
+        if not watch.poll(left_s * 1000):
+            return False
+        try:
+            if not sock.recv(1, socket.MSG_PEEK):
+                return True
+        except OSError:
+            return True
+        watch.modify(sock, 0)  # there is more to read, later: only a hang-up is news now
+    return False

@@ -1,0 +1,104 @@
+"""Reading what the control side is sent: each value checked, or BadInputError naming the field.
+
+Refuses unknown fields too: a misspelt one would otherwise be a fault that silently never happens.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from math import isfinite
+from re import Pattern
+
+
+class BadInputError(ValueError):
+    """The caller's mistake: which field, and what it may be."""
+
+    def __init__(self, field: str, allowed: str) -> None:
+        super().__init__(f"{field}: must be {allowed}")
+        self.field = field
+        self.allowed = allowed
+
+
+def parsed(body: bytes) -> object:
+    """Read a JSON body; an empty one counts as `{}`. Raises BadInputError."""
+    try:
+        return json.loads(body) if body.strip() else {}
+    except ValueError as error:
+        raise BadInputError("body", "JSON") from error
+
+
+class Fields:
+    """The members of one JSON object. Every reader gives the default for an absent member."""
+
+    def __init__(self, raw: object, names: Collection[str], within: str = "") -> None:
+        if not isinstance(raw, dict):
+            raise BadInputError(within or "body", "a JSON object")
+        self._raw = raw
+        self._within = f"{within}." if within else ""
+        for name in raw:
+            if name not in names:
+                allowed = f"one of the fields {', '.join(names)}" if names else "absent"
+                raise BadInputError(f"{self._within}{name}", allowed)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._raw
+
+    def raw(self, name: str) -> object:
+        """Give the member unread, None when absent."""
+        return self._raw.get(name)
+
+    def refuse(self, name: str, allowed: str) -> BadInputError:
+        """Make the error for a member of this object, to be raised."""
+        return BadInputError(f"{self._within}{name}", allowed)
+
+    def text(self, name: str, default: str, shape: Pattern[str] | None = None) -> str:
+        """Read a string that is not empty and matches `shape`."""
+        value = self._raw.get(name, default)
+        if not isinstance(value, str) or not value or (shape and not shape.fullmatch(value)):
+            raise self.refuse(name, f"a string like {shape.pattern}" if shape else "a string")
+        return value
+
+    def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
+        """Read one of a few words; a number stands for its digits."""
+        value = str(self._raw.get(name, default))
+        if value not in allowed:
+            raise self.refuse(name, f"one of {', '.join(allowed)}")
+        return value
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Read true or false, and nothing that merely resembles them."""
+        value = self._raw.get(name, default)
+        if not isinstance(value, bool):
+            raise self.refuse(name, "true or false")
+        return value
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        """Read a number from `low` to `high`."""
+        value = self._raw.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            raise self.refuse(name, f"a number from {low:g} to {high:g}")
+        if not low <= value <= high:
+            raise self.refuse(name, f"a number from {low:g} to {high:g}")
+        return value
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        """Read a whole number from `low` to `high`."""
+        value = self._raw.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self.refuse(name, f"a whole number from {low} to {high}")
+        return value
+
+    def whole_or_none(self, name: str, default: int | None, low: int, high: int) -> int | None:
+        """Read a whole number, or null for none."""
+        if self._raw.get(name, default) is None:
+            return None
+        return self.whole(name, default if default is not None else low, low, high)
+
+    def rising(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        """Read a list of seconds above 0, each more than the one before it."""
+        value = self._raw.get(name, default)
+        last_s = 0.0
+        for each in value if isinstance(value, list | tuple) else (None,):
+            if isinstance(each, bool) or not isinstance(each, int | float) or not each > last_s:
+                raise self.refuse(name, "a list of rising numbers of seconds above 0")
+            last_s = each
+        return tuple(value)

@@ -1,0 +1,59 @@
+"""Klarna's calls, one function each, and the table that names them. Refuses nothing on the way in.
+
+Another call is a function here and a line in `OPERATIONS`; `api` does what is the same for all.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sandbox.answers import Answer, json_answer, klarna_error
+from sandbox.fault_kinds import GET_ORDER
+from sandbox.order_body import order_body
+from sandbox.orders import Acknowledging, Order, judge_acknowledge
+from sandbox.settings import Settings
+
+UNKNOWN = "unknown"
+PREFIX = "/ordermanagement/v1/orders/"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An answer, whether an acknowledge really took place, and whether it is a replay."""
+
+    answer: Answer
+    effect: bool = False
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a call needs to know besides its order."""
+
+    settings: Settings
+    now_s: float
+    correlation_id: str
+
+
+Operation = Callable[[Order, Circumstances], Outcome]
+
+
+def get_order(order: Order, _: Circumstances) -> Outcome:
+    """Show the order (rec)."""
+    return Outcome(json_answer(200, order_body(order)))
+
+
+def acknowledge(order: Order, circumstances: Circumstances) -> Outcome:
+    """Acknowledge the order: 204 (rec), or 403 NOT_ALLOWED (assumed). Ends its pushes (doc)."""
+    verdict = judge_acknowledge(order, circumstances.settings)
+    if verdict is not Acknowledging.ACCEPTED:
+        return Outcome(klarna_error(403, verdict, circumstances.correlation_id))
+    order.acknowledge(circumstances.now_s)
+    return Outcome(Answer(204), effect=True)
+
+
+#: (method, what follows the order id) → the name in the log, and what it does.
+OPERATIONS: Mapping[tuple[str, str], tuple[str, Operation]] = {
+    ("GET", ""): (GET_ORDER, get_order),
+    ("POST", "acknowledge"): ("acknowledge", acknowledge),
+}
+NAMES = tuple(name for name, _ in OPERATIONS.values())
