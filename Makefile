@@ -1,0 +1,66 @@
+# `make help` is the index. Needs python3 (3.11 or newer, with venv) and a package registry.
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# pip says nothing but warnings and errors, asks nothing, and does not talk about its own versions.
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format lock clean $(VENV)
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  ARGS=… is handed on: make demo ARGS=--once, make test ARGS='-k retry', make lock ARGS=--upgrade"
+
+demo: $(VENV) ## Run everything here, Valkey and a stand-in for Klarna included; no credentials needed
+	@$(BIN)/klarna-ack dev $(ARGS)
+
+test: $(VENV) ## Run every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV) ## Check style, types and import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV) ## Fix what can be fixed: imports, simple findings, layout
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+# async-timeout is redis-py's on Pythons before 3.11.3 (Debian 12 has 3.11.2): a lock made on a newer
+# one would lack it, and pip refuses what has no hash.
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS)
+lock: $(VENV) ## Remake requirements/*.lock from pyproject.toml; keeps versions, unless ARGS=--upgrade
+	@echo async-timeout | $(LOCK) --output-file requirements/run.lock pyproject.toml -
+	@echo async-timeout | $(LOCK) --extra dev --constraint requirements/run.lock \
+		--output-file requirements/dev.lock pyproject.toml -
+	@for lock in run dev; do \
+		{ echo "# Made by \`make lock\` from pyproject.toml; not edited by hand."; cat requirements/$$lock.lock; } \
+			> requirements/$$lock.new && mv requirements/$$lock.new requirements/$$lock.lock || exit 1; \
+	done
+
+clean: ## Remove .venv and every cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv: $(VENV)/installed ## Build the environment from requirements/dev.lock (the others do it by themselves)
+
+# Two stamps, so that an edit of pyproject.toml does not install everything anew.
+$(VENV)/installed: $(VENV)/locked pyproject.toml
+	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/locked: requirements/dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "klarna-ack needs Python 3.11 or newer, and \`$(PYTHON)\` is not. Name another: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "\`$(PYTHON)\` has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Building $(VENV) from $< (once; less than a minute)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --require-hashes --requirement $<
+	@touch $@

@@ -1,0 +1,1 @@
+"""`klarna-ack`: the operator's and developer's terminal. It may use everything; nothing uses it."""

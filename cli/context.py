@@ -1,0 +1,99 @@
+"""What the commands work on: the ledger, and the accounts an operator may name.
+
+Needs REDIS_URL and, with several accounts, ACCOUNTS_FILE. Reads no credentials for Klarna.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import click
+
+from pushes import keys
+from pushes.connection import connect
+from pushes.ledger import Ledger
+from pushes.settings import DEFAULT_ACCOUNT, ConfigurationError, Settings, load, read_accounts
+
+# Somebody waits in front of a terminal: long enough for a busy Redis, and one more try for a
+# connection that a restart closed.
+_REDIS_TIMEOUT_S = 3.0
+_REDIS_RETRIES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The ledger and the names of the configured accounts."""
+
+    ledger: Ledger
+    configured: tuple[str, ...]
+
+    def known_accounts(self) -> list[str]:
+        """Name the configured accounts and those that ever had a push."""
+        raw = cast(set[bytes], self.ledger.redis.smembers(keys.ACCOUNTS))
+        return sorted({*self.configured, *(name.decode() for name in raw)})
+
+    def choose_account(self, name: str | None) -> str:
+        """Return the account an order is looked for in: `name`, else the only configured one.
+
+        Raises UsageError for an account that is neither configured nor in the ledger, and
+        without a name when several are configured.
+        """
+        if name is None:
+            return self._only_account()
+        return name if name in self.configured else self.check_known(name)
+
+    def choose_configured_account(self, name: str | None) -> str:
+        """Return the account whose credentials the workers hold, as `choose_account` does."""
+        if name is None or name in self.configured:
+            return name or self._only_account()
+        raise _unknown(name, self.configured)
+
+    def check_known(self, name: str) -> str:
+        """Return `name`. Raises UsageError unless the account is configured or in the ledger."""
+        known = self.known_accounts()
+        if name not in known:
+            raise _unknown(name, known)
+        return name
+
+    def _only_account(self) -> str:
+        if len(self.configured) > 1:
+            names = ", ".join(self.configured)
+            raise click.UsageError(
+                f"Several accounts are configured: {names}. Say which one with --account."
+            )
+        return self.configured[0]
+
+
+@contextmanager
+def opened() -> Iterator[Context]:
+    """Connect with the process's environment. Raises ConfigurationError listing every problem."""
+    settings, accounts = read(os.environ)
+    redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
+    with closing(redis):
+        yield Context(Ledger(redis), accounts)
+
+
+def read(environment: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
+    """Read the settings and the accounts' names. Raises ConfigurationError as `opened` does."""
+    problems: list[str] = []
+    settings: Settings | None = None
+    accounts: tuple[str, ...] = (DEFAULT_ACCOUNT,)
+    try:
+        settings = load(Settings, environment)
+    except ConfigurationError as error:
+        problems.append(str(error))
+    try:
+        if path := environment.get("ACCOUNTS_FILE"):
+            accounts = tuple(sorted(read_accounts(Path(path))))
+    except ConfigurationError as error:
+        problems.append(str(error))
+    if settings is None or problems:
+        raise ConfigurationError("\n".join(problems))
+    return settings, accounts
+
+
+def _unknown(name: str, known: list[str] | tuple[str, ...]) -> click.UsageError:
+    return click.UsageError(f"There is no account {name[:40]!r}. Known: {', '.join(known)}.")

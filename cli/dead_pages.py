@@ -1,0 +1,32 @@
+"""Reading the dead letters for the terminal: one page, or all that are dead now. Writes nothing."""
+
+import click
+
+from pushes import dead_letters
+from pushes.dead_letters import Filter, Page
+from pushes.ledger import Ledger
+from pushes.model import PushKey, State
+
+
+def read_page(ledger: Ledger, wanted: Filter, *, limit: int, cursor: str | None) -> Page:
+    """Read one page, past what came to life meanwhile. Raises UsageError for a wrong cursor."""
+    try:
+        page = dead_letters.page(ledger, wanted, limit=limit, cursor=cursor)
+    except ValueError as error:
+        if cursor is None:
+            raise
+        raise click.UsageError(str(error)) from error
+    items = tuple(push for push in page.items if push.state is State.DEAD and not push.discarded)
+    return Page(items, page.next_cursor)
+
+
+def all_dead(ledger: Ledger, wanted: Filter, limit: int | None = None) -> list[PushKey]:
+    """Name what is dead now, the longest dead first, each once, before any of it is touched."""
+    found: dict[PushKey, None] = {}
+    cursor = None
+    while True:
+        page = read_page(ledger, wanted, limit=dead_letters.PAGE, cursor=cursor)
+        found |= dict.fromkeys(push.key for push in page.items)
+        cursor = page.next_cursor
+        if cursor is None or (limit is not None and len(found) >= limit):
+            return list(found)[:limit]

@@ -1,0 +1,58 @@
+"""The ways a command ends, as exit codes that people script against.
+
+    0   done
+    1   refused, or failed: Refused, and whatever Redis raises
+    2   used wrongly: click's UsageError
+    78  not configured: whatever reading the settings raises
+
+Each failure is a sentence on stderr that says what to do; never a traceback for any of these.
+"""
+
+from typing import Any
+
+import click
+from redis.exceptions import AuthenticationError, ConnectionError, RedisError, TimeoutError  # noqa: A004 - redis's own names
+
+from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
+
+
+class Refused(click.ClickException):
+    """The command could not be done, or only a part of it; the message says what now."""
+
+    exit_code = 1
+
+
+class NotConfigured(click.ClickException):
+    """The settings are not usable; the message lists every problem."""
+
+    exit_code = EXIT_CONFIGURATION
+
+
+class Terminal(click.Group):
+    """A group of commands that ends in sentences for operators, whatever its commands raise."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            raise NotConfigured(f"the configuration is not usable:\n{error}") from error
+        except RedisError as error:
+            raise Refused(nothing_changed(error)) from error
+
+
+def nothing_changed(error: RedisError) -> str:
+    """Say what a failure of Redis means when nothing was written before."""
+    return (
+        f"{what_happened(error)}: nothing was changed, and accepted pushes are safe in Redis. "
+        "Bring Redis back or correct REDIS_URL, then run this again."
+    )
+
+
+def what_happened(error: RedisError) -> str:
+    """Begin a sentence about a failure of Redis."""
+    silent = isinstance(error, ConnectionError | TimeoutError)
+    silent = silent and not isinstance(error, AuthenticationError)
+    verb = "does not answer" if silent else "refused the command"
+    reason = " ".join(str(error).split()).rstrip(".")
+    return f"Redis {verb} ({type(error).__name__}: {reason[:200]})"

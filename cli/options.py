@@ -1,0 +1,97 @@
+"""Options that several commands take, so that each means the same everywhere."""
+
+import getpass
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+from cli.moments import parse
+from pushes.dead_letters import Filter
+from pushes.model import Reason
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+account = click.option(
+    "--account",
+    metavar="NAME",
+    help="The merchant account. Not needed when only one is configured.",
+)
+
+
+def _moment(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
+    try:
+        return None if value is None else parse(value, datetime.now(UTC))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _login_name(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    if value is not None:
+        return _not_blank(_ctx, _parameter, value)
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise click.BadParameter(
+            "this process has no login name, so say who you are with --by."
+        ) from error
+
+
+def _not_blank(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    if value is None or not value.strip():
+        raise click.BadParameter("must not be blank.")
+    return value.strip()
+
+
+why = click.option(
+    "--why",
+    required=True,
+    callback=_not_blank,
+    metavar="TEXT",
+    help="The reason. It is kept in the timeline of each order.",
+)
+
+by = click.option(
+    "--by",
+    callback=_login_name,
+    metavar="NAME",
+    help="Who does this. It is kept in the timeline of each order.  [default: your login name]",
+)
+
+
+def dead_letter_filters(command: _F) -> _F:
+    """Add --reason, --since and --until."""
+    for option in (
+        click.option(
+            "--until",
+            callback=_moment,
+            metavar="TIME",
+            help="Only those that died before then, given as for --since.",
+        ),
+        click.option(
+            "--since",
+            callback=_moment,
+            metavar="TIME",
+            help="Only those that died then or later: ISO 8601 (UTC unless it says otherwise), or"
+            " an age such as 90m, 24h or 7d.",
+        ),
+        click.option(
+            "--reason",
+            type=click.Choice([str(reason) for reason in Reason]),
+            help="Only those that died of this.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def make_filter(
+    reason: str | None, account: str | None, since: datetime | None, until: datetime | None
+) -> Filter:
+    """Make the filter that the options describe. Raises UsageError when nothing can match."""
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must be earlier than --until.")
+    return Filter(Reason.of(reason) if reason else None, account, since, until)

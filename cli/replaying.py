@@ -1,0 +1,108 @@
+"""`klarna-ack dead replay`: give dead letters fresh attempts, or say which would get them.
+
+Refused, order by order: what is not dead.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import click
+
+from cli import batch, options, order_ids, verdicts
+from cli.context import Context, opened
+from cli.dead_pages import all_dead
+from cli.pace import Pace
+from pushes import replay
+from pushes.dead_letters import Filter
+from pushes.ledger import Decide, Ledger
+from pushes.model import Change, Push, PushKey, State
+
+
+class Rehearsal(Ledger):
+    """A ledger that decides as the real one does and writes nothing."""
+
+    def update(self, key: PushKey, decide: Decide, seen: Push | None = None) -> Change | None:  # noqa: ARG002 - the record itself names its key
+        """Ask what would become of the record as it was seen."""
+        return decide(seen)
+
+
+@click.command("replay")
+@click.argument("ids", metavar="[ORDER_ID]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Replay all that the filters match.")
+@options.dead_letter_filters
+@options.account
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="With --all: so many at most, longest dead first."
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="At most N a second. Without it, as fast as Redis takes them.",
+)
+@click.option("--dry-run", is_flag=True, help="List what would be replayed; change nothing.")
+@options.why
+@options.by
+@options.as_json
+def replay_dead(  # noqa: PLR0913 - one parameter an option
+    *,
+    ids: tuple[str, ...],
+    everything: bool,
+    reason: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    account: str | None,
+    limit: int | None,
+    rate: float | None,
+    dry_run: bool,
+    why: str,
+    by: str,
+    as_json: bool,
+) -> None:
+    """Queue dead letters again, with fresh attempts.
+
+    Name the orders, or give --all with filters: then every order that is dead now is replayed
+    once, even if it dies again meanwhile. A push that is not dead is refused and left as it is.
+    """
+    wanted = options.make_filter(reason, account, since, until)
+    named = order_ids.from_arguments(ids)
+    filtered = limit is not None or any((reason, since, until))
+    _check_usage(named=bool(named), everything=everything, filtered=filtered)
+    with opened() as context:
+        chosen = _choose(context, named, wanted, limit)
+        ledger = Rehearsal(context.ledger.redis) if dry_run else context.ledger
+        act = verdicts.at_word_of(replay.replay, ledger, by=by, why=why)
+        if dry_run:
+            _rehearse(chosen, act, as_json=as_json)
+        else:
+            verdicts.apply(
+                ledger, chosen, act, participle="replayed", pace=Pace(rate), as_json=as_json
+            )
+
+
+def _check_usage(*, named: bool, everything: bool, filtered: bool) -> None:
+    if named and everything:
+        raise click.UsageError("Give order ids or --all, not both.")
+    if not named and not everything:
+        raise click.UsageError("Give order ids, or --all.")
+    if named and filtered:
+        raise click.UsageError("--reason, --since, --until and --limit go with --all.")
+
+
+def _choose(context: Context, named: list[str], wanted: Filter, limit: int | None) -> list[PushKey]:
+    if named:
+        account = context.choose_account(wanted.account)
+        return [PushKey(account, order_id) for order_id in named]
+    if wanted.account is not None:
+        context.choose_account(wanted.account)
+    return all_dead(context.ledger, wanted, limit)
+
+
+def _rehearse(wanted: list[PushKey], act: Callable[[PushKey], Push], *, as_json: bool) -> None:
+    done = batch.Done()
+    for key in wanted:
+        done.add(key, act)
+    done.items = [{**item, "state": str(State.DEAD)} for item in done.items]  # they still are
+    if not as_json:
+        click.echo(f"{len(done.items)} would be replayed; nothing was changed.", err=True)
+    done.finish(lambda done: verdicts.tell(done, as_json=as_json))

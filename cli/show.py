@@ -1,0 +1,88 @@
+"""`klarna-ack show`: everything known about one order, and what to do next. Changes nothing."""
+
+import click
+
+from cli import options, order_ids, output
+from cli.context import opened
+from cli.exits import Refused
+from pushes import policy, views
+from pushes.ledger import Ledger
+from pushes.model import PushKey, State
+
+_TIMELINE = ("at", "event", "call", "http_status", "ms", "error_code", "correlation_id", "detail")
+
+
+@click.command()
+@click.argument("order_id")
+@options.account
+@options.as_json
+def show(order_id: str, account: str | None, *, as_json: bool) -> None:
+    """Show all that is known about an order's push.
+
+    That is its state, its times, what Klarna showed of the order, and the timeline of its pushes
+    and attempts, each call to Klarna with the correlation id that Klarna's support asks for.
+    """
+    (wanted,) = order_ids.from_arguments([order_id])
+    with opened() as context:
+        view = look_up(context.ledger, PushKey(context.choose_account(account), wanted))
+    if as_json:
+        output.emit_json(view)
+    else:
+        output.emit(*blocks(view))
+
+
+def look_up(ledger: Ledger, key: PushKey) -> views.PushView:
+    """Read one push. Raises Refused when none is known."""
+    push = ledger.get(key)
+    if push is None:
+        raise Refused(
+            f"No push is known for order {key.order_id} in account {key.account!r}: it was never "
+            f"pushed here, or was settled more than {policy.RETENTION.days} days ago. Check the id"
+            f" and the account, or queue it with `klarna-ack push {key.order_id} --account"
+            f" {key.account}`."
+        )
+    return views.full(push, ledger.timeline(key))
+
+
+def blocks(view: views.PushView) -> list[output.Block]:
+    """Lay one push out for a reader."""
+    shown: list[output.Block] = [output.Facts(f"Order {view['order_id']}", _facts(view))]
+    order = [(name, _cell(value)) for name, value in view["order"].items() if value is not None]
+    if order:
+        shown.append(output.Facts("At Klarna, when last seen (amounts in minor units)", order))
+    rows = [[_cell(value) for value in _line(entry).values()] for entry in view["timeline"]]
+    shown.append(output.Table(_TIMELINE, rows))
+    return shown
+
+
+def _facts(view: views.PushView) -> list[tuple[str, output.Cell]]:
+    discarded = " Discarded by an operator." if view["discarded"] else ""
+    return [
+        ("account", view["account"]),
+        ("state", f"{view['state']}: {State.of(view['state']).sentence}{discarded}"),
+        ("reason", view["reason"]),
+        ("next step", view["next_step"]),
+        ("last error", view["last_error"]),
+        ("next attempt", view["next_attempt_at"]),
+        ("acknowledged", view["acknowledged_at"]),
+        ("verified", view["verified_at"]),
+        ("first push", view["first_push_at"]),
+        ("last push", view["last_push_at"]),
+        ("deadline", view["deadline_at"]),
+        ("pushes", view["pushes"]),
+        ("attempts", view["attempts"]),
+        ("crashes", view["crashes"] or None),
+    ]
+
+
+def _line(entry: views.EntryView) -> dict[str, object]:
+    """Put who did it into the detail: most lines are nobody's."""
+    detail = entry["detail"]
+    if entry["by"]:
+        detail = f"by {entry['by']}: {detail}" if detail else f"by {entry['by']}"
+    facts: dict[str, object] = {**entry, "detail": detail}
+    return {name: facts[name] for name in _TIMELINE}
+
+
+def _cell(value: object) -> output.Cell:
+    return value if value is None or isinstance(value, int) else str(value)

@@ -1,0 +1,51 @@
+"""`klarna-ack status`: how many pushes are in each state, and whether anybody works on them."""
+
+from datetime import UTC, datetime
+
+import click
+
+from cli import census, options, output, watching
+from cli.context import opened
+from cli.moments import describe_span
+from pushes import views
+from pushes.model import State
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Redraw every 2 seconds, until ctrl-c.")
+@options.as_json
+def status(*, watch: bool, as_json: bool) -> None:
+    """Show how many pushes are in each state.
+
+    It also tells how long the oldest one waits, how many workers are alive, and which accounts
+    are held. With --watch a Redis that goes away later is waited for; with --json as well, each
+    reading is one line.
+    """
+    with opened() as context:
+
+        def look() -> views.StatusView:
+            return census.read(context, datetime.now(UTC))
+
+        if watch:
+            watching.watch(look, blocks, as_json=as_json)
+        elif as_json:
+            output.emit_json(look())
+        else:
+            output.emit(*blocks(look()))
+
+
+def blocks(view: views.StatusView) -> list[output.Block]:
+    """Lay the status out for a reader."""
+    states = [(word, count, State.of(word).sentence) for word, count in view["states"].items()]
+    waiting_s = view["oldest_waiting_s"]
+    waiting = "nothing waits" if waiting_s is None else f"{describe_span(waiting_s)} ago"
+    accounts = [(name, account["held"]) for name, account in view["accounts"].items()]
+    work: list[tuple[str, output.Cell]] = [("oldest waiting order first pushed", waiting), ("workers alive", view["workers"])]
+    shown: list[output.Block] = [
+        output.Table(("state", "pushes", "meaning"), states),
+        output.Facts("Work", work),
+        output.Table(("account", "held"), accounts),
+    ]
+    if not view["workers"]:
+        shown.append("No worker is alive, so nothing is acknowledged: start `python -m worker`.")
+    return shown

@@ -1,0 +1,94 @@
+# ruff: noqa: INP001 - gunicorn runs it as a file; it is in no package
+"""How gunicorn serves `service:create_app()`; what it logs leaves through the root logger, as ours.
+
+Settings not named here keep gunicorn's defaults. `forwarded_allow_ips` is left alone on purpose: it
+trusts loopback, or what FORWARDED_ALLOW_IPS names, and never everyone. The `Server` header says
+`gunicorn` without a version.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+
+bind = f"0.0.0.0:{os.environ.get('PORT') or 8000}"
+limit_request_line = 8190  # As nginx's: a push URL with a long token and tracking parameters fits.
+
+# A push is a fraction of a millisecond of Python and a wait for Redis: threads fill the wait. Two
+# processes, so that one can be replaced, or stand still in garbage collection, unnoticed.
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
+threads = 8
+
+# The application is made once, before the fork, so that wrong settings end gunicorn with exit code
+# 78; made in each worker they would be a restart for ever. It opens no connection while it is made,
+# and redis-py drops a connection that another process opened, so none is shared over the fork.
+preload_app = True
+
+# `timeout` is a worker's silence, not a request's length: only a worker that hangs as a whole is
+# replaced. A stop waits for running pushes, and ends before systemd's or Kubernetes' own patience.
+timeout = 30
+graceful_timeout = 20
+# Longer than a proxy keeps idle connections (nginx: 60 s), so the proxy is the one that closes and
+# no push is sent into a closing connection.
+keepalive = 75
+# Heartbeats are writes to a file; on a container's overlay disk they can stall and look like death.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes the file's name
+
+# On by default since 25.1: a socket through which local users reach the running server.
+control_socket_disable = True
+
+accesslog = "-"  # On; where it goes is decided in RootLogger.
+
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # Every few seconds, for ever.
+_QUERY = re.compile(r"\?[^\s'\"]*")
+_access = structlog.stdlib.get_logger("gunicorn.access")
+_FIRST_ERROR_STATUS = 400
+
+
+class NoQueryStrings(logging.Filter):
+    """Cuts query strings out of gunicorn's complaints about a request: they hold the push token."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record through, cut."""
+        record.msg, record.args = _QUERY.sub("?…", record.getMessage()), ()
+        return True
+
+
+class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's two loggers without handlers and levels of their own: the root decides."""
+
+    def setup(self, cfg: object) -> None:
+        """Undo what gunicorn just set up; it calls this again when it reloads."""
+        super().setup(cfg)
+        for logger in (self.error_log, self.access_log):
+            logger.handlers.clear()
+            logger.propagate = True
+            logger.setLevel(logging.NOTSET)
+        self.error_log.filters[:] = [NoQueryStrings()]
+
+    def access(
+        self,
+        resp: Any,  # noqa: ANN401 - gunicorn has no types
+        _req: object,
+        environ: Mapping[str, str],
+        request_time: timedelta,
+    ) -> None:
+        """Log method, path, status and milliseconds; neither query string nor addresses."""
+        path = environ["RAW_URI"].partition("?")[0]
+        status = int(str(resp.status).split(maxsplit=1)[0])
+        if path in _PROBES and status < _FIRST_ERROR_STATUS:
+            return
+        ms = round(request_time / timedelta(milliseconds=1), 1)
+        _access.info(
+            "http.request", method=environ["REQUEST_METHOD"], path=path, status=status, ms=ms
+        )
+
+
+logger_class = RootLogger

@@ -1,0 +1,86 @@
+"""What tests share: a real Valkey, the sandbox, and our own processes. None of it outlives a test.
+
+A missing server fails the tests that need it: a suite that skips them says nothing.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from cli.embedded import EmbeddedServer
+from cli.supervised import Supervised
+from tests.processes import ROOT, Processes, poll
+from tests.sandbox_control import SandboxControl
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[EmbeddedServer]:
+    """The session's server. A test may kill, freeze and restart it, not change its configuration:
+    for that start an `EmbeddedServer` of your own.
+    """
+    with EmbeddedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(valkey: EmbeddedServer) -> str:
+    """The server's URL; it is up and empty when the test starts, whatever the last one did."""
+    valkey.thaw()
+    if not valkey.is_running:
+        valkey.restart()
+    with Redis.from_url(valkey.url) as client:
+        client.flushall()
+    return valkey.url
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator["Redis"]:
+    with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[SandboxControl, dict[str, Any]]]:
+    """The session's sandbox, and the settings it started with."""
+    log = tmp_path_factory.mktemp("sandbox") / "sandbox.log"
+    command = [sys.executable, "-m", "sandbox", "--port", "0"]
+    with log.open("wb") as file, Supervised(command, log=file, cwd=ROOT) as process:
+
+        def listening() -> re.Match[str] | None:
+            assert process.exit_code is None, f"the sandbox ended:\n{log.read_text()}"
+            return re.search(r"^sandbox listening url=(\S+)$", log.read_text(), re.MULTILINE)
+
+        control = SandboxControl(poll(listening, 20)[1])
+        yield control, control.settings()
+        control.close()
+
+
+@pytest.fixture
+def sandbox(sandbox_process: tuple[SandboxControl, dict[str, Any]]) -> SandboxControl:
+    """The sandbox as it was when it started: no orders, no faults, its first settings."""
+    control, first_settings = sandbox_process
+    control.reset()
+    control.settings(**first_settings)
+    return control
+
+
+@pytest.fixture
+def processes(redis_url: str, sandbox: SandboxControl, tmp_path: Path) -> Iterator[Processes]:
+    """Starts web and worker processes over this test's Redis and sandbox; kills them at the end."""
+    env = {
+        "REDIS_URL": redis_url,
+        "KLARNA_API_URL": sandbox.url,
+        "KLARNA_USERNAME": "sandbox",
+        "KLARNA_PASSWORD": "sandbox",
+    }
+    processes = Processes(env, tmp_path)
+    yield processes
+    processes.kill_all()
+    sys.stdout.write(processes.logs())  # pytest shows it when the test failed
