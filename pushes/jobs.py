@@ -6,16 +6,17 @@ another function than ours, every callback and every webhook. Whoever can write 
 not be able to choose what a worker imports or whom it calls.
 """
 
+import json
+import zlib
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
 
 from redis import Redis
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from pushes import keys
-from pushes.model import Push
+from pushes.model import Push, PushKey, State
 
 # One queue: with several, RQ loses a job that is popped by a worker killed before it starts.
 QUEUE = "klarna-ack"
@@ -36,6 +37,22 @@ JOB_TIMEOUT_S = 60
 _RQ_RETRIES = 3
 
 
+# What every job of ours asks for, as RQ packs it.
+_DATA = zlib.compress(json.dumps([JOB_FUNCTION, None, [], {}]).encode())
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# A push to take the fields from that all jobs share.
+EXAMPLE = Push(
+    PushKey("default", "00000000-0000-0000-0000-000000000000"),
+    State.QUEUED,
+    1,
+    _EPOCH,
+    _EPOCH,
+    _EPOCH,
+)
+
+
 class UnreadableJobError(Exception):
     """A job hash that is no push of ours: broken, of another serializer or function."""
 
@@ -47,21 +64,6 @@ class PushJob(Job):
     """
 
     attempt: Callable[[], object] | None = None
-
-    @property
-    def func(self) -> Any:  # noqa: ANN401 - RQ's own signature
-        """RQ imports what this names. Raises UnreadableJobError for any name but ours."""
-        if self.func_name != JOB_FUNCTION or self.instance is not None:
-            raise UnreadableJobError(f"the job asks for {str(self.func_name)[:80]!r}")
-        return super().func
-
-    def restore(self, raw_data: Any) -> Any:  # noqa: ANN401 - RQ's own signature
-        """Read the job's hash, leaving out what would make a worker import or call something."""
-        super().restore(raw_data)
-        self._success_callback_name = None
-        self._failure_callback_name = None
-        self._stopped_callback_name = None
-        self.webhooks = []
 
 
 def new_job(push: Push, redis: Redis) -> PushJob:
@@ -84,18 +86,34 @@ def new_job(push: Push, redis: Redis) -> PushJob:
     return job
 
 
-def read_job(job_id: str, raw: dict[bytes, bytes], redis: Redis) -> PushJob:
-    """Read a job from its hash. Raises UnreadableJobError when it is no push of ours."""
-    job = PushJob(job_id, connection=redis, serializer=JSONSerializer)
-    try:
-        job.restore(raw)
-        if job.func_name != JOB_FUNCTION or job.args or job.kwargs or job.instance is not None:
-            raise UnreadableJobError(f"the job asks for {str(job.func_name)[:80]!r}")  # noqa: TRY301 - one message for both places
-    except UnreadableJobError:
-        raise
-    except Exception as error:  # whatever RQ meets in a broken hash: zlib, JSON, dates, numbers
+def check(data: bytes) -> None:
+    """Look at the `data` of a job's hash; raise UnreadableJobError unless it is ours.
+
+    Ours asks for our function, without arguments, and for nothing else.
+    """
+    if data == _DATA:
+        return
+    try:  # another zlib may pack the same differently
+        asked_for = json.loads(zlib.decompress(data))
+    except Exception as error:  # whatever zlib and JSON say to rubbish
         raise UnreadableJobError(f"{type(error).__name__} while reading the job") from error
+    if asked_for != [JOB_FUNCTION, None, [], {}]:
+        raise UnreadableJobError(f"the job asks for {str(asked_for)[:80]}")
+
+
+def runnable(push: Push, redis: Redis) -> PushJob:
+    """Make the job that RQ runs for an attempt: what `check` let through, and nothing of its hash.
+
+    So no callback, webhook or dotted name that somebody wrote into Redis is ever followed.
+    """
+    job = PushJob(keys.job_id(push.key), connection=redis, serializer=JSONSerializer)
+    job.data = zlib.decompress(_DATA)
     return job
+
+
+def key(push: Push) -> str:
+    """Name the hash of the job of a push."""
+    return PushJob.key_for(keys.job_id(push.key))
 
 
 def describe(push: Push) -> str:

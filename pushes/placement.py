@@ -1,15 +1,17 @@
 """Where RQ keeps the job of a push in each state, so that `rq info` agrees with the ledger.
 
 `move` turns a change of state into the Redis commands that move the job: out of the place of
-the old state, into the place of the new one. They are RQ's own methods, run against a pipeline
-that is never sent; the ledger sends the commands together with its own, in one atomic step.
+the old state, into the place of the new one. The ledger sends them together with its own, in
+one atomic step. They write what RQ's own worker writes, key by key and field by field; a test
+runs RQ's worker and ours over the same jobs and compares what is left in Redis.
 """
 
-from datetime import datetime
-from typing import TypedDict
+import json
+import zlib
+from base64 import b64encode
+from collections.abc import Iterable
 
 from redis import Redis
-from redis.client import Pipeline
 from rq import Queue
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import JobStatus
@@ -26,32 +28,40 @@ Command = tuple[Word, ...]
 # How long a worker may be silent before its attempts are given to others. Renewed every third.
 LEASE_S = 15
 
+# RQ keeps the list of a job's executions, and the executions of a worker, this much longer.
+_RQ_MARGIN_S = 60
+
+# RQ keeps the last ten results of a job.
+_RESULTS_KEPT = 10
+
 
 class Placement:
-    """The RQ side of the ledger, for one connection."""
+    """The RQ side of the ledger. Sends nothing itself."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self.queue = Queue(
             jobs.QUEUE, connection=redis, serializer=JSONSerializer, job_class=jobs.PushJob
         )
-        self._unchanging: list[Word] | None = None
+        self._waiting = self.queue.key
+        self._popped = self.queue.intermediate_queue_key
+        self._started = self.queue.started_job_registry.key
+        self._scheduled = self.queue.scheduled_job_registry.key
+        self._finished = self.queue.finished_job_registry.key
+        self._failed = self.queue.failed_job_registry.key
+        self._unchanging = _unchanging_fields(redis)
 
     def move(self, change: Change) -> list[Command]:
         """List the commands that bring the job from its old place to its new one."""
         before, after = change.before, change.after
         if before is None:
-            return self._enqueue_new(after)
+            return self._enqueue(after)
         if not change.moves_job:
             return []
-        pipeline = self._redis.pipeline(transaction=False)
-        self._leave(before, pipeline)
-        pipeline.lrem(self.queue.intermediate_queue_key, 1, keys.job_id(after.key))
+        commands = [*self._leave(before), ("LREM", self._popped, 1, keys.job_id(after.key))]
         if after.discarded:
-            jobs.new_job(after, self._redis).delete(pipeline, remove_from_queue=False)
-        else:
-            self._enter(before, after, pipeline)
-        return [args for args, _options in pipeline.command_stack]
+            return [*commands, ("DEL", *_keys_of(after))]
+        return [*commands, *self._enter(before, after)]
 
     def execution(self, push: Push) -> Execution:
         """Name the RQ execution of a running push."""
@@ -59,95 +69,146 @@ class Placement:
             push.execution_id or "", keys.job_id(push.key), self._redis, push.worker or ""
         )
 
-    def _enqueue_new(self, push: Push) -> list[Command]:
-        job_id = keys.job_id(push.key)
-        job_key = jobs.PushJob.key_for(job_id)
-        return [
-            ("SADD", self.queue.redis_queues_keys, self.queue.key),
-            ("HSET", job_key, *self._job_fields(push)),
-            ("RPUSH", self.queue.key, job_id),
-        ]
-
-    def _job_fields(self, push: Push) -> list[Word]:
-        # Intake's hot path: RQ serialises one job, every other differs in three fields only.
-        if self._unchanging is None:
-            fields = jobs.new_job(push, self._redis).to_dict()
-            for name in ("created_at", "enqueued_at", "description"):
-                del fields[name]
-            self._unchanging = [part for pair in fields.items() for part in pair]
-        return [
-            *self._unchanging,
-            *("created_at", jobs.stamp(push.first_push_at)),
-            *("enqueued_at", jobs.stamp(push.changed_at)),
-            *("description", jobs.describe(push)),
-        ]
-
-    def _leave(self, push: Push, pipeline: Pipeline) -> None:
+    def _leave(self, push: Push) -> list[Command]:
         job_id = keys.job_id(push.key)
         match push.state:
             case State.QUEUED:
-                pass  # a worker has popped it already
+                return []  # a worker has popped it
             case State.RUNNING:
-                self.execution(push).delete(jobs.new_job(push, self._redis), pipeline)
+                return self._end_execution(push)
             case State.RETRYING | State.HELD:
-                self.queue.scheduled_job_registry.remove(job_id, pipeline=pipeline)
+                return [("ZREM", self._scheduled, job_id)]
             case State.DEAD:
-                self.queue.failed_job_registry.remove(job_id, pipeline=pipeline)
+                return [("ZREM", self._failed, job_id)]
             case State.ACKNOWLEDGED | State.NOT_NEEDED:
-                self.queue.finished_job_registry.remove(job_id, pipeline=pipeline)
+                return [("ZREM", self._finished, job_id)]
 
-    def _enter(self, before: Push, after: Push, pipeline: Pipeline) -> None:
-        job = jobs.new_job(after, self._redis)
+    def _enter(self, before: Push, after: Push) -> list[Command]:
         match after.state:
             case State.QUEUED:
-                pipeline.delete(job.key, Result.get_key(job.id))  # type: ignore[no-untyped-call]
-                for command in self._enqueue_new(after):
-                    pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+                return [("DEL", *_keys_of(after)), *self._enqueue(after)]
             case State.RUNNING:
-                self._start(after, job, pipeline)
+                return self._start(after)
             case State.RETRYING | State.HELD:
-                at = after.next_attempt_at or after.changed_at
-                self.queue.schedule_job(job, at, pipeline=pipeline)
+                return self._schedule(after)
             case State.ACKNOWLEDGED | State.NOT_NEEDED:
-                job.set_status(JobStatus.FINISHED, pipeline=pipeline)
-                job._result = str(after.state)
-                job._handle_success(jobs.RESULT_TTL_S, pipeline, **_ended(job, before, after))
-                job.cleanup(jobs.RESULT_TTL_S, pipeline=pipeline)
+                return self._finish(before, after)
             case State.DEAD:
-                job.set_status(JobStatus.FAILED, pipeline=pipeline)
-                job._handle_failure(_epitaph(after), pipeline, **_ended(job, before, after))
+                return self._fail(before, after)
 
-    def _start(self, push: Push, job: jobs.PushJob, pipeline: Pipeline) -> None:
-        # What RQ's `prepare_execution` and `prepare_job_execution` write, in one step.
+    def _enqueue(self, push: Push) -> list[Command]:
+        return [
+            ("SADD", self.queue.redis_queues_keys, self._waiting),
+            self._save_job(push),
+            ("RPUSH", self._waiting, keys.job_id(push.key)),
+        ]
+
+    def _start(self, push: Push) -> list[Command]:
+        execution, job_id = self.execution(push), keys.job_id(push.key)
+        began = push.changed_at.timestamp()
+        known_as = ("id", execution.id, "job_id", job_id, "worker_name", execution.worker_name)
+        of_job = ExecutionRegistry.key_template.format(job_id)
+        of_worker = execution.worker_executions_key
+        stamp = jobs.stamp(push.changed_at)
+        return [
+            ("HSET", execution.key, *known_as, "created_at", began, "last_heartbeat", began),
+            ("EXPIRE", execution.key, LEASE_S),
+            ("ZADD", of_job, int(began) + LEASE_S + _RQ_MARGIN_S, execution.id),
+            ("EXPIRE", of_job, LEASE_S + _RQ_MARGIN_S),
+            ("ZADD", self._started, int(began) + LEASE_S, execution.composite_key),
+            ("SADD", of_worker, execution.composite_key),
+            ("EXPIRE", of_worker, LEASE_S + _RQ_MARGIN_S),
+            (
+                *("HSET", jobs.key(push), "status", JobStatus.STARTED.value),
+                *("started_at", stamp, "last_heartbeat", stamp),
+                *("worker_name", execution.worker_name),
+            ),
+            ("PERSIST", jobs.key(push)),
+        ]
+
+    def _end_execution(self, push: Push) -> list[Command]:
         execution = self.execution(push)
-        execution.save(LEASE_S, pipeline)
-        ExecutionRegistry(job.id, self._redis).add(execution, LEASE_S, pipeline)
-        self.queue.started_job_registry.add_execution(execution, pipeline, LEASE_S)
-        pipeline.sadd(execution.worker_executions_key, execution.composite_key)
-        pipeline.expire(execution.worker_executions_key, LEASE_S + 60)
-        job.prepare_for_execution(execution.worker_name, pipeline)
-        pipeline.persist(job.key)
+        of_job = ExecutionRegistry.key_template.format(execution.job_id)
+        return [
+            ("DEL", execution.key),
+            ("ZREM", self._started, execution.composite_key),
+            ("ZREM", of_job, execution.id),
+            ("SREM", execution.worker_executions_key, execution.composite_key),
+        ]
+
+    def _schedule(self, push: Push) -> list[Command]:
+        due = push.next_attempt_at or push.changed_at
+        return [
+            ("HSET", jobs.key(push), "status", JobStatus.SCHEDULED.value, *_ended(push)),
+            ("ZADD", self._scheduled, int(due.timestamp()), keys.job_id(push.key)),
+        ]
+
+    def _finish(self, before: Push, after: Push) -> list[Command]:
+        results, expires = _results_key(after), int(after.changed_at.timestamp())
+        value = b64encode(json.dumps(str(after.state)).encode())
+        return [
+            ("HSET", jobs.key(after), "status", JobStatus.FINISHED.value, *_ended(after)),
+            _add_result(before, after, Result.Type.SUCCESSFUL, ("return_value", value)),
+            ("EXPIRE", results, jobs.RESULT_TTL_S),
+            ("ZADD", self._finished, expires + jobs.RESULT_TTL_S, keys.job_id(after.key)),
+            ("EXPIRE", jobs.key(after), jobs.RESULT_TTL_S),
+        ]
+
+    def _fail(self, before: Push, after: Push) -> list[Command]:
+        epitaph = b64encode(zlib.compress(_epitaph(after).encode()))
+        # A job that never ran may be dead because its hash is rubbish: it is made anew.
+        anew = [] if before.state is State.RUNNING else [("DEL", jobs.key(after))]
+        return [
+            *anew,
+            *([self._save_job(after)] if anew else []),
+            ("HSET", jobs.key(after), "status", JobStatus.FAILED.value, *_ended(after)),
+            _add_result(before, after, Result.Type.FAILED, ("exc_string", epitaph)),
+            ("PERSIST", _results_key(after)),
+            ("ZADD", self._failed, jobs.FAILURE_TTL_S, keys.job_id(after.key)),
+        ]
+
+    def _save_job(self, push: Push) -> Command:
+        return (
+            *("HSET", jobs.key(push), *self._unchanging),
+            *("created_at", jobs.stamp(push.first_push_at)),
+            *("enqueued_at", jobs.stamp(push.changed_at)),
+            *("description", jobs.describe(push)),
+        )
 
 
-class _Ended(TypedDict):
-    worker_name: str
-    execution_id: str | None
-    execution_started_at: datetime | None
-    execution_ended_at: datetime
+def _unchanging_fields(redis: Redis) -> tuple[Word, ...]:
+    """List the fields that all our jobs share, as RQ itself writes them."""
+    fields = jobs.new_job(jobs.EXAMPLE, redis).to_dict()
+    changing = {"created_at", "enqueued_at", "description"}
+    return tuple(
+        word for name, value in fields.items() if name not in changing for word in (name, value)
+    )
 
 
-def _ended(job: jobs.PushJob, before: Push, after: Push) -> _Ended:
-    """Note on the job which attempt ended it, if one did, and return the same for RQ's result."""
-    attempt = before if before.state is State.RUNNING else None
-    job.started_at = attempt.changed_at if attempt else None
-    job.ended_at = after.changed_at
-    job.worker_name = attempt.worker if attempt else None
-    return {
-        "worker_name": job.worker_name or "",
-        "execution_id": attempt.execution_id if attempt else None,
-        "execution_started_at": job.started_at,
-        "execution_ended_at": after.changed_at,
-    }
+def _ended(push: Push) -> Iterable[Word]:
+    return ("ended_at", jobs.stamp(push.changed_at))
+
+
+def _add_result(before: Push, after: Push, kind: Result.Type, what: tuple[Word, Word]) -> Command:
+    attempt: tuple[Word, ...] = ()
+    if before.state is State.RUNNING:
+        attempt = (
+            *("execution_id", before.execution_id or ""),
+            *("execution_started_at", before.changed_at.timestamp()),
+            *("execution_ended_at", after.changed_at.timestamp()),
+        )
+    return (
+        *("XADD", _results_key(after), "MAXLEN", "~", _RESULTS_KEPT, "*"),
+        *("type", kind.value, "worker_name", before.worker or "", *what, *attempt),
+    )
+
+
+def _keys_of(push: Push) -> tuple[str, str]:
+    return jobs.key(push), _results_key(push)
+
+
+def _results_key(push: Push) -> str:
+    return str(Result.get_key(keys.job_id(push.key)))  # type: ignore[no-untyped-call]
 
 
 def _epitaph(push: Push) -> str:

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import cast
-from uuid import uuid4
 
 from redis.exceptions import RedisError
 from rq.registry import StartedJobRegistry
 
-from pushes import jobs, keys, life, log, queue
-from pushes.jobs import PushJob, UnreadableJobError
+from pushes import jobs, keys, life, log
+from pushes.jobs import PushJob
 from pushes.ledger import Ledger
-from pushes.model import Change, Push, PushKey, Reason, State
+from pushes.model import Change, Push, Reason, State
 from pushes.placement import LEASE_S
+from worker import popped
 from worker.acknowledge import Acknowledger, Report
 from worker.outcomes import Outcome
 
@@ -67,23 +67,25 @@ class Attempts:
         Raises RedisError; then calling it again with the same ids is safe.
         """
         now = datetime.now(UTC)
-        attempts, changes = [], []
-        for job_id, raw_job, push in self._read(job_ids):
-            change = self._judge(job_id, raw_job, push, now)
+        changes = []
+        for one in popped.read(self._ledger, job_ids):
+            change = popped.judge(one, self._worker, now)
             if change is None:
-                self._drop(job_id)
-                continue
-            changes.append(change)
-            if change.after.state is State.RUNNING:
-                job = jobs.read_job(job_id, raw_job, self._ledger.redis)
-                attempts.append(Attempt(change.after, job))
+                popped.drop(self._ledger, one, now)
+            else:
+                changes.append(change)
         current = self._ledger.update_many(changes)
-        stale = {change.after.key for change, ok in zip(changes, current, strict=True) if not ok}
-        begun = [attempt for attempt in attempts if attempt.push.key not in stale]
+        taken = [change.after for change, ok in zip(changes, current, strict=True) if ok]
+        begun = [
+            Attempt(push, jobs.runnable(push, self._ledger.redis))
+            for push in taken
+            if push.state is State.RUNNING
+        ]
         with self._lock:
             self._active |= {str(attempt.push.execution_id): attempt for attempt in begun}
-        if stale:  # a push was counted between reading and writing
-            begun += self.begin([keys.job_id(key) for key in stale])
+        if len(taken) < len(changes):  # a push was counted between reading and writing
+            moved = {change.after.key for change in changes} - {push.key for push in taken}
+            begun += self.begin([keys.job_id(key) for key in moved])
         return begun
 
     def make(self, attempt: Attempt) -> None:
@@ -129,49 +131,6 @@ class Attempts:
             )
             if change:
                 _log.info("push.released", order_id=attempt.push.key.order_id)
-
-    def _read(self, job_ids: list[str]) -> list[tuple[str, dict[bytes, bytes], Push | None]]:
-        readable = {job_id: key for job_id in job_ids if (key := self._key_or_drop(job_id))}
-        pipeline = self._ledger.redis.pipeline(transaction=False)
-        for job_id in readable:
-            pipeline.hgetall(PushJob.key_for(job_id))
-        raw_jobs = pipeline.execute()
-        pushes = self._ledger.get_many(readable.values())
-        return list(zip(readable, raw_jobs, pushes, strict=True))
-
-    def _judge(
-        self, job_id: str, raw_job: dict[bytes, bytes], push: Push | None, now: datetime
-    ) -> Change | None:
-        """Say what becomes of a push whose job was popped. None: it needs nothing from us."""
-        if push is None:
-            queue.accept(self._ledger, keys.parse_job_id(job_id), now, event="found_in_queue")
-            return None
-        if not raw_job:
-            return life.requeued(push, now)
-        try:
-            jobs.read_job(job_id, raw_job, self._ledger.redis)
-        except UnreadableJobError as error:
-            if push.state.is_waiting:
-                return life.dead(push, Reason.UNREADABLE, now, str(error))
-            return None
-        return life.started(push, self._worker, uuid4().hex, now)
-
-    def _key_or_drop(self, job_id: str) -> PushKey | None:
-        try:
-            return keys.parse_job_id(job_id)
-        except ValueError:
-            _log.error(
-                "queue.foreign_job_dropped",
-                job_id=job_id[:80],
-                meaning="somebody put a job that is no push into our queue; no order is concerned",
-                action="find out who writes to this Redis",
-            )
-            self._drop(job_id)
-            return None
-
-    def _drop(self, job_id: str) -> None:
-        popped = self._ledger.placement.queue.intermediate_queue_key
-        self._ledger.redis.lrem(popped, 1, job_id)
 
     def _settle(self, attempt: Attempt, outcome: Outcome, report: Report) -> None:
         """Commit the outcome, waiting for Redis if need be."""

@@ -1,0 +1,82 @@
+"""What a job that was popped from the queue means: the record decides, the job only points to it.
+
+Refused: jobs that are no push of ours, whoever put them there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from redis.exceptions import ResponseError
+
+from pushes import jobs, keys, life, log, queue
+from pushes.ledger import Ledger
+from pushes.model import Change, Push, PushKey, Reason
+
+_log = log.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Popped:
+    """A popped job as Redis holds it; `data` is None when its hash is gone."""
+
+    key: PushKey
+    data: bytes | None
+    push: Push | None
+
+
+def read(ledger: Ledger, job_ids: list[str]) -> Iterator[Popped]:
+    """Read popped jobs and their records, in two round trips; drop what is no push."""
+    wanted = [key for job_id in job_ids if (key := _key_or_drop(ledger, job_id))]
+    pipeline = ledger.redis.pipeline(transaction=False)
+    for key in wanted:
+        pipeline.hget(jobs.PushJob.key_for(keys.job_id(key)), "data")
+    answers = pipeline.execute(raise_on_error=False)
+    for key, data, push in zip(wanted, answers, ledger.get_many(wanted), strict=True):
+        if isinstance(data, ResponseError):  # something else than a hash stands there
+            yield Popped(key, b"", push)
+        elif isinstance(data, Exception):
+            raise data
+        else:
+            yield Popped(key, data, push)
+
+
+def judge(popped: Popped, worker: str, now: datetime) -> Change | None:
+    """Say what becomes of the push. None: its job needs nothing more, and is dropped."""
+    push = popped.push
+    if push is None:
+        return None
+    if popped.data is None:
+        return life.requeued(push, now)
+    try:
+        jobs.check(popped.data)
+    except jobs.UnreadableJobError as error:
+        dead = life.dead(push, Reason.UNREADABLE, now, str(error))
+        return dead if push.state.is_waiting else None
+    return life.started(push, worker, uuid4().hex, now)
+
+
+def drop(ledger: Ledger, popped: Popped, now: datetime) -> None:
+    """Forget a popped job; one without a record is taken in anew, since it may be an order."""
+    if popped.push is None:
+        queue.accept(ledger, popped.key, now, event="found_in_queue")
+    _forget(ledger, keys.job_id(popped.key))
+
+
+def _key_or_drop(ledger: Ledger, job_id: str) -> PushKey | None:
+    try:
+        return keys.parse_job_id(job_id)
+    except ValueError:
+        _log.error(
+            "queue.foreign_job_dropped",
+            job_id=job_id[:80],
+            meaning="somebody put a job that is no push into our queue; no order is concerned",
+            action="find out who writes to this Redis",
+        )
+        _forget(ledger, job_id)
+        return None
+
+
+def _forget(ledger: Ledger, job_id: str) -> None:
+    ledger.redis.lrem(ledger.placement.queue.intermediate_queue_key, 1, job_id)
