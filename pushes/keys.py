@@ -11,6 +11,9 @@ _PREFIX = "klarna-ack"
 # The names of the accounts that ever had a push: what the dead-letter index is divided by.
 ACCOUNTS = f"{_PREFIX}:accounts"
 
+# How often each event that operators watch has happened, over all processes: one hash.
+TALLIES = f"{_PREFIX}:tallies"
+
 
 def record(key: PushKey) -> str:
     """Name the hash that holds a `pushes.model.Push`."""

@@ -12,13 +12,21 @@ from typing import cast
 
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import ResponseError
+from rq.worker_registration import clean_worker_registry
 
-from pushes import keys, policy, records
+from pushes import keys, log, policy, records
 from pushes.model import Change, Entry, Push, PushKey, Reason, State
 from pushes.placement import Command, Placement, Word
 
+_log = log.get(__name__)
+
 _Raw = list[bytes] | dict[bytes, bytes]
 Decide = Callable[[Push | None], Change | None]
+
+
+class UnreadableRecordError(Exception):
+    """A record that this program did not write; the message names its key."""
 
 
 class Ledger:
@@ -39,12 +47,16 @@ class Ledger:
         return _read(key, cast(_Raw, self.redis.hgetall(keys.record(key))))
 
     def get_many(self, wanted: Iterable[PushKey]) -> list[Push | None]:
-        """Read records in one round trip, in the order asked for."""
+        """Read records in one round trip, in the order asked for.
+
+        One that cannot be read is reported and given as None, so that it holds up no other.
+        """
         wanted = list(wanted)
         pipeline = self.redis.pipeline(transaction=False)
         for key in wanted:
             pipeline.hgetall(keys.record(key))
-        return [_read(key, raw) for key, raw in zip(wanted, pipeline.execute(), strict=True)]
+        answers = pipeline.execute(raise_on_error=False)
+        return [_read_or_report(key, raw) for key, raw in zip(wanted, answers, strict=True)]
 
     def timeline(self, key: PushKey) -> list[Entry]:
         """Read the last entries of a push, oldest first."""
@@ -105,12 +117,23 @@ class Ledger:
         return [keys.parse_job_id(member.decode()) for member in raw]
 
     def forget_expired(self, now: datetime) -> None:
-        """Take out of the indexes what expired by itself."""
+        """Take out of the indexes, ours and RQ's, what expired by itself."""
         horizon = records.epoch(now - policy.RETENTION)
         pipeline = self.redis.pipeline(transaction=False)
         for state in (state for state in State if state.is_settled):
             pipeline.zremrangebyscore(keys.index(state), "-inf", f"({horizon}")
         pipeline.execute()
+        self.placement.queue.finished_job_registry.cleanup()
+        clean_worker_registry(self.placement.queue)
+
+    def tally(self, event: str) -> None:
+        """Count an event that operators watch over all processes: see `keys.TALLIES`."""
+        self.redis.hincrby(keys.TALLIES, event, 1)
+
+    def tallies(self) -> dict[str, int]:
+        """Read what was counted since the ledger began."""
+        raw = cast(dict[bytes, bytes], self.redis.hgetall(keys.TALLIES))
+        return {event.decode(): int(count) for event, count in raw.items()}
 
     def _send(self, change: Change, pipeline: Pipeline | None = None) -> _Raw | None:
         commands = [*_commands(change), *self.placement.move(change)]
@@ -169,8 +192,28 @@ def _places(push: Push | None) -> dict[str, str]:
     return places
 
 
-def _read(key: PushKey, raw: _Raw) -> Push | None:
+def _read(key: PushKey, raw: _Raw | ResponseError) -> Push | None:
     if not raw:
         return None
+    if isinstance(raw, ResponseError):
+        raise UnreadableRecordError(f"{keys.record(key)}: not a hash")
     pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
-    return records.decode(key, {name.decode(): value.decode() for name, value in pairs})
+    try:
+        return records.decode(key, {name.decode(): value.decode() for name, value in pairs})
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableRecordError(f"{keys.record(key)}: {type(error).__name__}") from error
+
+
+def _read_or_report(key: PushKey, raw: _Raw | ResponseError) -> Push | None:
+    try:
+        return _read(key, raw)
+    except UnreadableRecordError as error:
+        _log.error(
+            "record.unreadable",
+            order_id=key.order_id,
+            account=key.account,
+            error=str(error),
+            meaning="nothing more happens to this order here until the record is readable",
+            action="acknowledge the order by hand, then delete the key; find out who wrote it",
+        )
+        return None

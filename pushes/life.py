@@ -194,10 +194,17 @@ def released(push: Push, now: datetime) -> Change | None:
 
 
 def requeued(push: Push, now: datetime) -> Change | None:
-    """Put a push back in the queue that its record says it is in: its job went missing."""
-    if push.state is not State.QUEUED:
+    """Put a waiting push back in the queue: its job is not where the record says it is."""
+    if not push.state.is_waiting or push.state is State.RUNNING:
         return None
-    after = replace(push, rev=push.rev + 1)
+    after = replace(
+        push,
+        state=State.QUEUED,
+        rev=push.rev + 1,
+        changed_at=now,
+        reason=None,
+        next_attempt_at=None,
+    )
     return Change(push, after, (Entry(now, "requeued"),), rebuilds_job=True)
 
 

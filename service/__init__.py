@@ -10,7 +10,7 @@ from pushes import log
 from pushes.connection import connect
 from pushes.ledger import Ledger
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
-from service import errors, health, intake
+from service import errors, health, intake, metrics
 from service.settings import WebSettings, load
 
 # Klarna's push client has been seen giving up after 5 s, so a Redis that does not answer must
@@ -43,5 +43,6 @@ def make_app(settings: WebSettings) -> Flask:
     app.extensions["ledger"] = Ledger(redis)
     app.register_blueprint(intake.blueprint)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(metrics.blueprint)
     errors.register(app)
     return app

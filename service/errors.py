@@ -32,8 +32,20 @@ def problem(status: int, title: str, detail: str) -> Response:
 def register(app: Flask) -> None:
     """Answer every error of `app` as a problem document."""
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(RedisError, _not_stored)
+    app.register_error_handler(RedisError, _redis_away)
     app.register_error_handler(Exception, _unexpected)
+
+
+def not_stored(error: RedisError) -> Response:
+    """Answer a push that Redis did not take: not received, send it again."""
+    _log.error(
+        "push.not_stored",
+        error=type(error).__name__,
+        detail=str(error)[:200],
+        meaning="the push was answered 503 and is not lost: Klarna re-sends it",
+        action="bring Redis back; the web process serves again by itself",
+    )
+    return _unavailable("The push could not be stored. Send it again.")
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -45,26 +57,26 @@ def _http_error(error: HTTPException) -> Response:
     return answer
 
 
-def _not_stored(error: RedisError) -> Response:
+def _redis_away(error: RedisError) -> Response:
     _log.error(
-        "push.not_stored",
+        "redis.away",
         error=type(error).__name__,
         detail=str(error)[:200],
-        meaning="the push was answered 503 and is not lost: Klarna re-sends it",
+        meaning="nothing could be read; accepted pushes are safe in Redis",
         action="bring Redis back; the web process serves again by itself",
     )
-    return _unavailable("The push could not be stored. Send it again.")
+    return _unavailable("Redis does not answer.")
 
 
 def _unexpected(error: Exception) -> Response:
     _log.error(
-        "push.failed",
+        "request.failed_here",
         error=type(error).__name__,
-        meaning="the push was answered 503 and is not lost: Klarna re-sends it",
+        meaning="the request was answered 503; a push is not lost: Klarna re-sends it",
         action="report this with the traceback",
         exc_info=error,
     )
-    return _unavailable("The push could not be taken because of a fault here. Send it again.")
+    return _unavailable("The request failed because of a fault here. Send it again.")
 
 
 def _unavailable(detail: str) -> Response:

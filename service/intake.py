@@ -4,6 +4,7 @@ import hmac
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, abort, current_app, jsonify, request
+from redis.exceptions import RedisError
 from werkzeug.exceptions import BadRequest
 
 from pushes import log, queue
@@ -11,6 +12,7 @@ from pushes.ledger import Ledger
 from pushes.model import PushKey, is_order_id
 from pushes.settings import DEFAULT_ACCOUNT
 from service import order_id
+from service.errors import not_stored
 from service.settings import WebSettings
 
 _log = log.get(__name__)
@@ -19,6 +21,7 @@ _log = log.get(__name__)
 MAX_BODY_BYTES = 64 * 1024
 
 blueprint = Blueprint("intake", __name__)
+blueprint.register_error_handler(RedisError, not_stored)
 
 
 def take(first: str | None = None, second: str | None = None) -> Response:

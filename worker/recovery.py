@@ -1,7 +1,12 @@
-"""Finds what a dead worker left behind and puts it back in the queue.
+"""Finds what a dead worker, or a stranger's hand in Redis, left behind, and mends it.
 
-Every worker runs it. It reads the ledger's own index of running pushes and holds it against the
-leases in RQ's StartedJobRegistry: an attempt whose lease lapsed, or has gone, is over.
+Every worker runs it. It holds the ledger's indexes against where RQ keeps the jobs; whatever it
+mends is logged and tallied. Refused: judging an attempt of its own, or a push that moved on
+meanwhile.
+
+    abandoned   running, but nobody renews its lease: the worker died during the attempt
+    stray       popped, but never started: the worker died in between
+    orphan      waiting, but its job stands nowhere: somebody removed it from RQ
 """
 
 from collections.abc import Set as AbstractSet
@@ -10,67 +15,126 @@ from typing import cast
 
 from pushes import keys, life, log
 from pushes.ledger import Ledger
-from pushes.model import Change, Push, State
+from pushes.model import Change, Push, PushKey, State
 
 _log = log.get(__name__)
 
 
-def requeue_abandoned(ledger: Ledger, now: datetime, mine: AbstractSet[str] = frozenset()) -> int:
-    """Put back the pushes whose worker stopped renewing its lease; return how many.
+class Recovery:
+    """One worker's look-out. What it only suspects it remembers until the next look."""
 
-    `mine` are the executions the caller knows to be alive: its own.
-    """
-    running = [push for push in ledger.get_many(ledger.members(State.RUNNING)) if push]
-    running = [push for push in running if push.execution_id not in mine]
-    leases = _leases(ledger)
-    put_back = 0
-    for push in running:
-        lease_until = leases.get(ledger.placement.execution(push).composite_key, 0.0)
-        if push.state is State.RUNNING and lease_until < now.timestamp():
-            put_back += _give_up_on(ledger, push, now)
-    return put_back
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._suspected_strays: set[str] = set()
+        self._suspected_orphans: set[PushKey] = set()
 
+    def look(self, now: datetime, mine: AbstractSet[str] = frozenset()) -> None:
+        """Mend what is found. `mine` are the executions that the caller knows to be alive."""
+        self.requeue_abandoned(now, mine)
+        self.requeue_strays(now)
+        self.requeue_orphans(now)
 
-def requeue_strays(ledger: Ledger, suspects: set[str], now: datetime) -> set[str]:
-    """Put back jobs that were popped by a worker which died before it began.
+    def requeue_abandoned(self, now: datetime, mine: AbstractSet[str] = frozenset()) -> int:
+        """Put back the pushes whose worker stopped renewing its lease; return how many."""
+        running = self._ledger.get_many(self._ledger.members(State.RUNNING))
+        leases = self._leases()
+        put_back = 0
+        for push in running:
+            if push is None or push.state is not State.RUNNING or push.execution_id in mine:
+                continue
+            execution = self._ledger.placement.execution(push)
+            if leases.get(execution.composite_key, 0.0) < now.timestamp():
+                put_back += self._give_up_on(push, now)
+        return put_back
 
-    `suspects` is what the last call returned: a job is a stray when it is seen twice, so that one
-    that is just being started is left alone.
-    """
-    queue = ledger.placement.queue
-    raw = cast(list[bytes], ledger.redis.lrange(queue.intermediate_queue_key, 0, -1))
-    popped = {job_id.decode() for job_id in raw}
-    for job_id in popped & suspects:
-        key = keys.parse_job_id(job_id)
-        change = ledger.advance(key, lambda push: life.requeued(push, now))
+    def requeue_strays(self, now: datetime) -> None:
+        """Put back jobs that stay popped: seen twice, so that one just being started is left."""
+        popped_key = self._ledger.placement.queue.intermediate_queue_key
+        popped = self._names(popped_key)
+        for job_id in popped & self._suspected_strays:
+            key = _key(job_id)
+            if key is None or not self._requeue("stray", key, now):
+                self._ledger.redis.lrem(popped_key, 0, job_id)
+        self._suspected_strays = popped - self._suspected_strays
+
+    def requeue_orphans(self, now: datetime) -> None:
+        """Put back waiting pushes whose job stands nowhere, seen twice.
+
+        Costs two counts while ledger and RQ agree; only when they differ are both read.
+        """
+        found = self._orphans() if self._numbers_differ() else set()
+        for key in found & self._suspected_orphans:
+            self._requeue("orphan", key, now)
+        self._suspected_orphans = found - self._suspected_orphans
+
+    def _numbers_differ(self) -> bool:
+        queue = self._ledger.placement.queue
+        pipeline = self._ledger.redis.pipeline(transaction=True)
+        for state in (State.QUEUED, State.RETRYING, State.HELD):
+            pipeline.zcard(keys.index(state))
+        pipeline.llen(queue.key)
+        pipeline.llen(queue.intermediate_queue_key)
+        pipeline.zcard(queue.scheduled_job_registry.key)
+        queued, retrying, held, waiting, popped, scheduled = pipeline.execute()
+        return bool(queued != waiting + popped or retrying + held != scheduled)
+
+    def _orphans(self) -> set[PushKey]:
+        queue = self._ledger.placement.queue
+        in_ledger = {
+            key
+            for state in (State.QUEUED, State.RETRYING, State.HELD)
+            for key in self._ledger.members(state)
+        }
+        in_rq = self._names(queue.key) | self._names(queue.intermediate_queue_key)
+        in_rq |= set(queue.scheduled_job_registry.get_job_ids(cleanup=False))
+        return {key for key in in_ledger if keys.job_id(key) not in in_rq}
+
+    def _requeue(self, kind: str, key: PushKey, now: datetime) -> bool:
+        if self._ledger.advance(key, lambda push: life.requeued(push, now)) is None:
+            return False
+        self._ledger.tally(f"{kind}_requeued")
+        _log.warning(
+            f"push.{kind}_requeued",
+            order_id=key.order_id,
+            account=key.account,
+            meaning="its job was not where it belongs; it is in the queue again",
+        )
+        return True
+
+    def _give_up_on(self, abandoned: Push, now: datetime) -> bool:
+        def crashed(push: Push) -> Change | None:
+            if push.execution_id != abandoned.execution_id:
+                return None
+            return life.crashed(push, now)
+
+        change = self._ledger.advance(abandoned.key, crashed, abandoned)
         if change is None:
-            ledger.redis.lrem(queue.intermediate_queue_key, 0, job_id)
-        _log.warning("push.stray_requeued", order_id=key.order_id, account=key.account)
-    return popped - suspects
+            return False
+        self._ledger.tally("abandoned_requeued")
+        _log.warning(
+            "push.abandoned",
+            order_id=abandoned.key.order_id,
+            account=abandoned.key.account,
+            worker=abandoned.worker,
+            crashes=change.after.crashes,
+            state=str(change.after.state),
+            meaning="its worker died during the attempt; the push is not lost",
+        )
+        return True
+
+    def _leases(self) -> dict[str, float]:
+        registry = self._ledger.placement.queue.started_job_registry
+        raw = self._ledger.redis.zrange(registry.key, 0, -1, withscores=True)
+        leases = cast(list[tuple[bytes, float]], raw)
+        return {member.decode(): float(until) for member, until in leases}
+
+    def _names(self, key: str) -> set[str]:
+        raw = cast(list[bytes], self._ledger.redis.lrange(key, 0, -1))
+        return {job_id.decode(errors="replace") for job_id in raw}
 
 
-def _leases(ledger: Ledger) -> dict[str, float]:
-    registry = ledger.placement.queue.started_job_registry
-    raw = cast(list[tuple[bytes, float]], ledger.redis.zrange(registry.key, 0, -1, withscores=True))
-    return {member.decode(): float(until) for member, until in raw}
-
-
-def _give_up_on(ledger: Ledger, abandoned: Push, now: datetime) -> bool:
-    def crashed(push: Push) -> Change | None:
-        if push.execution_id != abandoned.execution_id:
-            return None
-        return life.crashed(push, now)
-
-    change = ledger.advance(abandoned.key, crashed, abandoned)
-    if change is None:
-        return False
-    _log.warning(
-        "push.abandoned",
-        order_id=abandoned.key.order_id,
-        account=abandoned.key.account,
-        worker=abandoned.worker,
-        crashes=change.after.crashes,
-        state=str(change.after.state),
-        meaning="its worker died during the attempt; the push is not lost",
-    )
-    return True
+def _key(job_id: str) -> PushKey | None:
+    try:
+        return keys.parse_job_id(job_id)
+    except ValueError:
+        return None

@@ -27,10 +27,11 @@ from pushes import log
 from pushes.jobs import PushJob
 from pushes.ledger import Ledger
 from pushes.placement import LEASE_S
-from worker import recovery, scheduler
+from worker import scheduler
 from worker.acknowledge import Acknowledger
 from worker.attempts import Attempt, Attempts
 from worker.loops import Loop
+from worker.recovery import Recovery
 
 _log = log.get(__name__)
 
@@ -53,7 +54,7 @@ _RECOVER_EVERY_S = 5
 _DRAIN_S = 18.0
 
 # What expired is taken out of the indexes this often; nobody waits for it.
-_TIDY_EVERY_S = 600
+_TIDY_EVERY_S = 60
 
 
 class PushWorker(BaseWorker):
@@ -80,7 +81,7 @@ class PushWorker(BaseWorker):
         self._at_once = threading.Event()
         self._suspended = False
         self._counted = 0
-        self._suspects: set[str] = set()
+        self._recovery = Recovery(ledger)
         self._redis_was_away = False
         self._redis_well_since: float | None = None
 
@@ -218,8 +219,7 @@ class PushWorker(BaseWorker):
         if self._redis_was_away and time.monotonic() - well_since < LEASE_S:
             return
         mine = {str(attempt.push.execution_id) for attempt in self._attempts.active()}
-        recovery.requeue_abandoned(self._ledger, datetime.now(UTC), mine)
-        self._suspects = recovery.requeue_strays(self._ledger, self._suspects, datetime.now(UTC))
+        self._recovery.look(datetime.now(UTC), mine)
 
     def _drain(self) -> None:
         """Wait for what is under way; put back what is not done in time, or at a second signal."""

@@ -19,10 +19,11 @@ from pushes.ledger import Ledger
 from pushes.model import HoldReason, Push, PushKey, Reason, State
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, pop
-from worker import recovery, scheduler
+from worker import scheduler
 from worker.acknowledge import Acknowledger, Report
 from worker.attempts import Attempt, Attempts
 from worker.outcomes import Acknowledged, Dead, Hold, NotNeeded, Outcome, Retry, Spends
+from worker.recovery import Recovery
 
 KEYS = [PushKey("default", f"0000000{digit}-1111-6222-a333-444455556666") for digit in range(4)]
 OUTCOMES: list[Outcome] = [
@@ -57,7 +58,7 @@ class Life(RuleBasedStateMachine):
         self.now = NOW
         self.scripted = Scripted()
         self.attempts = Attempts(self.ledger, self.scripted, "worker-1")
-        self.suspects: set[str] = set()
+        self.recovery = Recovery(self.ledger)
 
     @rule(key=st.sampled_from(KEYS), minutes=st.sampled_from([0, 6]))
     def push(self, key: PushKey, minutes: int) -> None:
@@ -89,14 +90,14 @@ class Life(RuleBasedStateMachine):
         lost = len(self.attempts.active())
         self.attempts = Attempts(self.ledger, self.scripted, "worker-2")
 
-        assert recovery.requeue_abandoned(self.ledger, datetime.now(NOW.tzinfo)) == lost
+        assert self.recovery.requeue_abandoned(datetime.now(NOW.tzinfo)) == lost
 
     @rule()
     def finish_late(self) -> None:
         """A worker that was taken for dead settles after all."""
         late: list[Attempt] = self.attempts.active()
         self._lapse_leases()
-        recovery.requeue_abandoned(self.ledger, datetime.now(NOW.tzinfo))
+        self.recovery.requeue_abandoned(datetime.now(NOW.tzinfo))
         before = self.ledger.get_many(KEYS)
         for attempt in late:
             self.attempts.make(attempt)
@@ -108,8 +109,8 @@ class Life(RuleBasedStateMachine):
         pop(self.ledger)
 
     @rule()
-    def look_for_strays(self) -> None:
-        self.suspects = recovery.requeue_strays(self.ledger, self.suspects, self.now)
+    def look_and_mend(self) -> None:
+        self.recovery.look(self.now)
 
     @rule()
     def stop_worker(self) -> None:

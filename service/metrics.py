@@ -1,0 +1,66 @@
+"""What Prometheus reads: the state of the queue as Redis has it, the same from every web process.
+
+Numbers are read when they are asked for, so nothing here is counted in the web process itself.
+Workers need no port of their own: what they mend is tallied in Redis.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, current_app
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from rq.worker_registration import get_keys
+
+from pushes.ledger import Ledger
+from pushes.model import PUSH_WINDOW
+
+blueprint = Blueprint("metrics", __name__)
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Answer in Prometheus's text format. 503 when Redis does not answer."""
+    registry = CollectorRegistry()
+    registry.register(QueueState(current_app.extensions["ledger"]))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class QueueState(Collector):
+    """Reads the ledger once for each scrape; changes nothing."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def describe(self) -> list[Metric]:
+        """Name nothing ahead: collecting would ask Redis."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric."""
+        now = datetime.now(UTC)
+        pushes = GaugeMetricFamily(
+            "klarna_ack_pushes", "Pushes by state; settled ones of 30 days.", labels=["state"]
+        )
+        for state, count in self._ledger.counts(now).items():
+            pushes.add_metric([str(state)], count)
+        yield pushes
+
+        deadline = self._ledger.oldest_deadline()
+        yield GaugeMetricFamily(
+            "klarna_ack_oldest_waiting_seconds",
+            "Age of the first push of the order that has waited longest for its acknowledge.",
+            value=(now - (deadline - PUSH_WINDOW)).total_seconds() if deadline else 0,
+        )
+        yield GaugeMetricFamily(
+            "klarna_ack_workers",
+            "Workers that are registered.",
+            value=len(get_keys(self._ledger.placement.queue)),
+        )
+        events = CounterMetricFamily(
+            "klarna_ack_events", "What workers had to mend, by kind.", labels=["event"]
+        )
+        for event, count in sorted(self._ledger.tallies().items()):
+            events.add_metric([event], count)
+        yield events
