@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
-from redis.exceptions import RedisError
 from rq.registry import StartedJobRegistry
 
 from pushes import jobs, keys, life, log
@@ -25,9 +24,6 @@ from worker.acknowledge import Acknowledger, Report
 from worker.outcomes import Outcome
 
 _log = log.get(__name__)
-
-# While Redis is away an outcome waits in its thread and is offered again this often.
-_SETTLE_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +40,20 @@ class Attempt:
         return time.monotonic() - self.began
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended: what is to be committed."""
+
+    attempt: Attempt
+    outcome: Outcome
+    report: Report
+
+    def step(self, push: Push, now: datetime) -> Change:
+        """Take the step of the outcome, with what the attempt did."""
+        change = self.outcome.step(push, now)
+        return life.reported(change, tuple(self.report.entries), self.report.order, now)
+
+
 class Attempts:
     """All attempts of one worker process. Threads share it."""
 
@@ -53,7 +63,6 @@ class Attempts:
         self._worker = worker
         self._active: dict[str, Attempt] = {}
         self._lock = threading.Lock()
-        self._given_up = threading.Event()
         self.done = 0
 
     def active(self) -> list[Attempt]:
@@ -88,20 +97,28 @@ class Attempts:
             begun += self.begin([keys.job_id(key) for key in moved])
         return begun
 
-    def make(self, attempt: Attempt) -> None:
-        """Run the attempt through its RQ job and settle it. Raises nothing."""
+    def run(self, attempt: Attempt) -> Ending:
+        """Make the attempt through its RQ job: the calls to Klarna. Raises nothing."""
         report = Report()
         attempt.job.attempt = partial(self._acknowledger.attempt, attempt.push, report)
         try:
             outcome = cast(Outcome, attempt.job.perform())
         except Exception as error:  # noqa: BLE001 - RQ or our own code failed before the first call
             outcome = self._acknowledger.judge(error, attempt.push)
-        try:
-            self._settle(attempt, outcome, report)
-        finally:
-            with self._lock:
-                self._active.pop(str(attempt.push.execution_id), None)
-                self.done += 1
+        return Ending(attempt, outcome, report)
+
+    def settle(self, endings: list[Ending]) -> None:
+        """Commit how attempts ended, in one round trip for all.
+
+        Raises RedisError; then calling it again with the same endings is safe.
+        """
+        now = datetime.now(UTC)
+        changes = [ending.step(ending.attempt.push, now) for ending in endings]
+        current = self._ledger.update_many(changes)
+        for ending, change, is_current in zip(endings, changes, current, strict=True):
+            settled = change if is_current else self._settle_again(ending, now)
+            _tell(ending.attempt, settled)
+            self._forget(ending.attempt)
 
     def renew_leases(self, registry: StartedJobRegistry) -> None:
         """Tell everybody that the attempts under way are alive; leave out those that hang."""
@@ -122,7 +139,6 @@ class Attempts:
 
     def release(self) -> None:
         """Put back what is under way, spending nothing: this process is about to end."""
-        self._given_up.set()
         for attempt in self.active():
             change = self._ledger.advance(
                 attempt.push.key,
@@ -132,24 +148,15 @@ class Attempts:
             if change:
                 _log.info("push.released", order_id=attempt.push.key.order_id)
 
-    def _settle(self, attempt: Attempt, outcome: Outcome, report: Report) -> None:
-        """Commit the outcome, waiting for Redis if need be."""
-        now = datetime.now(UTC)
+    def _settle_again(self, ending: Ending, now: datetime) -> Change | None:
+        """Settle a push whose record moved on: it was counted, or given to another worker."""
+        step = self._mine(ending.attempt, partial(ending.step, now=now))
+        return self._ledger.advance(ending.attempt.push.key, step)
 
-        def step(push: Push) -> Change:
-            change = outcome.step(push, now)
-            return life.reported(change, tuple(report.entries), report.order, now)
-
-        while not self._given_up.is_set():
-            try:
-                change = self._ledger.advance(
-                    attempt.push.key, self._mine(attempt, step), attempt.push
-                )
-            except RedisError:
-                self._given_up.wait(_SETTLE_AGAIN_S)
-                continue
-            _tell(attempt, change)
-            return
+    def _forget(self, attempt: Attempt) -> None:
+        with self._lock:
+            self._active.pop(str(attempt.push.execution_id), None)
+            self.done += 1
 
     def _mine(
         self, attempt: Attempt, step: Callable[[Push], Change | None]

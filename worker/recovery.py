@@ -4,7 +4,7 @@ Every worker runs it. It holds the ledger's indexes against where RQ keeps the j
 mends is logged and tallied. Refused: judging an attempt of its own, or a push that moved on
 meanwhile.
 
-    abandoned   running, but nobody renews its lease: the worker died during the attempt
+    abandoned   running, but its worker died: nobody renews the lease, or the process is gone
     stray       popped, but never started: the worker died in between
     orphan      waiting, but its job stands nowhere: somebody removed it from RQ
 """
@@ -16,6 +16,7 @@ from typing import cast
 from pushes import keys, life, log
 from pushes.ledger import Ledger
 from pushes.model import Change, Push, PushKey, State
+from worker.names import is_gone
 
 _log = log.get(__name__)
 
@@ -35,7 +36,10 @@ class Recovery:
         self.requeue_orphans(now)
 
     def requeue_abandoned(self, now: datetime, mine: AbstractSet[str] = frozenset()) -> int:
-        """Put back the pushes whose worker stopped renewing its lease; return how many."""
+        """Put back the pushes whose worker stopped renewing its lease; return how many.
+
+        A worker that is seen to have ended, on this machine, is not waited for.
+        """
         running = self._ledger.get_many(self._ledger.members(State.RUNNING))
         leases = self._leases()
         put_back = 0
@@ -43,7 +47,8 @@ class Recovery:
             if push is None or push.state is not State.RUNNING or push.execution_id in mine:
                 continue
             execution = self._ledger.placement.execution(push)
-            if leases.get(execution.composite_key, 0.0) < now.timestamp():
+            lapsed = leases.get(execution.composite_key, 0.0) < now.timestamp()
+            if lapsed or is_gone(push.worker or ""):
                 put_back += self._give_up_on(push, now)
         return put_back
 

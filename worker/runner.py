@@ -14,7 +14,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import cast
-from uuid import uuid4
 
 from redis.exceptions import RedisError
 from rq.serializers import JSONSerializer
@@ -29,8 +28,9 @@ from pushes.ledger import Ledger
 from pushes.placement import LEASE_S
 from worker import scheduler
 from worker.acknowledge import Acknowledger
-from worker.attempts import Attempt, Attempts
+from worker.attempts import Attempt, Attempts, Ending
 from worker.loops import Loop
+from worker.names import new_name
 from worker.recovery import Recovery
 
 _log = log.get(__name__)
@@ -61,22 +61,22 @@ class PushWorker(BaseWorker):
     """An RQ worker for pushes. `work` blocks until stopped; signals stop it."""
 
     def __init__(self, ledger: Ledger, acknowledger: Acknowledger, concurrency: int) -> None:
-        host, pid = socket.gethostname(), os.getpid()
         super().__init__(
             [ledger.placement.queue],
-            name=f"{host}-{pid}-{uuid4().hex[:6]}",
+            name=new_name(),
             connection=ledger.redis,
             worker_ttl=LEASE_S,
             job_class=PushJob,
             serializer=JSONSerializer,
             prepare_for_work=False,  # it would ask Redis, which may be away when we start
         )
-        self.hostname, self.pid = host, pid
+        self.hostname, self.pid = socket.gethostname(), os.getpid()
         self._ledger = ledger
         self._attempts = Attempts(ledger, acknowledger, self.name)
         self._slots = threading.Semaphore(concurrency)
         self._concurrency = concurrency
-        self._inbox: SimpleQueue[Attempt] = SimpleQueue()
+        self._begun: SimpleQueue[Attempt] = SimpleQueue()
+        self._ended: SimpleQueue[Ending] = SimpleQueue()
         self._stopping = threading.Event()
         self._at_once = threading.Event()
         self._suspended = False
@@ -97,9 +97,8 @@ class PushWorker(BaseWorker):
         _log.info("worker.started", worker=self.name, concurrency=self._concurrency)
         loops = self._start_loops()
         for number in range(self._concurrency):
-            threading.Thread(
-                target=self._make_attempts, name=f"attempt-{number}", daemon=True
-            ).start()
+            _start(self._make_attempts, f"attempt-{number}")
+        _start(self._settle_attempts, "settle")
         self._serve(burst=burst)
         self._drain()
         for loop in loops:
@@ -140,7 +139,7 @@ class PushWorker(BaseWorker):
                 ended = False
                 self._ride_out(error)
             for attempt in begun:
-                self._inbox.put(attempt)
+                self._begun.put(attempt)
             for _ in range(free - len(begun)):
                 self._slots.release()
             if ended and not self._queue_due():
@@ -177,11 +176,33 @@ class PushWorker(BaseWorker):
 
     def _make_attempts(self) -> None:
         while True:
-            attempt = self._inbox.get()
+            self._ended.put(self._attempts.run(self._begun.get()))
+
+    def _settle_attempts(self) -> None:
+        """Commit what ended, together what ended together; while Redis is away, wait for it."""
+        unsettled: list[Ending] = []
+        while True:
+            unsettled = unsettled or self._take_ended()
             try:
-                self._attempts.make(attempt)
-            finally:
-                self._slots.release()
+                self._attempts.settle(unsettled)
+            except RedisError as error:
+                self._ride_out(error)
+            except Exception as error:  # noqa: BLE001 - a thread that dies would settle nothing more
+                _not_settled(unsettled, error)
+                unsettled = self._free_slots(unsettled)
+            else:
+                unsettled = self._free_slots(unsettled)
+
+    def _take_ended(self) -> list[Ending]:
+        ended = [self._ended.get()]
+        while len(ended) < _BATCH and not self._ended.empty():
+            ended.append(self._ended.get())
+        return ended
+
+    def _free_slots(self, settled: list[Ending]) -> list[Ending]:
+        for _ in settled:
+            self._slots.release()
+        return []
 
     def _queue_due(self) -> int:
         return scheduler.queue_due(self._ledger, datetime.now(UTC))
@@ -272,3 +293,18 @@ class PushWorker(BaseWorker):
     def _install_signal_handlers(self) -> None:
         signal.signal(signal.SIGTERM, self.request_stop)
         signal.signal(signal.SIGINT, self.request_stop)
+
+
+def _start(target: Callable[[], None], name: str) -> None:
+    """Run something for as long as the process lives."""
+    threading.Thread(target=target, name=name, daemon=True).start()
+
+
+def _not_settled(endings: list[Ending], error: Exception) -> None:
+    _log.error(
+        "attempt.not_settled",
+        order_ids=[ending.attempt.push.key.order_id for ending in endings],
+        meaning="these pushes are tried again when their leases lapse; dead the third time",
+        action="report this with the traceback",
+        exc_info=error,
+    )

@@ -81,7 +81,7 @@ class Life(RuleBasedStateMachine):
     def settle(self, outcome: Outcome) -> None:
         self.scripted.next = outcome
         for attempt in self.attempts.active()[:1]:
-            self.attempts.make(attempt)
+            self.attempts.settle([self.attempts.run(attempt)])
 
     @rule()
     def crash(self) -> None:
@@ -100,7 +100,7 @@ class Life(RuleBasedStateMachine):
         self.recovery.requeue_abandoned(datetime.now(NOW.tzinfo))
         before = self.ledger.get_many(KEYS)
         for attempt in late:
-            self.attempts.make(attempt)
+            self.attempts.settle([self.attempts.run(attempt)])
 
         assert self.ledger.get_many(KEYS) == before
 

@@ -133,7 +133,7 @@ def run_ours(redis: Redis, outcome: Outcome) -> Dump:
     ledger = Ledger(redis)
     attempts = Attempts(ledger, Scripted(outcome), WORKER)
     for attempt in attempts.begin([cast(str, pop(ledger))]):
-        attempts.make(attempt)
+        attempts.settle([attempts.run(attempt)])
     return dump(redis)
 
 

@@ -1,0 +1,48 @@
+"""Names of workers: unique, readable, and telling whether the process behind one can still live.
+
+shop-4711-1f3a9c20-8d41be    host, process id, process-id space, a random part
+"""
+
+import os
+import socket
+from pathlib import Path
+from uuid import uuid4
+from zlib import crc32
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
+
+
+def new_name() -> str:
+    """Name this process, anew with every call."""
+    return f"{socket.gethostname()}-{os.getpid()}-{_pid_space()}-{uuid4().hex[:6]}"
+
+
+def is_gone(name: str) -> bool:
+    """Whether the process behind a name is known to have ended.
+
+    Known only of processes whose ids we see: same boot, same process-id namespace. Two machines
+    or containers with the same host name are never taken for each other. False when in doubt.
+    """
+    parts = name.rsplit("-", 3)
+    if len(parts) < 4 or parts[2] != _pid_space() or not parts[1].isdigit():  # noqa: PLR2004 - the parts of a name
+        return False
+    pid = int(parts[1])
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _pid_space() -> str:
+    """Name the space in which process ids mean something to us; where unknown, one nobody shares."""
+    try:
+        space = f"{_BOOT_ID.read_text()}{_PID_NAMESPACE.readlink()}"
+    except OSError:
+        return uuid4().hex[:8]
+    return f"{crc32(space.encode()):08x}"
