@@ -17,10 +17,10 @@ from pushes.connection import connect
 from pushes.ledger import Ledger
 from pushes.settings import DEFAULT_ACCOUNT, ConfigurationError, Settings, load, read_accounts
 
-# Somebody waits in front of a terminal: long enough for a busy Redis, and one more try for a
-# connection that a restart closed.
+# Somebody waits in front of a terminal: long enough for a busy Redis. No command is sent twice by
+# itself: a replay whose answer was lost would come back as refused, "queued, not dead".
 _REDIS_TIMEOUT_S = 3.0
-_REDIS_RETRIES = 1
+_REDIS_RETRIES = 0
 
 
 @dataclass(frozen=True, slots=True)

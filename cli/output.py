@@ -18,8 +18,8 @@ from rich.text import Text
 
 Cell = str | int | None
 
-# Orders are named in full, so that they can be copied from any width of terminal.
-_NEVER_FOLDED = {"order_id"}
+# What is copied or compared stays on one line, whatever the width of the terminal.
+_NEVER_FOLDED = {"order_id", "at"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pushes import policy, views
 from pushes.ledger import Ledger
 from pushes.model import PushKey, State
 
-_TIMELINE = ("at", "event", "call", "http_status", "ms", "error_code", "correlation_id", "detail")
+_COLUMNS = ("at", "event", "call", "answer", "correlation_id", "detail")
 
 
 @click.command()
@@ -47,11 +47,10 @@ def look_up(ledger: Ledger, key: PushKey) -> views.PushView:
 def blocks(view: views.PushView) -> list[output.Block]:
     """Lay one push out for a reader."""
     shown: list[output.Block] = [output.Facts(f"Order {view['order_id']}", _facts(view))]
-    order = [(name, _cell(value)) for name, value in view["order"].items() if value is not None]
-    if order:
+    order = [(name, _cell(value)) for name, value in view["order"].items()]
+    if any(value is not None for _, value in order):
         shown.append(output.Facts("At Klarna, when last seen (amounts in minor units)", order))
-    rows = [[_cell(value) for value in _line(entry).values()] for entry in view["timeline"]]
-    shown.append(output.Table(_TIMELINE, rows))
+    shown.append(_timeline(view["timeline"]))
     return shown
 
 
@@ -75,13 +74,25 @@ def _facts(view: views.PushView) -> list[tuple[str, output.Cell]]:
     ]
 
 
-def _line(entry: views.EntryView) -> dict[str, object]:
-    """Put who did it into the detail: most lines are nobody's."""
-    detail = entry["detail"]
-    if entry["by"]:
-        detail = f"by {entry['by']}: {detail}" if detail else f"by {entry['by']}"
-    facts: dict[str, object] = {**entry, "detail": detail}
-    return {name: facts[name] for name in _TIMELINE}
+def _timeline(entries: list[views.EntryView]) -> output.Table:
+    """Lay the timeline out, without the columns that have nothing to say."""
+    lines = [_line(entry) for entry in entries]
+    headers = [name for name in _COLUMNS if any(line[name] for line in lines)]
+    return output.Table(headers, [[line[name] for name in headers] for line in lines])
+
+
+def _line(entry: views.EntryView) -> dict[str, output.Cell]:
+    took = None if entry["ms"] is None else f"in {entry['ms']} ms"
+    answer = (entry["http_status"], entry["error_code"], took)
+    by = f"by {entry['by']}" if entry["by"] else None
+    return {
+        "at": entry["at"],
+        "event": entry["event"],
+        "call": entry["call"],
+        "answer": " ".join(str(part) for part in answer if part is not None),
+        "correlation_id": entry["correlation_id"],
+        "detail": ": ".join(part for part in (by, entry["detail"]) if part),
+    }
 
 
 def _cell(value: object) -> output.Cell:

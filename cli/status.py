@@ -40,7 +40,10 @@ def blocks(view: views.StatusView) -> list[output.Block]:
     waiting_s = view["oldest_waiting_s"]
     waiting = "nothing waits" if waiting_s is None else f"{describe_span(waiting_s)} ago"
     accounts = [(name, account["held"]) for name, account in view["accounts"].items()]
-    work: list[tuple[str, output.Cell]] = [("oldest waiting order first pushed", waiting), ("workers alive", view["workers"])]
+    work: list[tuple[str, output.Cell]] = [
+        ("oldest waiting order first pushed", waiting),
+        ("workers alive", view["workers"]),
+    ]
     shown: list[output.Block] = [
         output.Table(("state", "pushes", "meaning"), states),
         output.Facts("Work", work),

@@ -40,7 +40,7 @@ def is_gone(name: str) -> bool:
 
 
 def _pid_space() -> str:
-    """Name the space in which process ids mean something to us; where unknown, one nobody shares."""
+    """Name the space in which process ids mean something to us; a new name where unknown."""
     try:
         space = f"{_BOOT_ID.read_text()}{_PID_NAMESPACE.readlink()}"
     except OSError:
