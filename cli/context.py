@@ -8,11 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import click
 
-from pushes import keys
 from pushes.connection import connect
 from pushes.ledger import Ledger
 from pushes.settings import DEFAULT_ACCOUNT, ConfigurationError, Settings, load, read_accounts
@@ -32,8 +30,7 @@ class Context:
 
     def known_accounts(self) -> list[str]:
         """Name the configured accounts and those that ever had a push."""
-        raw = cast(set[bytes], self.ledger.redis.smembers(keys.ACCOUNTS))
-        return sorted({*self.configured, *(name.decode() for name in raw)})
+        return sorted({*self.configured, *self.ledger.accounts()})
 
     def choose_account(self, name: str | None) -> str:
         """Return the account an order is looked for in: `name`, else the only configured one.

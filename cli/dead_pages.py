@@ -5,19 +5,15 @@ import click
 from pushes import dead_letters
 from pushes.dead_letters import Filter, Page
 from pushes.ledger import Ledger
-from pushes.model import PushKey, State
+from pushes.model import PushKey
 
 
 def read_page(ledger: Ledger, wanted: Filter, *, limit: int, cursor: str | None) -> Page:
-    """Read one page, past what came to life meanwhile. Raises UsageError for a wrong cursor."""
+    """Read one page. Raises UsageError for a wrong cursor."""
     try:
-        page = dead_letters.page(ledger, wanted, limit=limit, cursor=cursor)
-    except ValueError as error:
-        if cursor is None:
-            raise
+        return dead_letters.page(ledger, wanted, limit=limit, cursor=cursor)
+    except dead_letters.CursorError as error:
         raise click.UsageError(str(error)) from error
-    items = tuple(push for push in page.items if push.state is State.DEAD and not push.discarded)
-    return Page(items, page.next_cursor)
 
 
 def all_dead(ledger: Ledger, wanted: Filter, limit: int | None = None) -> list[PushKey]:

@@ -29,8 +29,11 @@ EVENT = "pushed_by_operator"
     " follows a # are skipped.",
 )
 @options.account
+@options.by
 @options.as_json
-def push(ids: tuple[str, ...], file: TextIO | None, account: str | None, *, as_json: bool) -> None:
+def push(
+    ids: tuple[str, ...], file: TextIO | None, account: str | None, by: str, *, as_json: bool
+) -> None:
     """Queue orders as if Klarna had pushed them.
 
     Each is verified at Klarna and acknowledged by a worker. An order that is in hand already, or
@@ -42,7 +45,7 @@ def push(ids: tuple[str, ...], file: TextIO | None, account: str | None, *, as_j
         chosen = context.choose_configured_account(account)
 
         def accept(key: PushKey) -> Push:
-            return queue.accept(context.ledger, key, datetime.now(UTC), event=EVENT)
+            return queue.accept(context.ledger, key, datetime.now(UTC), event=EVENT, by=by)
 
         batch.each(
             context.ledger,

@@ -15,12 +15,16 @@ from redis import Redis
 
 from pushes import keys, records
 from pushes.ledger import Ledger
-from pushes.model import Push, Reason
+from pushes.model import Push, Reason, State
 
 # What one page costs in round trips stays small while a replay of thousands stays quick.
 PAGE = 200
 
 _Place = tuple[float, str]
+
+
+class CursorError(ValueError):
+    """A cursor that no page gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +49,26 @@ def count(ledger: Ledger, wanted: Filter) -> int:
     """Count the dead letters that match."""
     pipeline = ledger.redis.pipeline(transaction=False)
     low, high = _bounds(wanted)
-    for partition in _partitions(ledger.redis, wanted):
+    for partition in _partitions(ledger, wanted):
         pipeline.zcount(partition, low, high)
     return sum(pipeline.execute())
 
 
 def page(ledger: Ledger, wanted: Filter, *, limit: int = 50, cursor: str | None = None) -> Page:
-    """List one page. Raises ValueError for a cursor that no page ever gave."""
+    """List one page. Raises CursorError for a cursor that no page ever gave."""
     after = _read_cursor(cursor) if cursor else None
-    found = list(islice(_walk_all(ledger.redis, wanted, after), limit + 1))
+    found = list(islice(_walk_all(ledger, wanted, after), limit + 1))
     items = ledger.get_many(keys.parse_job_id(member) for _score, member in found[:limit])
     following = _write_cursor(found[limit - 1]) if len(found) > limit else None
-    return Page(tuple(push for push in items if push is not None), following)
+    # A push may have been revived between reading the index and reading its record.
+    dead = (push for push in items if push and push.state is State.DEAD and not push.discarded)
+    return Page(tuple(dead), following)
 
 
-def _walk_all(redis: Redis, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
-    return merge(*(_walk(redis, name, wanted, after) for name in _partitions(redis, wanted)))
+def _walk_all(ledger: Ledger, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
+    return merge(
+        *(_walk(ledger.redis, name, wanted, after) for name in _partitions(ledger, wanted))
+    )
 
 
 def _walk(redis: Redis, partition: str, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
@@ -80,14 +88,10 @@ def _walk(redis: Redis, partition: str, wanted: Filter, after: _Place | None) ->
         start += PAGE
 
 
-def _partitions(redis: Redis, wanted: Filter) -> list[str]:
-    accounts = [wanted.account] if wanted.account else _accounts(redis)
+def _partitions(ledger: Ledger, wanted: Filter) -> list[str]:
+    accounts = [wanted.account] if wanted.account else ledger.accounts()
     reasons = [wanted.reason] if wanted.reason else list(Reason)
     return [keys.dead_letters(account, reason) for account in accounts for reason in reasons]
-
-
-def _accounts(redis: Redis) -> list[str]:
-    return sorted(name.decode() for name in cast(set[bytes], redis.smembers(keys.ACCOUNTS)))
 
 
 def _bounds(wanted: Filter) -> tuple[str, str]:
@@ -104,8 +108,8 @@ def _read_cursor(cursor: str) -> _Place:
     score, _separator, member = cursor.partition(":")
     try:
         keys.parse_job_id(member)
-        return float(score), member
-    except ValueError as error:
-        raise ValueError(
+        return records.moment(score).timestamp(), member
+    except (ValueError, OverflowError) as error:
+        raise CursorError(
             f"cursor {cursor[:60]!r}: use the next_cursor of the page before, unchanged"
         ) from error

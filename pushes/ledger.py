@@ -8,6 +8,7 @@ one of them exists without the others, and no change is lost to another process.
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from importlib import resources
+from secrets import token_hex
 from typing import cast
 
 from redis import Redis
@@ -22,6 +23,9 @@ from pushes.placement import Command, Placement, Word
 _log = log.get(__name__)
 
 _Raw = list[bytes] | dict[bytes, bytes]
+# The field of a record that says which commit wrote it last.
+_COMMIT_FIELD = "commit"
+
 Decide = Callable[[Push | None], Change | None]
 
 
@@ -71,10 +75,11 @@ class Ledger:
         `decide` wanted no change.
         """
         while (change := decide(seen)) is not None:
-            newer = self._send(change)
-            if newer is None:
+            token = token_hex(4)
+            present = self._send(change, token)
+            if _is_committed(token, present):
                 return change
-            seen = _read(key, newer)
+            seen = _read(key, present or [])
         return None
 
     def advance(
@@ -91,9 +96,17 @@ class Ledger:
     def update_many(self, changes: list[Change]) -> list[bool]:
         """Commit changes of different pushes in one round trip; say which were still current."""
         pipeline = self.redis.pipeline(transaction=False)
-        for change in changes:
-            self._send(change, pipeline)
-        return [newer is None for newer in pipeline.execute()]
+        tokens = [token_hex(4) for _ in changes]
+        for change, token in zip(changes, tokens, strict=True):
+            self._send(change, token, pipeline)
+        answers = pipeline.execute()
+        return [_is_committed(*pair) for pair in zip(tokens, answers, strict=True)]
+
+    def accounts(self) -> list[str]:
+        """Name the accounts that ever had a push."""
+        return sorted(
+            name.decode() for name in cast(set[bytes], self.redis.smembers(keys.ACCOUNTS))
+        )
 
     def counts(self, now: datetime) -> dict[State, int]:
         """Count the pushes in each state; settled ones of the retention time only."""
@@ -135,16 +148,27 @@ class Ledger:
         raw = cast(dict[bytes, bytes], self.redis.hgetall(keys.TALLIES))
         return {event.decode(): int(count) for event, count in raw.items()}
 
-    def _send(self, change: Change, pipeline: Pipeline | None = None) -> _Raw | None:
-        commands = [*_commands(change), *self.placement.move(change)]
+    def _send(self, change: Change, token: str, pipeline: Pipeline | None = None) -> _Raw | None:
+        record = keys.record(change.after.key)
+        commands: list[Command] = [
+            ("HSET", record, _COMMIT_FIELD, token),
+            *_commands(change),
+            *self.placement.move(change),
+        ]
         seen = str(change.before.rev) if change.before else ""
         args: list[Word] = [seen]
         for command in commands:
             args.append(len(command))
             args.extend(command)
-        return cast(
-            _Raw | None, self._commit([keys.record(change.after.key)], args, client=pipeline)
-        )
+        return cast(_Raw | None, self._commit([record], args, client=pipeline))
+
+
+def _is_committed(token: str, present: _Raw | None) -> bool:
+    """Tell a change that came too late from one that was made, but whose answer got lost.
+
+    A client that got no answer sends the script again, and then meets its own change.
+    """
+    return present is None or _texts(present).get(_COMMIT_FIELD) == token
 
 
 def _commands(change: Change) -> list[Command]:
@@ -197,11 +221,15 @@ def _read(key: PushKey, raw: _Raw | ResponseError) -> Push | None:
         return None
     if isinstance(raw, ResponseError):
         raise UnreadableRecordError(f"{keys.record(key)}: not a hash")
-    pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
     try:
-        return records.decode(key, {name.decode(): value.decode() for name, value in pairs})
+        return records.decode(key, _texts(raw))
     except (ValueError, KeyError, TypeError) as error:
         raise UnreadableRecordError(f"{keys.record(key)}: {type(error).__name__}") from error
+
+
+def _texts(raw: _Raw) -> dict[str, str]:
+    pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
+    return {name.decode(): value.decode() for name, value in pairs}
 
 
 def _read_or_report(key: PushKey, raw: _Raw | ResponseError) -> Push | None:

@@ -20,17 +20,22 @@ from pushes.model import (
 )
 
 
-def pushed(push: Push | None, key: PushKey, now: datetime, event: str = "pushed") -> Change:
+def pushed(
+    push: Push | None, key: PushKey, now: datetime, event: str = "pushed", by: str | None = None
+) -> Change:
     """Take in one push: queue a new order, revive a dead one, count what is already in hand."""
     if push is None:
         fresh = Push(key, State.QUEUED, 1, now, now, now, pushes=1)
-        return Change(None, fresh, (Entry(now, event),))
+        return Change(None, fresh, (Entry(now, event, by=by),))
     counted = replace(push, rev=push.rev + 1, pushes=push.pushes + 1, last_push_at=now)
     if _needs_another_life(push, now):
-        return Change(push, _afresh(counted, now), (Entry(now, event, detail=f"was {push.state}"),))
+        entry = Entry(now, event, detail=f"was {push.state}", by=by)
+        # Klarna opens its 48 hours anew when it pushes after they were over.
+        first = push.first_push_at if now < push.deadline_at else now
+        return Change(push, replace(_afresh(counted, now), first_push_at=first), (entry,))
     # A flood of the same push must not wash the history out of the timeline.
     noted = now - push.last_push_at >= policy.PUSHES_NOTED_APART
-    entry = Entry(now, event, detail=f"already {push.state}")
+    entry = Entry(now, event, detail=f"already {push.state}", by=by)
     return Change(push, counted, (entry,) if noted else ())
 
 

@@ -10,13 +10,16 @@ from pushes.ledger import Ledger
 from pushes.model import Push, PushKey
 
 
-def accept(ledger: Ledger, key: PushKey, now: datetime, *, event: str = "pushed") -> Push:
+def accept(
+    ledger: Ledger, key: PushKey, now: datetime, *, event: str = "pushed", by: str | None = None
+) -> Push:
     """Record one push and queue its order if it needs an attempt; return the record as it is now.
 
-    Returns only after Redis confirmed the write. A new order costs one round trip, a known one
-    two. Raises redis.exceptions.RedisError when Redis does not take it; then the push counts as
-    not received, and receiving it again is safe.
+    `event` and `by` tell in the timeline when it was not Klarna who pushed. Returns only after
+    Redis confirmed the write. A new order costs one round trip, a known one two. Raises
+    redis.exceptions.RedisError when Redis does not take it; then the push counts as not
+    received, and receiving it again is safe.
     """
-    change = ledger.update(key, lambda push: life.pushed(push, key, now, event))
+    change = ledger.update(key, lambda push: life.pushed(push, key, now, event, by))
     assert change is not None  # noqa: S101 - `pushed` always returns a change
     return change.after

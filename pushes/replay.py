@@ -37,7 +37,8 @@ def _done(change: Change | None, ledger: Ledger, key: PushKey, verb: str) -> Pus
     if push is None:
         raise NotDeadError(
             f"{key.order_id}: no push is known for this order in account {key.account!r}, so there "
-            f"is nothing to {verb}. Queue it with `klarna-ack push {key.order_id}`."
+            f"is nothing to {verb}. Queue it with "
+            f"`klarna-ack push {key.order_id} --account {key.account}`."
         )
     if push.state is State.DEAD:
         raise NotDeadError(f"{key.order_id} is discarded already. Replay it to take that back.")

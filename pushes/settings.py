@@ -64,7 +64,8 @@ def describe(error: ValidationError, prefix: str = "") -> list[str]:
     for problem in error.errors(include_url=False, include_input=False):
         name = prefix + ".".join(str(part) for part in problem["loc"])
         missing = problem["type"] == "missing"
-        lines.append(f"{name}: {'is not set' if missing else problem['msg']}")
+        said = str(problem.get("ctx", {}).get("error") or problem["msg"])
+        lines.append(f"{name}: {'is not set' if missing else said}")
     return lines
 
 

@@ -56,6 +56,15 @@ def test_it_revives_a_dead_push_with_fresh_attempts() -> None:
     assert (revived.reason, revived.last_error, revived.attempts) == (None, None, push.attempts)
 
 
+def test_it_opens_48_hours_anew_when_klarna_pushes_after_they_were_over() -> None:
+    push = a_push(State.ACKNOWLEDGED)
+    much_later = NOW + timedelta(days=10)
+
+    again = after(life.pushed(push, push.key, much_later))
+
+    assert (again.state, again.first_push_at) == (State.QUEUED, much_later)
+
+
 def test_it_leaves_a_discarded_push_dead() -> None:
     discarded = after(life.discarded(a_push(State.DEAD), "ops", "a test order", NOW))
 

@@ -1,0 +1,185 @@
+"""The terminal as operators and scripts run it: a process of its own, into a pipe or a screen."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from cli.embedded import free_port
+from pushes.ledger import Ledger
+from pushes.model import State
+from tests.builders import put
+from tests.integration.test_cli_support import answer, brief, dead, run
+from tests.processes import ROOT, Processes
+
+_TIMEOUT_S = 60.0
+_SCRIPT = str(Path(sys.executable).with_name("klarna-ack"))
+_PROGRAMS = [[_SCRIPT], [sys.executable, "-m", "cli.main"]]
+
+
+@pytest.fixture
+def ledger(redis_client: "Redis") -> Ledger:
+    return Ledger(redis_client)
+
+
+def environment(redis_url: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "REDIS_URL": redis_url,
+        "LOGNAME": "tester",
+        "TERM": "xterm",
+        "COLUMNS": "120",
+    }
+
+
+def call(
+    redis_url: str, *arguments: str, program: list[str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*(program or [_SCRIPT]), *arguments],
+        cwd=ROOT,
+        env=environment(redis_url),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+
+
+@contextmanager
+def on_terminal(redis_url: str, *arguments: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """Run it with a terminal as its stdout; the other end of that is yielded with it."""
+    ours, its = pty.openpty()
+    with subprocess.Popen(
+        [_SCRIPT, *arguments],
+        cwd=ROOT,
+        env=environment(redis_url),
+        stdin=subprocess.DEVNULL,
+        stdout=its,
+        stderr=subprocess.PIPE,
+    ) as process:
+        os.close(its)
+        try:
+            yield process, ours
+        finally:
+            process.kill()
+            os.close(ours)
+
+
+def read_until(terminal: int, end: str | None = None) -> str:
+    """Read what is shown until it contains `end`, or until the program has closed its terminal."""
+    shown = b""
+    while end is None or end.encode() not in shown:
+        try:
+            chunk = os.read(terminal, 65536)
+        except OSError:  # Linux's way of saying that nobody writes any more
+            break
+        if not chunk:
+            break
+        shown += chunk
+    return shown.decode()
+
+
+@pytest.mark.parametrize("program", _PROGRAMS, ids=["script", "module"])
+def test_it_answers_scripts(ledger: Ledger, redis_url: str, program: list[str]) -> None:
+    key = dead(ledger)
+    arguments = ("dead", "replay", key.order_id, "--why", "Klarna is back", "--json")
+    done = call(redis_url, *arguments, program=program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"items": [brief(key, "queued")], "refused": []}
+
+
+def test_it_says_the_same_to_a_pipe_as_in_the_tests(ledger: Ledger, redis_url: str) -> None:
+    key = put(ledger, State.DEAD).key
+    for arguments in (("show", key.order_id), ("dead", "list"), ("show", key.order_id, "--json")):
+        done = call(redis_url, *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == run(redis_url, *arguments).stdout
+
+
+def test_it_ends_with_its_exit_codes(redis_url: str) -> None:
+    assert call(redis_url, "show", "x").returncode == 2
+    assert call(redis_url, "show", "f" * 8 + "-1111-6222-a333-444455556666").returncode == 1
+    assert call("http://redis", "status").returncode == 78
+    assert call(redis_url, "-h").returncode == 0
+
+
+def test_it_says_in_one_line_that_redis_is_away() -> None:
+    done = call(f"redis://:secret@127.0.0.1:{free_port()}/0", "status", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: Redis does not answer (ConnectionError: ")
+    assert done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr
+
+
+def test_it_says_in_one_line_that_redis_refuses_the_password(redis_url: str) -> None:
+    done = call(redis_url.replace("redis://:", "redis://:not-"), "status", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Error: Redis refused the command (AuthenticationError: invalid username-password pair or"
+        " user is disabled): nothing was changed, and accepted pushes are safe in Redis. Bring"
+        " Redis back or correct REDIS_URL, then run this again.\n"
+    )
+
+
+def test_it_draws_tables_and_panels_on_a_terminal(ledger: Ledger, redis_url: str) -> None:
+    key = dead(ledger, error="an error with [bold]markup[/bold]")
+    with on_terminal(redis_url, "show", key.order_id) as (process, terminal):
+        shown = read_until(terminal)
+        assert process.wait(_TIMEOUT_S) == 0
+    assert f" Order {key.order_id} ─" in shown
+    assert "an error with [bold]markup[/bold]" in shown
+    with on_terminal(redis_url, "dead", "list") as (process, terminal):
+        shown = read_until(terminal)
+        assert process.wait(_TIMEOUT_S) == 0
+    assert f" {key.order_id} " in shown
+    assert "─────" in shown
+
+
+def test_it_counts_a_worker_of_ours_until_it_has_stopped(
+    processes: Processes, redis_url: str
+) -> None:
+    worker = processes.worker().wait_ready()
+    assert answer(run(redis_url, "status", "--json"))["workers"] == 1
+    worker.terminate()
+    assert answer(run(redis_url, "status", "--json"))["workers"] == 0
+
+
+@pytest.mark.parametrize("program", _PROGRAMS, ids=["script", "module"])
+def test_it_watches_until_ctrl_c(redis_url: str, program: list[str]) -> None:
+    with subprocess.Popen(
+        [*program, "status", "--watch", "--json"],
+        cwd=ROOT,
+        env=environment(redis_url),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = json.loads(process.stdout.readline())
+        second = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(_TIMEOUT_S) == 0
+        assert (process.stdout.read(), process.stderr.read()) == ("", "")
+    assert first == second == answer(run(redis_url, "status", "--json"))
+
+
+def test_it_redraws_a_terminal_until_ctrl_c(redis_url: str) -> None:
+    with on_terminal(redis_url, "status", "--watch") as (process, terminal):
+        read_until(terminal, "No worker is alive")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(_TIMEOUT_S) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert read_until(terminal).endswith("\x1b[?25h")  # the cursor is back

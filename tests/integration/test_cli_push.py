@@ -1,0 +1,218 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from redis import Redis
+
+from cli.embedded import EmbeddedServer
+from pushes import life, queue
+from pushes.ledger import Ledger
+from pushes.model import PushKey, State
+from tests.builders import NOW, a_key, an_order_id, put
+from tests.integration.test_cli_support import (
+    after,
+    answer,
+    at,
+    brief,
+    counts,
+    error,
+    events,
+    everything,
+    run,
+    take,
+    two_accounts,
+)
+
+
+@pytest.fixture
+def ledger(redis_client: "Redis") -> Ledger:
+    return Ledger(redis_client)
+
+
+def waiting_jobs(ledger: Ledger) -> list[str]:
+    raw = cast(list[bytes], ledger.redis.lrange(ledger.placement.queue.key, 0, -1))
+    return [job_id.decode() for job_id in raw]
+
+
+def test_it_queues_orders_as_if_klarna_had_pushed_them(ledger: Ledger, redis_url: str) -> None:
+    first, second = a_key(), a_key()
+    with at():
+        result = run(redis_url, "push", first.order_id.upper(), second.order_id, "--json")
+    assert result.stderr == ""
+    assert answer(result) == {"items": [brief(first, "queued"), brief(second, "queued")]}
+    assert counts(ledger) == {"queued": 2}
+    assert events(ledger, first) == [("pushed_by_operator", None, "tester")]
+    push = take(ledger, first)
+    assert (push.first_push_at, push.pushes, push.attempts) == (NOW, 1, 0)
+    assert waiting_jobs(ledger) == [f"default_{key.order_id}" for key in (first, second)]
+
+
+def test_it_lists_them_in_aligned_text(redis_url: str) -> None:
+    key = a_key()
+    result = run(redis_url, "push", key.order_id)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == (
+        f"order_id                              account  state\n{key.order_id}  default  queued\n"
+    )
+
+
+def test_it_counts_an_order_in_hand_and_makes_no_second_job(ledger: Ledger, redis_url: str) -> None:
+    key = put(ledger, State.QUEUED).key
+    with at(after(2)):
+        result = run(redis_url, "push", key.order_id, key.order_id.upper(), "--json")
+    assert answer(result) == {"items": [brief(key, "queued")]}
+    assert take(ledger, key).pushes == 2
+    assert waiting_jobs(ledger) == [f"default_{key.order_id}"]
+    assert events(ledger, key)[1:] == [("pushed_by_operator", "already queued", "tester")]
+
+
+def test_it_revives_a_dead_order(ledger: Ledger, redis_url: str) -> None:
+    key = put(ledger, State.DEAD).key
+    assert answer(run(redis_url, "push", key.order_id, "--json")) == {
+        "items": [brief(key, "queued")]
+    }
+    assert counts(ledger) == {"queued": 1}
+
+
+def test_it_says_that_a_discarded_order_is_not_revived(ledger: Ledger, redis_url: str) -> None:
+    key = put(ledger, State.DEAD).key
+    assert ledger.advance(key, lambda push: life.discarded(push, "anna", "forged", NOW))
+    result = run(redis_url, "push", key.order_id)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == [f"{key.order_id}  default  dead"]
+    assert result.stderr == (
+        "Those still dead were discarded by an operator: they are counted, not queued. Replay them"
+        " with `klarna-ack dead replay` to take that back.\n"
+    )
+    assert take(ledger, key).pushes == 2
+    assert waiting_jobs(ledger) == []
+
+
+@pytest.mark.parametrize("through", ["file", "stdin"])
+def test_it_reads_a_file(ledger: Ledger, redis_url: str, tmp_path: Path, through: str) -> None:
+    first, second = a_key(), a_key()
+    text = (
+        f"\ufeff# missed on Sunday\r\n{first.order_id.upper()}\r\n\r\n {second.order_id} # by hand"
+    )
+    path = tmp_path / "ids.txt"
+    path.write_bytes(text.encode())
+    if through == "file":
+        result = run(redis_url, "push", "--file", str(path), "--json")
+    else:
+        result = run(redis_url, "push", "--file", "-", "--json", stdin=text.encode())
+    assert answer(result) == {"items": [brief(first, "queued"), brief(second, "queued")]}
+    assert counts(ledger) == {"queued": 2}
+
+
+@pytest.mark.parametrize("text", ["", "\n# none today\n"])
+def test_it_queues_nothing_from_a_file_without_orders(redis_url: str, text: str) -> None:
+    assert answer(run(redis_url, "push", "--file", "-", "--json", stdin=text)) == {"items": []}
+    result = run(redis_url, "push", "--file", "-", stdin=text)
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "The file names no order: nothing was queued.\n",
+    )
+
+
+def test_it_queues_nothing_at_all_when_a_line_is_no_order_id(
+    redis_client: "Redis", redis_url: str
+) -> None:
+    content = f"{an_order_id()}\nnonsense\n# fine\n\xff\n".encode("latin-1")
+    result = run(redis_url, "push", "--file", "-", "--json", stdin=content)
+    assert error(result, 2).splitlines()[-4:] == [
+        "Error: Nothing was done, since not everything given is an order id:",
+        "  line 2: 'nonsense'",
+        "  line 4: '\ufffd'",
+        "An order id has the shape 8-4-4-4-12 of 0-9 and a-f.",
+    ]
+    assert everything(redis_client) == {}
+
+
+def test_it_queues_nothing_at_all_when_an_argument_is_no_order_id(
+    redis_client: "Redis", redis_url: str
+) -> None:
+    result = run(redis_url, "push", an_order_id(), "nonsense")
+    assert error(result, 2).splitlines()[-2] == "  argument 2: 'nonsense'"
+    assert everything(redis_client) == {}
+
+
+def test_it_queues_in_the_account_that_is_named(
+    ledger: Ledger, redis_url: str, tmp_path: Path
+) -> None:
+    key = a_key("us")
+    arguments = ("push", key.order_id, "--account", "us", "--json")
+    result = run(redis_url, *arguments, ACCOUNTS_FILE=two_accounts(tmp_path))
+    assert answer(result) == {"items": [brief(key, "queued")]}
+    assert ledger.get(PushKey("eu", key.order_id)) is None
+
+
+def test_it_asks_which_of_several_accounts_is_meant(redis_url: str, tmp_path: Path) -> None:
+    result = run(redis_url, "push", an_order_id(), ACCOUNTS_FILE=two_accounts(tmp_path))
+    assert error(result, 2).splitlines()[-1] == (
+        "Error: Several accounts are configured: eu, us. Say which one with --account."
+    )
+
+
+def test_it_queues_for_no_account_without_credentials(ledger: Ledger, redis_url: str) -> None:
+    put(ledger, State.DEAD, a_key("closed-shop"))
+    result = run(redis_url, "push", an_order_id(), "--account", "closed-shop")
+    assert error(result, 2).splitlines()[-1] == (
+        "Error: There is no account 'closed-shop'. Known: default."
+    )
+    assert counts(ledger) == {"dead": 1}
+
+
+def test_it_changes_nothing_when_redis_is_away(redis_url: str, valkey: EmbeddedServer) -> None:
+    valkey.kill()
+    complaint = error(run(redis_url, "push", an_order_id(), "--json"), 1)
+    assert complaint.startswith("Error: Redis does not answer (ConnectionError: ")
+    assert complaint.endswith(
+        ": nothing was changed, and accepted pushes are safe in Redis. Bring Redis back or correct"
+        " REDIS_URL, then run this again.\n"
+    )
+
+
+def before_the_second(monkeypatch: pytest.MonkeyPatch, happening: Callable[[], object]) -> None:
+    """Let something happen between the first and the second order."""
+    accept, calls = queue.accept, []
+
+    def watched(*arguments: Any, **options: Any) -> object:  # noqa: ANN401 - as `accept`
+        calls.append(arguments)
+        if len(calls) == 2:
+            happening()
+        return accept(*arguments, **options)
+
+    monkeypatch.setattr(queue, "accept", watched)
+
+
+def test_it_says_how_far_it_came_when_redis_goes_away(
+    redis_url: str, valkey: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [a_key(), a_key(), a_key()]
+    before_the_second(monkeypatch, valkey.kill)
+    result = run(redis_url, "push", *(key.order_id for key in keys), "--json")
+    assert answer(result, 1) == {"items": [brief(keys[0], "queued")]}
+    assert result.stderr.startswith("Error: Redis does not answer (ConnectionError: ")
+    assert result.stderr.endswith(
+        f"): whether {keys[1].order_id} was queued is not known. Accepted pushes are safe in Redis."
+        " Bring Redis back, then run the same command again: what was queued is not queued twice."
+        " So far 1 of 3 were queued.\n"
+    )
+
+
+def test_it_says_how_far_it_came_when_interrupted(
+    ledger: Ledger, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    keys = [a_key(), a_key()]
+    before_the_second(monkeypatch, interrupt)
+    result = run(redis_url, "push", *(key.order_id for key in keys), "--json")
+    assert answer(result, 1) == {"items": [brief(keys[0], "queued")]}
+    assert result.stderr == (
+        f"Error: Interrupted at {keys[1].order_id}. To go on, run the same command again: what was"
+        " queued is not queued twice. So far 1 of 2 were queued.\n"
+    )
+    assert counts(ledger) == {"queued": 1}

@@ -1,0 +1,264 @@
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from redis import Redis
+from rq.worker import SimpleWorker
+
+from cli.embedded import EmbeddedServer
+from pushes import life
+from pushes.ledger import Ledger
+from pushes.model import HoldReason, PushKey, State
+from tests.builders import a_key, put
+from tests.integration.test_cli_support import (
+    after,
+    answer,
+    at,
+    dead,
+    everything,
+    run,
+    two_accounts,
+)
+
+
+@pytest.fixture
+def ledger(redis_client: "Redis") -> Ledger:
+    return Ledger(redis_client)
+
+
+def be_born(worker: SimpleWorker) -> None:
+    worker.register_birth()  # type: ignore[no-untyped-call]  # RQ gives it no types
+
+
+def say_goodbye(worker: SimpleWorker) -> None:
+    worker.register_death()  # type: ignore[no-untyped-call]  # RQ gives it no types
+
+
+@pytest.fixture
+def worker(ledger: Ledger) -> Iterator[SimpleWorker]:
+    """A worker that RQ knows; it does no work."""
+    worker = SimpleWorker([ledger.placement.queue], connection=ledger.redis)
+    be_born(worker)
+    yield worker
+    say_goodbye(worker)
+
+
+def hold(ledger: Ledger, key: PushKey, why: HoldReason) -> None:
+    put(ledger, State.RUNNING, key)
+    until = after(1)
+    assert ledger.advance(key, lambda push: life.held(push, why, until, after(0), "HTTP 503"))
+
+
+def status(redis_url: str, **env: str) -> object:
+    with at():
+        return answer(run(redis_url, "status", "--json", **env))
+
+
+NO_STATES = dict.fromkeys((str(state) for state in State), 0)
+
+
+def test_it_shows_every_state_of_an_empty_system(redis_url: str) -> None:
+    assert status(redis_url) == {
+        "states": NO_STATES,
+        "oldest_waiting_s": None,
+        "workers": 0,
+        "accounts": {"default": {"held": None}},
+    }
+
+
+def test_it_counts_what_is_in_each_state_and_how_long_the_oldest_waits(
+    ledger: Ledger, redis_url: str
+) -> None:
+    for state in State:
+        put(ledger, state, now=after(-5))
+    put(ledger, State.RETRYING, now=after(-90))
+    put(ledger, State.DEAD, now=after(-900))
+    assert status(redis_url) == {
+        "states": {**dict.fromkeys(map(str, State), 1), "retrying": 2, "dead": 2},
+        "oldest_waiting_s": 5400.0,
+        "workers": 0,
+        "accounts": {"default": {"held": "credentials"}},
+    }
+
+
+def test_it_names_the_configured_accounts_and_those_of_the_ledger(
+    ledger: Ledger, redis_url: str, tmp_path: Path
+) -> None:
+    put(ledger, State.ACKNOWLEDGED, a_key("closed-shop"))
+    hold(ledger, a_key("eu"), HoldReason.OUTAGE)
+    assert status(redis_url, ACCOUNTS_FILE=two_accounts(tmp_path)) == {
+        "states": {**NO_STATES, "acknowledged": 1, "held": 1},
+        "oldest_waiting_s": 0.0,
+        "workers": 0,
+        "accounts": {
+            "closed-shop": {"held": None},
+            "eu": {"held": "outage"},
+            "us": {"held": None},
+        },
+    }
+
+
+def test_it_sees_an_account_held_behind_another_with_many(ledger: Ledger, redis_url: str) -> None:
+    for _ in range(5):
+        hold(ledger, a_key("eu"), HoldReason.OUTAGE)
+    hold(ledger, a_key("us"), HoldReason.CREDENTIALS)
+    shown = status(redis_url)
+    assert isinstance(shown, dict)
+    assert shown["accounts"] == {
+        "default": {"held": None},
+        "eu": {"held": "outage"},
+        "us": {"held": "credentials"},
+    }
+
+
+@pytest.mark.usefixtures("worker")
+def test_it_counts_a_worker_on_our_queue(redis_url: str) -> None:
+    assert answer(run(redis_url, "status", "--json"))["workers"] == 1
+
+
+def test_it_counts_no_worker_of_another_queue(redis_client: "Redis", redis_url: str) -> None:
+    worker = SimpleWorker(["somebody-elses"], connection=redis_client)
+    be_born(worker)
+    assert answer(run(redis_url, "status", "--json"))["workers"] == 0
+
+
+def test_it_counts_no_worker_that_said_goodbye(worker: SimpleWorker, redis_url: str) -> None:
+    say_goodbye(worker)
+    assert answer(run(redis_url, "status", "--json"))["workers"] == 0
+
+
+def test_it_counts_no_worker_that_missed_its_heartbeats(
+    worker: SimpleWorker, redis_client: "Redis", redis_url: str
+) -> None:
+    redis_client.expire(worker.key, 60)  # what is left when the last one is its ttl ago
+    assert answer(run(redis_url, "status", "--json"))["workers"] == 0
+
+
+def test_it_counts_no_worker_whose_entry_is_gone(
+    worker: SimpleWorker, redis_client: "Redis", redis_url: str
+) -> None:
+    redis_client.delete(worker.key)
+    assert answer(run(redis_url, "status", "--json"))["workers"] == 0
+
+
+def test_it_writes_nothing_even_when_a_lease_has_lapsed(
+    ledger: Ledger, redis_client: "Redis", redis_url: str
+) -> None:
+    put(ledger, State.RUNNING)
+    registry = ledger.placement.queue.started_job_registry.key
+    (execution,) = cast(list[bytes], redis_client.zrange(registry, 0, -1))
+    redis_client.zadd(registry, {execution: 1})  # RQ's own counting would clean it up
+    put(ledger, State.QUEUED)
+    dead(ledger)
+    before = everything(redis_client)
+    assert run(redis_url, "status").exit_code == 0
+    assert answer(run(redis_url, "status", "--json"))["states"]["running"] == 1
+    assert everything(redis_client) == before
+
+
+def test_it_is_aligned_text_when_piped(ledger: Ledger, redis_url: str) -> None:
+    put(ledger, State.HELD, now=after(-125))
+    with at():
+        result = run(redis_url, "status")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == (
+        "state         pushes  meaning\n"
+        "queued        0       Waiting for a worker.\n"
+        "running       0       An attempt is under way.\n"
+        "retrying      0       The last attempt failed; the next one has a time.\n"
+        "held          1       Its account is paused; it waits and spends no attempt.\n"
+        "acknowledged  0       Klarna said 2xx to acknowledge.\n"
+        "not_needed    0       The order is cancelled, expired or closed: nothing to"
+        " acknowledge.\n"
+        "dead          0       An operator decides.\n"
+        "\n"
+        "Work\n"
+        "oldest waiting order first pushed  2 h 5 min ago\n"
+        "workers alive                      0\n"
+        "\n"
+        "account  held\n"
+        "default  credentials\n"
+        "\n"
+        "No worker is alive, so nothing is acknowledged: start `python -m worker`.\n"
+    )
+
+
+@pytest.mark.usefixtures("worker")
+def test_it_has_no_warning_while_a_worker_is_alive(redis_url: str) -> None:
+    result = run(redis_url, "status")
+    assert result.stdout.endswith(
+        "\n\nWork\n"
+        "oldest waiting order first pushed  nothing waits\n"
+        "workers alive                      1\n"
+        "\n"
+        "account  held\n"
+        "default  -\n"
+    )
+
+
+def interrupt() -> None:
+    """What ctrl-c does to whoever sleeps."""
+    raise KeyboardInterrupt
+
+
+def let_happen(monkeypatch: pytest.MonkeyPatch, *happenings: Callable[[], object]) -> list[float]:
+    """Let one of these happen in each pause of the watch; return how long the pauses were."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        happenings[len(slept) - 1]()
+
+    monkeypatch.setattr("cli.watching.time", SimpleNamespace(sleep=sleep))
+    return slept
+
+
+def test_it_watches_until_ctrl_c_a_json_line_a_look(
+    ledger: Ledger, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = let_happen(monkeypatch, lambda: put(ledger, State.QUEUED), interrupt)
+    with at(after(1)):
+        result = run(redis_url, "status", "--watch", "--json")
+    states = '{"queued": %d, "running": 0, "retrying": 0, "held": 0, "acknowledged": 0, '
+    states += '"not_needed": 0, "dead": 0}'
+    line = '{"states": ' + states + ', "oldest_waiting_s": %s, "workers": 0, '
+    line += '"accounts": {"default": {"held": null}}}\n'
+    assert (result.exit_code, result.stderr, slept) == (0, "", [2.0, 2.0])
+    assert result.stdout == line % (0, "null") + line % (1, "60.0")
+
+
+def test_it_watches_in_text_too(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = run(redis_url, "status").stdout
+    let_happen(monkeypatch, lambda: None, interrupt)
+    result = run(redis_url, "status", "--watch")
+    assert (result.exit_code, result.stdout) == (0, f"{once}\n\n{once}\n\n")
+
+
+def test_it_waits_for_a_redis_that_goes_away_while_it_watches(
+    redis_url: str, valkey: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_happen(monkeypatch, valkey.kill, lambda: None, valkey.restart, interrupt)
+    result = run(redis_url, "status", "--watch", "--json")
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 2)
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("Redis does not answer (ConnectionError: ")
+    assert result.stderr.endswith("): waiting for it to come back.\n")
+
+
+def test_it_fails_at_once_when_redis_is_away_from_the_beginning(
+    redis_url: str, valkey: EmbeddedServer
+) -> None:
+    valkey.kill()
+    result = run(redis_url, "status", "--watch")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "nothing was changed, and accepted pushes are safe in Redis." in result.stderr
+
+
+def test_it_leaves_out_what_settled_long_ago(ledger: Ledger, redis_url: str) -> None:
+    put(ledger, State.ACKNOWLEDGED, now=after(0) - timedelta(days=31))
+    shown = status(redis_url)
+    assert isinstance(shown, dict)
+    assert shown["states"] == NO_STATES

@@ -1,0 +1,218 @@
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+from pushes import views
+from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
+
+ORDER_ID = "0c3e1f2a-1111-6222-a333-444455556666"
+KEY = PushKey("eu", ORDER_ID)
+AT = datetime(2026, 1, 31, 8, 15, 0, 250_000, tzinfo=UTC)
+
+NO_ORDER = {
+    "status": None,
+    "fraud_status": None,
+    "order_amount": None,
+    "captured_amount": None,
+    "refunded_amount": None,
+    "remaining_authorized_amount": None,
+    "purchase_currency": None,
+    "expires_at": None,
+    "klarna_reference": None,
+    "merchant_reference1": None,
+    "merchant_reference2": None,
+}
+
+
+def after(minutes: float) -> datetime:
+    return AT + timedelta(minutes=minutes)
+
+
+def test_it_names_a_push_and_its_state() -> None:
+    push = Push(KEY, State.NOT_NEEDED, 3, AT, AT, AT)
+    assert views.brief(push) == {"order_id": ORDER_ID, "account": "eu", "state": "not_needed"}
+
+
+def test_it_shows_every_key_of_a_push_that_has_only_just_come() -> None:
+    push = Push(KEY, State.QUEUED, 1, AT, AT, AT, pushes=1)
+    assert views.full(push, []) == {
+        "order_id": ORDER_ID,
+        "account": "eu",
+        "state": "queued",
+        "reason": None,
+        "attempts": 0,
+        "pushes": 1,
+        "first_push_at": "2026-01-31T08:15:00.250Z",
+        "last_push_at": "2026-01-31T08:15:00.250Z",
+        "next_attempt_at": None,
+        "deadline_at": "2026-02-02T08:15:00.250Z",
+        "verified_at": None,
+        "acknowledged_at": None,
+        "crashes": 0,
+        "last_error": None,
+        "discarded": False,
+        "next_step": None,
+        "order": NO_ORDER,
+        "timeline": [],
+    }
+
+
+def test_it_shows_everything_that_is_known() -> None:
+    order = OrderSnapshot(
+        status="AUTHORIZED",
+        fraud_status="ACCEPTED",
+        order_amount=6000,
+        captured_amount=0,
+        refunded_amount=0,
+        remaining_authorized_amount=6000,
+        purchase_currency="SEK",
+        expires_at=after(60),
+        klarna_reference="K-1",
+        merchant_reference1="M-1",
+        merchant_reference2="M-2",
+    )
+    push = Push(
+        KEY,
+        State.DEAD,
+        9,
+        first_push_at=AT,
+        last_push_at=after(1),
+        changed_at=after(5),
+        reason=Reason.NOT_ALLOWED,
+        pushes=2,
+        attempts=4,
+        crashes=1,
+        next_attempt_at=after(2),
+        verified_at=after(3),
+        acknowledged_at=after(4),
+        last_error="HTTP 403 NOT_ALLOWED",
+        discarded=True,
+        order=order,
+    )
+    timeline = [
+        Entry(AT, "pushed"),
+        Entry(after(1), "called", "get_order", 403, 41, "NOT_ALLOWED", "c-1", "told off", "anna"),
+    ]
+    nothing = dict.fromkeys(
+        ("call", "http_status", "ms", "error_code", "correlation_id", "detail", "by")
+    )
+    assert views.full(push, timeline) == {
+        "order_id": ORDER_ID,
+        "account": "eu",
+        "state": "dead",
+        "reason": "not_allowed",
+        "attempts": 4,
+        "pushes": 2,
+        "first_push_at": "2026-01-31T08:15:00.250Z",
+        "last_push_at": "2026-01-31T08:16:00.250Z",
+        "next_attempt_at": "2026-01-31T08:17:00.250Z",
+        "deadline_at": "2026-02-02T08:15:00.250Z",
+        "verified_at": "2026-01-31T08:18:00.250Z",
+        "acknowledged_at": "2026-01-31T08:19:00.250Z",
+        "crashes": 1,
+        "last_error": "HTTP 403 NOT_ALLOWED",
+        "discarded": True,
+        "next_step": Reason.NOT_ALLOWED.next_step,
+        "order": {
+            "status": "AUTHORIZED",
+            "fraud_status": "ACCEPTED",
+            "order_amount": 6000,
+            "captured_amount": 0,
+            "refunded_amount": 0,
+            "remaining_authorized_amount": 6000,
+            "purchase_currency": "SEK",
+            "expires_at": "2026-01-31T09:15:00.250Z",
+            "klarna_reference": "K-1",
+            "merchant_reference1": "M-1",
+            "merchant_reference2": "M-2",
+        },
+        "timeline": [
+            {"at": "2026-01-31T08:15:00.250Z", "event": "pushed", **nothing},
+            {
+                "at": "2026-01-31T08:16:00.250Z",
+                "event": "called",
+                "call": "get_order",
+                "http_status": 403,
+                "ms": 41,
+                "error_code": "NOT_ALLOWED",
+                "correlation_id": "c-1",
+                "detail": "told off",
+                "by": "anna",
+            },
+        ],
+    }
+
+
+def test_it_gives_no_next_step_for_what_is_held() -> None:
+    push = Push(KEY, State.HELD, 3, AT, AT, AT, reason=HoldReason.OUTAGE)
+    view = views.full(push, [])
+    assert (view["reason"], view["next_step"]) == ("outage", None)
+
+
+def test_it_shows_a_dead_letter_in_one_line() -> None:
+    push = Push(
+        KEY,
+        State.DEAD,
+        3,
+        first_push_at=AT,
+        last_push_at=after(1),
+        changed_at=after(2),
+        reason=Reason.REJECTED,
+        pushes=2,
+        attempts=1,
+        last_error="HTTP 400 BAD_VALUE",
+    )
+    assert views.dead_letter(push) == {
+        "order_id": ORDER_ID,
+        "account": "eu",
+        "reason": "rejected",
+        "died_at": "2026-01-31T08:17:00.250Z",
+        "first_push_at": "2026-01-31T08:15:00.250Z",
+        "deadline_at": "2026-02-02T08:15:00.250Z",
+        "attempts": 1,
+        "pushes": 2,
+        "last_error": "HTTP 400 BAD_VALUE",
+        "next_step": Reason.REJECTED.next_step,
+    }
+
+
+def test_it_shows_how_everything_is() -> None:
+    counts = {state: number for number, state in enumerate(State)}
+    held = {"us": None, "eu": "credentials"}
+    oldest_deadline = after(-90) + timedelta(hours=48)
+    assert views.status(counts, oldest_deadline, 2, held, AT) == {
+        "states": {
+            "queued": 0,
+            "running": 1,
+            "retrying": 2,
+            "held": 3,
+            "acknowledged": 4,
+            "not_needed": 5,
+            "dead": 6,
+        },
+        "oldest_waiting_s": 5400.0,
+        "workers": 2,
+        "accounts": {"eu": {"held": "credentials"}, "us": {"held": None}},
+    }
+
+
+def test_it_says_null_when_nothing_waits() -> None:
+    view = views.status(dict.fromkeys(State, 0), None, 0, {}, AT)
+    assert view["oldest_waiting_s"] is None
+
+
+def test_it_never_lets_an_order_wait_since_the_future() -> None:
+    a_clock_ahead = after(1) + timedelta(hours=48)
+    view = views.status(dict.fromkeys(State, 0), a_clock_ahead, 0, {}, AT)
+    assert view["oldest_waiting_s"] == 0.0
+
+
+def test_it_writes_every_time_in_utc() -> None:
+    in_stockholm = AT.astimezone(timezone(timedelta(hours=1)))
+    assert views.instant(in_stockholm) == "2026-01-31T08:15:00.250Z"
+
+
+def test_it_writes_plain_words_only() -> None:
+    push = Push(KEY, State.DEAD, 3, AT, AT, AT, reason=Reason.REJECTED)
+    view = views.full(push, [])
+    assert json.loads(json.dumps(view)) == view
+    assert (type(view["state"]), type(view["reason"])) == (str, str)
