@@ -16,8 +16,8 @@ from redis.client import Pipeline
 from redis.exceptions import ResponseError
 from rq.worker_registration import clean_worker_registry
 
-from pushes import keys, log, policy, records
-from pushes.model import Change, Entry, Push, PushKey, Reason, State
+from pushes import keys, log, policy, records, writing
+from pushes.model import Change, Entry, Push, PushKey, State
 from pushes.placement import Command, Placement, Word
 
 _log = log.get(__name__)
@@ -152,7 +152,7 @@ class Ledger:
         record = keys.record(change.after.key)
         commands: list[Command] = [
             ("HSET", record, _COMMIT_FIELD, token),
-            *_commands(change),
+            *writing.commands(change),
             *self.placement.move(change),
         ]
         seen = str(change.before.rev) if change.before else ""
@@ -169,51 +169,6 @@ def _is_committed(token: str, present: _Raw | None) -> bool:
     A client that got no answer sends the script again, and then meets its own change.
     """
     return present is None or _texts(present).get(_COMMIT_FIELD) == token
-
-
-def _commands(change: Change) -> list[Command]:
-    """List what a change writes in the ledger: record, timeline, indexes, expiry."""
-    before, after = change.before, change.after
-    record, timeline = keys.record(after.key), keys.timeline(after.key)
-    old = records.encode(before) if before else {}
-    new = records.encode(after)
-    commands: list[Command] = [
-        ("HSET", record, *(word for pair in (new.items() - old.items()) for word in pair))
-    ]
-    if gone := old.keys() - new.keys():
-        commands.append(("HDEL", record, *gone))
-    if change.entries:
-        commands.append(("RPUSH", timeline, *map(records.encode_entry, change.entries)))
-        if before:
-            commands.append(("LTRIM", timeline, -policy.MAX_TIMELINE_ENTRIES, -1))
-    commands += _index(before, after)
-    if after.state.is_settled or after.discarded:
-        ttl_s = int(policy.RETENTION.total_seconds())
-        commands += [("EXPIRE", record, ttl_s), ("EXPIRE", timeline, ttl_s)]
-    elif before and (before.state.is_settled or before.discarded):
-        commands += [("PERSIST", record), ("PERSIST", timeline)]
-    return commands
-
-
-def _index(before: Push | None, after: Push) -> list[Command]:
-    old, new = _places(before), _places(after)
-    member = keys.job_id(after.key)
-    commands: list[Command] = [("ZREM", place, member) for place in old if place not in new]
-    commands += [("ZADD", place, new[place], member) for place in new if place not in old]
-    if before is None or after.state is State.DEAD:
-        commands.append(("SADD", keys.ACCOUNTS, after.key.account))
-    return commands
-
-
-def _places(push: Push | None) -> dict[str, str]:
-    """Name the indexes a push stands in, each with its score there."""
-    if push is None or push.discarded:
-        return {}
-    score = records.epoch(push.deadline_at if push.state.is_waiting else push.changed_at)
-    places = {keys.index(push.state): score}
-    if isinstance(push.reason, Reason):
-        places[keys.dead_letters(push.key.account, push.reason)] = score
-    return places
 
 
 def _read(key: PushKey, raw: _Raw | ResponseError) -> Push | None:

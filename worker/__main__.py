@@ -13,7 +13,7 @@ from pushes.connection import connect
 from pushes.ledger import Ledger
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
 from worker.acknowledge import Acknowledger
-from worker.runner import PushWorker
+from worker.runner import Runner
 from worker.settings import Configuration, load
 
 # Long enough for an append-only file that is rewritten, short enough to notice a frozen Redis.
@@ -36,7 +36,7 @@ def main() -> int:
     log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
     ledger = Ledger(connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES))
     acknowledger = Acknowledger(_clients(configuration), configuration.retry_policy, random.random)
-    PushWorker(ledger, acknowledger, settings.concurrency).work(burst=burst)
+    Runner(ledger, acknowledger, settings.concurrency).work(burst=burst)
     return 0
 
 

@@ -7,12 +7,13 @@ to another worker meanwhile; the record's execution id tells.
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
-from rq.registry import StartedJobRegistry
+from redis.exceptions import RedisError
 
 from pushes import jobs, keys, life, log
 from pushes.jobs import PushJob
@@ -77,7 +78,11 @@ class Attempts:
         """
         now = datetime.now(UTC)
         changes = []
+        begun_before: list[Push] = []
         for one in popped.read(self._ledger, job_ids):
+            if one.push and self._is_mine_but_not_under_way(one.push):
+                begun_before.append(one.push)
+                continue
             change = popped.judge(one, self._worker, now)
             if change is None:
                 popped.drop(self._ledger, one, now)
@@ -87,15 +92,21 @@ class Attempts:
         taken = [change.after for change, ok in zip(changes, current, strict=True) if ok]
         begun = [
             Attempt(push, jobs.runnable(push, self._ledger.redis))
-            for push in taken
+            for push in [*begun_before, *taken]
             if push.state is State.RUNNING
         ]
         with self._lock:
             self._active |= {str(attempt.push.execution_id): attempt for attempt in begun}
         if len(taken) < len(changes):  # a push was counted between reading and writing
             moved = {change.after.key for change in changes} - {push.key for push in taken}
-            begun += self.begin([keys.job_id(key) for key in moved])
+            with suppress(RedisError):  # what was begun must be made; the rest, recovery finds
+                begun += self.begin([keys.job_id(key) for key in moved])
         return begun
+
+    def _is_mine_but_not_under_way(self, push: Push) -> bool:
+        """Whether an attempt was begun here, but Redis went away before it could say so."""
+        mine = push.state is State.RUNNING and push.worker == self._worker
+        return mine and str(push.execution_id) not in self._active
 
     def run(self, attempt: Attempt) -> Ending:
         """Make the attempt through its RQ job: the calls to Klarna. Raises nothing."""
@@ -120,8 +131,9 @@ class Attempts:
             _tell(ending.attempt, settled)
             self._forget(ending.attempt)
 
-    def renew_leases(self, registry: StartedJobRegistry) -> None:
+    def renew_leases(self) -> None:
         """Tell everybody that the attempts under way are alive; leave out those that hang."""
+        registry = self._ledger.placement.queue.started_job_registry
         pipeline = self._ledger.redis.pipeline(transaction=False)
         for attempt in self.active():
             if attempt.age_s <= jobs.JOB_TIMEOUT_S:

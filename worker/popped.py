@@ -6,11 +6,13 @@ Refused: jobs that are no push of ours, whoever put them there.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 from uuid import uuid4
 
 from redis.exceptions import ResponseError
 
-from pushes import jobs, keys, life, log, queue
+from pushes import jobs, keys, life, log
+from pushes import queue as front_door
 from pushes.ledger import Ledger
 from pushes.model import Change, Push, PushKey, Reason
 
@@ -24,6 +26,22 @@ class Popped:
     key: PushKey
     data: bytes | None
     push: Push | None
+
+
+def pop(ledger: Ledger, at_most: int, block_s: int) -> list[str]:
+    """Take job ids out of the queue, into RQ's intermediate list; wait `block_s` for the first.
+
+    A worker that dies now loses nothing: recovery finds them there.
+    """
+    queue = ledger.placement.queue
+    names = queue.key, queue.intermediate_queue_key
+    if waiting := ledger.redis.llen(queue.key):
+        pipeline = ledger.redis.pipeline(transaction=False)
+        for _ in range(min(at_most, waiting)):
+            pipeline.lmove(*names)
+        return [job_id.decode() for job_id in pipeline.execute() if job_id]
+    first = cast(bytes | None, ledger.redis.blmove(*names, block_s)) if block_s else None
+    return [first.decode()] if first else []
 
 
 def read(ledger: Ledger, job_ids: list[str]) -> Iterator[Popped]:
@@ -60,7 +78,7 @@ def judge(popped: Popped, worker: str, now: datetime) -> Change | None:
 def drop(ledger: Ledger, popped: Popped, now: datetime) -> None:
     """Forget a popped job; one without a record is taken in anew, since it may be an order."""
     if popped.push is None:
-        queue.accept(ledger, popped.key, now, event="found_in_queue")
+        front_door.accept(ledger, popped.key, now, event="found_in_queue")
     _forget(ledger, keys.job_id(popped.key))
 
 

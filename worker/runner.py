@@ -1,45 +1,39 @@
-"""The concurrent worker: one RQ worker that makes many attempts at a time, in threads.
+"""The concurrent worker: many attempts at a time, in threads, over one queue.
 
 An attempt is two HTTP calls, so it waits rather than computes; RQ's own worker would fork for
-each. RQ's tools see this one as a worker with several executions. It rides out a Redis that is
-away, and ends on SIGTERM once what it has under way is settled.
+each. One thread takes jobs and begins attempts, many make them, one settles them. It rides out
+a Redis that is away, and ends on SIGTERM once what it has under way is settled.
 """
 
-import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from queue import SimpleQueue
-from typing import cast
 
 from redis.exceptions import RedisError
-from rq.serializers import JSONSerializer
-from rq.suspension import is_suspended
-from rq.utils import utcformat
-from rq.worker import BaseWorker, WorkerStatus
-from rq.worker_registration import register
 
 from pushes import log
-from pushes.jobs import PushJob
 from pushes.ledger import Ledger
 from pushes.placement import LEASE_S
-from worker import scheduler
+from worker import popped, scheduler
 from worker.acknowledge import Acknowledger
 from worker.attempts import Attempt, Attempts, Ending
 from worker.loops import Loop
-from worker.names import new_name
+from worker.presence import Presence
 from worker.recovery import Recovery
 
 _log = log.get(__name__)
 
-# One round trip begins up to this many attempts; more would only make the first of them wait.
+# One round trip begins or settles up to this many attempts; with more, the first would wait.
 _BATCH = 16
 
 # How long one wait for work blocks: also how soon a stop is noticed by an idle worker.
 _BLOCK_S = 1
+
+# How often a burst looks whether all is done while its last attempts are under way.
+_BURST_LOOKS_S = 0.01
 
 # Leases are renewed three times before they lapse.
 _RENEW_EVERY_S = LEASE_S / 3
@@ -57,44 +51,35 @@ _DRAIN_S = 18.0
 _TIDY_EVERY_S = 60
 
 
-class PushWorker(BaseWorker):
-    """An RQ worker for pushes. `work` blocks until stopped; signals stop it."""
+class Runner:
+    """One worker process. `work` blocks until stopped; signals stop it."""
 
     def __init__(self, ledger: Ledger, acknowledger: Acknowledger, concurrency: int) -> None:
-        super().__init__(
-            [ledger.placement.queue],
-            name=new_name(),
-            connection=ledger.redis,
-            worker_ttl=LEASE_S,
-            job_class=PushJob,
-            serializer=JSONSerializer,
-            prepare_for_work=False,  # it would ask Redis, which may be away when we start
-        )
-        self.hostname, self.pid = socket.gethostname(), os.getpid()
         self._ledger = ledger
-        self._attempts = Attempts(ledger, acknowledger, self.name)
-        self._slots = threading.Semaphore(concurrency)
+        self._presence = Presence(ledger)
+        self._attempts = Attempts(ledger, acknowledger, self._presence.name)
+        self._recovery = Recovery(ledger)
         self._concurrency = concurrency
+        self._slots = threading.Semaphore(concurrency)
         self._begun: SimpleQueue[Attempt] = SimpleQueue()
         self._ended: SimpleQueue[Ending] = SimpleQueue()
         self._stopping = threading.Event()
         self._at_once = threading.Event()
         self._suspended = False
-        self._counted = 0
-        self._recovery = Recovery(ledger)
-        self._redis_was_away = False
         self._redis_well_since: float | None = None
+        self._redis_was_away = False
 
-    def work(self, burst: bool = False) -> None:  # type: ignore[override]  # noqa: FBT001, FBT002 - RQ's name
+    def work(self, *, burst: bool = False) -> None:
         """Make attempts until stopped, or with `burst` until nothing is waiting.
 
         SIGTERM or SIGINT: take no more, settle what is under way, at most 18 s. A second one:
         put back what is under way at once.
         """
-        self._install_signal_handlers()
-        if not self._await_redis(self.register_birth):
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        if not self._await_redis(self._presence.register_birth):
             return
-        _log.info("worker.started", worker=self.name, concurrency=self._concurrency)
+        _log.info("worker.started", worker=self._presence.name, concurrency=self._concurrency)
         loops = self._start_loops()
         for number in range(self._concurrency):
             _start(self._make_attempts, f"attempt-{number}")
@@ -105,14 +90,10 @@ class PushWorker(BaseWorker):
             loop.stop(timeout_s=1)
         self._say_goodbye()
 
-    def request_stop(self, signum: object, frame: object) -> None:  # noqa: ARG002 - a signal handler's signature
-        """Stop cleanly; the second time at once."""
+    def _stop(self, _signal: int, _frame: object) -> None:
         if self._stopping.is_set():
             self._at_once.set()
         self._stopping.set()
-
-    def _set_connection(self, connection: object) -> object:  # type: ignore[override]
-        return connection  # RQ would stretch its time limit, and a frozen Redis would go unnoticed
 
     def _start_loops(self) -> list[Loop]:
         loops = [
@@ -131,19 +112,26 @@ class PushWorker(BaseWorker):
             free = self._claim_slots()
             begun: list[Attempt] = []
             try:
-                in_hand = in_hand or self._pop(free, block=not burst)
+                in_hand = in_hand or self._pop(free, block_s=0 if burst else _BLOCK_S)
                 begun = self._attempts.begin(in_hand)
-                ended = burst and not in_hand and not self._attempts.active()
-                in_hand = []
+                is_idle, in_hand = not in_hand, []
+                nothing_waits = burst and is_idle and self._is_done()
             except RedisError as error:
-                ended = False
+                nothing_waits = False
                 self._ride_out(error)
             for attempt in begun:
                 self._begun.put(attempt)
             for _ in range(free - len(begun)):
                 self._slots.release()
-            if ended and not self._queue_due():
+            if nothing_waits:
                 return
+
+    def _is_done(self) -> bool:
+        """Whether a burst is over: nothing under way, nothing due. Waits a moment if it is not."""
+        if not self._attempts.active() and not self._queue_due():
+            return True
+        self._stopping.wait(_BURST_LOOKS_S)
+        return False
 
     def _claim_slots(self) -> int:
         if not self._slots.acquire(timeout=_BLOCK_S):
@@ -153,26 +141,11 @@ class PushWorker(BaseWorker):
             claimed += 1
         return claimed
 
-    def _pop(self, free: int, *, block: bool) -> list[str]:
-        """Take up to `free` job ids out of the queue, into RQ's intermediate list."""
-        if not free:
-            return []
+    def _pop(self, free: int, block_s: int) -> list[str]:
         if self._suspended:
             self._stopping.wait(_BLOCK_S)
             return []
-        queue = self._ledger.placement.queue
-        names = queue.key, queue.intermediate_queue_key
-        waiting = self.connection.llen(queue.key)
-        if waiting:
-            pipeline = self.connection.pipeline(transaction=False)
-            for _ in range(min(free, waiting)):
-                pipeline.lmove(*names)
-            return [job_id.decode() for job_id in pipeline.execute() if job_id]
-        if not block:
-            self._stopping.wait(0.01)
-            return []
-        popped = cast(bytes | None, self.connection.blmove(*names, _BLOCK_S))
-        return [popped.decode()] if popped else []
+        return popped.pop(self._ledger, free, block_s) if free else []
 
     def _make_attempts(self) -> None:
         while True:
@@ -208,29 +181,16 @@ class PushWorker(BaseWorker):
         return scheduler.queue_due(self._ledger, datetime.now(UTC))
 
     def _renew(self) -> None:
-        """Renew the leases and the worker's own entry; learn whether `rq suspend` was called."""
+        """Renew the leases and the entry among RQ's workers; learn whether RQ is suspended."""
         try:
-            self._attempts.renew_leases(self._ledger.placement.queue.started_job_registry)
-            self._beat()
-            self._suspended = bool(is_suspended(self.connection))
+            self._attempts.renew_leases()
+            self._presence.beat(len(self._attempts.active()), self._attempts.done)
+            self._suspended = self._presence.is_suspended()
         except RedisError:
             self._note_redis_away()
             raise
         if self._redis_well_since is None:
             self._redis_well_since = time.monotonic()
-
-    def _beat(self) -> None:
-        active, done = len(self._attempts.active()), self._attempts.done
-        pipeline = self.connection.pipeline(transaction=False)
-        self._state = WorkerStatus.BUSY if active else WorkerStatus.IDLE
-        mapping = {**self.serialize(), "last_heartbeat": utcformat(datetime.now(UTC))}
-        pipeline.hset(self.key, mapping={**mapping, "state": self._state})
-        pipeline.hincrby(self.key, "successful_job_count", done - self._counted)
-        pipeline.expire(self.key, self.worker_ttl + 60)
-        pipeline.expire(self.executions_key, self.worker_ttl + 60)
-        register(self, pipeline)
-        pipeline.execute()
-        self._counted = done
 
     def _recover(self) -> None:
         """Put back what dead workers left; not while a return of Redis leaves all leases stale."""
@@ -251,9 +211,9 @@ class PushWorker(BaseWorker):
         self._quietly(self._attempts.release)
 
     def _say_goodbye(self) -> None:
-        self._quietly(self._beat)
-        self._quietly(self.register_death)
-        _log.info("worker.stopped", worker=self.name, attempts=self._attempts.done)
+        self._quietly(lambda: self._presence.beat(0, self._attempts.done))
+        self._quietly(self._presence.register_death)
+        _log.info("worker.stopped", worker=self._presence.name, attempts=self._attempts.done)
 
     def _quietly(self, farewell: Callable[[], None]) -> None:
         try:
@@ -289,10 +249,6 @@ class PushWorker(BaseWorker):
     def _note_redis_away(self) -> None:
         self._redis_well_since = None
         self._redis_was_away = True
-
-    def _install_signal_handlers(self) -> None:
-        signal.signal(signal.SIGTERM, self.request_stop)
-        signal.signal(signal.SIGINT, self.request_stop)
 
 
 def _start(target: Callable[[], None], name: str) -> None:

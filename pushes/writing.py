@@ -1,0 +1,53 @@
+"""What a change writes in the ledger: record, timeline, indexes, expiry. Pure.
+
+Every index is derived from the record before and after, so none can be forgotten.
+"""
+
+from pushes import keys, policy, records
+from pushes.model import Change, Push, Reason, State
+from pushes.placement import Command
+
+
+def commands(change: Change) -> list[Command]:
+    """List what a change writes in the ledger: record, timeline, indexes, expiry."""
+    before, after = change.before, change.after
+    record, timeline = keys.record(after.key), keys.timeline(after.key)
+    old = records.encode(before) if before else {}
+    new = records.encode(after)
+    written: list[Command] = [
+        ("HSET", record, *(word for pair in (new.items() - old.items()) for word in pair))
+    ]
+    if gone := old.keys() - new.keys():
+        written.append(("HDEL", record, *gone))
+    if change.entries:
+        written.append(("RPUSH", timeline, *map(records.encode_entry, change.entries)))
+        if before:
+            written.append(("LTRIM", timeline, -policy.MAX_TIMELINE_ENTRIES, -1))
+    written += _index(before, after)
+    if after.state.is_settled or after.discarded:
+        ttl_s = int(policy.RETENTION.total_seconds())
+        written += [("EXPIRE", record, ttl_s), ("EXPIRE", timeline, ttl_s)]
+    elif before and (before.state.is_settled or before.discarded):
+        written += [("PERSIST", record), ("PERSIST", timeline)]
+    return written
+
+
+def _index(before: Push | None, after: Push) -> list[Command]:
+    old, new = _places(before), _places(after)
+    member = keys.job_id(after.key)
+    moved: list[Command] = [("ZREM", place, member) for place in old if place not in new]
+    moved += [("ZADD", place, new[place], member) for place in new if place not in old]
+    if before is None or after.state is State.DEAD:
+        moved.append(("SADD", keys.ACCOUNTS, after.key.account))
+    return moved
+
+
+def _places(push: Push | None) -> dict[str, str]:
+    """Name the indexes a push stands in, each with its score there."""
+    if push is None or push.discarded:
+        return {}
+    score = records.epoch(push.deadline_at if push.state.is_waiting else push.changed_at)
+    places = {keys.index(push.state): score}
+    if isinstance(push.reason, Reason):
+        places[keys.dead_letters(push.key.account, push.reason)] = score
+    return places
