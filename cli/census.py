@@ -6,16 +6,11 @@ RQ's own ways of counting clean up as they count, so none of them is used here.
 from datetime import datetime
 from typing import cast
 
-from rq.worker_registration import get_keys
-
 from cli.context import Context
 from pushes import keys, views
+from pushes.census import live_workers
 from pushes.ledger import Ledger
 from pushes.model import PushKey, State
-
-# With every heartbeat RQ lets a worker's key live for the worker's ttl and 60 s more, and for 60 s
-# when it ends. A key with less left is that of a worker which ended or missed its heartbeats.
-_SILENT_BELOW_S = 60
 
 # Of so many held pushes the accounts are looked at, and of each account so many records.
 _HELD_NAMES = 1000
@@ -27,15 +22,8 @@ def read(context: Context, now: datetime) -> views.StatusView:
     ledger = context.ledger
     held = dict.fromkeys(context.known_accounts()) | _held(ledger)
     return views.status(
-        ledger.counts(now), ledger.oldest_deadline(), _live_workers(ledger), held, now
+        ledger.counts(now), ledger.oldest_deadline(), live_workers(ledger), held, now
     )
-
-
-def _live_workers(ledger: Ledger) -> int:
-    pipeline = ledger.redis.pipeline(transaction=False)
-    for key in get_keys(queue=ledger.placement.queue):
-        pipeline.ttl(key)
-    return sum(ttl_s > _SILENT_BELOW_S for ttl_s in pipeline.execute())
 
 
 def _held(ledger: Ledger) -> dict[str, str | None]:

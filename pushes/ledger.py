@@ -8,7 +8,6 @@ one of them exists without the others, and no change is lost to another process.
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from importlib import resources
-from secrets import token_hex
 from typing import cast
 
 from redis import Redis
@@ -75,9 +74,8 @@ class Ledger:
         `decide` wanted no change.
         """
         while (change := decide(seen)) is not None:
-            token = token_hex(4)
-            present = self._send(change, token)
-            if _is_committed(token, present):
+            present = self._send(change)
+            if _is_committed(change, present):
                 return change
             seen = _read(key, present or [])
         return None
@@ -94,13 +92,15 @@ class Ledger:
         )
 
     def update_many(self, changes: list[Change]) -> list[bool]:
-        """Commit changes of different pushes in one round trip; say which were still current."""
+        """Commit changes of different pushes in one round trip; say which were still current.
+
+        Asking again with the same changes is safe: one that was made is recognised.
+        """
         pipeline = self.redis.pipeline(transaction=False)
-        tokens = [token_hex(4) for _ in changes]
-        for change, token in zip(changes, tokens, strict=True):
-            self._send(change, token, pipeline)
+        for change in changes:
+            self._send(change, pipeline)
         answers = pipeline.execute()
-        return [_is_committed(*pair) for pair in zip(tokens, answers, strict=True)]
+        return [_is_committed(*pair) for pair in zip(changes, answers, strict=True)]
 
     def accounts(self) -> list[str]:
         """Name the accounts that ever had a push."""
@@ -148,10 +148,10 @@ class Ledger:
         raw = cast(dict[bytes, bytes], self.redis.hgetall(keys.TALLIES))
         return {event.decode(): int(count) for event, count in raw.items()}
 
-    def _send(self, change: Change, token: str, pipeline: Pipeline | None = None) -> _Raw | None:
+    def _send(self, change: Change, pipeline: Pipeline | None = None) -> _Raw | None:
         record = keys.record(change.after.key)
         commands: list[Command] = [
-            ("HSET", record, _COMMIT_FIELD, token),
+            ("HSET", record, _COMMIT_FIELD, change.token),
             *writing.commands(change),
             *self.placement.move(change),
         ]
@@ -163,12 +163,12 @@ class Ledger:
         return cast(_Raw | None, self._commit([record], args, client=pipeline))
 
 
-def _is_committed(token: str, present: _Raw | None) -> bool:
+def _is_committed(change: Change, present: _Raw | None) -> bool:
     """Tell a change that came too late from one that was made, but whose answer got lost.
 
     A client that got no answer sends the script again, and then meets its own change.
     """
-    return present is None or _texts(present).get(_COMMIT_FIELD) == token
+    return present is None or _texts(present).get(_COMMIT_FIELD) == change.token
 
 
 def _read(key: PushKey, raw: _Raw | ResponseError) -> Push | None:

@@ -19,6 +19,9 @@ from pushes.model import (
     State,
 )
 
+# These deaths leave open whether the last acknowledge reached Klarna.
+_UNCLEAR = frozenset({Reason.RETRIES_EXHAUSTED, Reason.INTERNAL_ERROR, Reason.CRASH_LOOP})
+
 
 def pushed(
     push: Push | None, key: PushKey, now: datetime, event: str = "pushed", by: str | None = None
@@ -91,12 +94,15 @@ def started(push: Push, worker: str, execution_id: str, now: datetime) -> Change
     )
 
 
-def _leave_running(push: Push, now: datetime, state: State) -> Push:
+def _leave_running(push: Push, now: datetime, state: State, *, outcome_known: bool = True) -> Push:
+    # Klarna repeats its answer to a key it knows, so a key is used again only while nobody knows
+    # whether the call took effect; after a clear answer the next call needs a new one.
     return replace(
         push,
         state=state,
         rev=push.rev + 1,
         changed_at=now,
+        idempotent_since=None if outcome_known else push.idempotent_since,
         worker=None,
         execution_id=None,
     )
@@ -137,7 +143,7 @@ def retrying(  # noqa: PLR0913 - one step of the life, each fact named by the ca
 ) -> Change:
     """Try again at `at`. `failed` and `not_found` say what the attempt is spent on, if anything."""
     after = replace(
-        _leave_running(push, now, State.RETRYING),
+        _leave_running(push, now, State.RETRYING, outcome_known=not failed),
         failures=push.failures + failed,
         not_found=push.not_found + not_found,
         next_attempt_at=at,
@@ -156,7 +162,8 @@ def held(push: Push, why: HoldReason, until: datetime, now: datetime, error: str
 
 def dead(push: Push, reason: Reason, now: datetime, error: str) -> Change:
     """Leave the push to an operator."""
-    after = replace(_leave_running(push, now, State.DEAD), reason=reason, last_error=error)
+    leaving = _leave_running(push, now, State.DEAD, outcome_known=reason not in _UNCLEAR)
+    after = replace(leaving, reason=reason, last_error=error)
     return Change(push, after, (Entry(now, "dead", detail=f"{reason}: {error}"),))
 
 
@@ -181,7 +188,9 @@ def crashed(push: Push, now: datetime) -> Change | None:
         return None
     error = f"worker {push.worker} died during the attempt"
     crashed_once_more = replace(
-        _leave_running(push, now, State.QUEUED), crashes=push.crashes + 1, last_error=error
+        _leave_running(push, now, State.QUEUED, outcome_known=False),
+        crashes=push.crashes + 1,
+        last_error=error,
     )
     entry = Entry(now, "crashed", detail=error)
     if crashed_once_more.crashes < policy.MAX_CRASHES:
@@ -194,7 +203,8 @@ def released(push: Push, now: datetime) -> Change | None:
     """Put back a push whose worker was told to stop at once: nothing is spent."""
     if push.state is not State.RUNNING:
         return None
-    after = replace(_leave_running(push, now, State.QUEUED), attempts=push.attempts - 1)
+    leaving = _leave_running(push, now, State.QUEUED, outcome_known=False)
+    after = replace(leaving, attempts=push.attempts - 1)
     return Change(push, after, (Entry(now, "released"),))
 
 

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
+from secrets import token_hex
 from typing import Self
 
 # Klarna's order ids look like UUIDs but are not RFC 4122 v4 (version nibbles 2, 4 and 6 were
@@ -248,6 +250,8 @@ class Change:
     after: Push
     entries: tuple[Entry, ...] = ()
     rebuilds_job: bool = False
+    # Tells this change from one that looks the same, so that it is recognised when it is met again.
+    token: str = field(default_factory=partial(token_hex, 4), compare=False)
 
     @property
     def moves_job(self) -> bool:

@@ -58,7 +58,11 @@ class Placement:
             return self._enqueue(after)
         if not change.moves_job:
             return []
-        commands = [*self._leave(before), ("LREM", self._popped, 1, keys.job_id(after.key))]
+        job_id = keys.job_id(after.key)
+        commands = [*self._leave(before), ("LREM", self._popped, 1, job_id)]
+        if change.rebuilds_job:  # it may stand anywhere: somebody else has moved it
+            places = (self._scheduled, self._finished, self._failed)
+            commands += [("ZREM", place, job_id) for place in places]
         if after.discarded:
             return [*commands, ("DEL", *_keys_of(after))]
         return [*commands, *self._enter(before, after)]

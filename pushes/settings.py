@@ -5,7 +5,7 @@ problem with the name of its variable; the process then ends with exit code 78.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -47,6 +47,26 @@ class Settings(BaseModel):
 
 
 _S = TypeVar("_S", bound=Settings)
+_T = TypeVar("_T")
+
+
+class Problems:
+    """Collects what is wrong with several parts of a configuration, to report it all at once."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, None] = {}
+
+    def collect(self, read: Callable[[], _T]) -> _T | None:
+        """Return what `read` returns; None, with its problems noted, when it finds any."""
+        try:
+            return read()
+        except ConfigurationError as error:
+            self._lines |= dict.fromkeys(str(error).splitlines())
+            return None
+
+    def error(self) -> ConfigurationError:
+        """Make the error that lists every problem, each once."""
+        return ConfigurationError("\n".join(self._lines))
 
 
 def load(settings: type[_S], environment: Mapping[str, str]) -> _S:

@@ -37,7 +37,6 @@ def create_app(environment: Mapping[str, str] | None = None) -> Flask:
 def make_app(settings: WebSettings) -> Flask:
     """Make the WSGI application from settings. Connects to Redis with the first request."""
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = intake.MAX_BODY_BYTES
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     app.extensions["settings"] = settings
     app.extensions["ledger"] = Ledger(redis)

@@ -11,8 +11,8 @@ from flask import Blueprint, Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from rq.worker_registration import get_keys
 
+from pushes.census import live_workers
 from pushes.ledger import Ledger
 from pushes.model import PUSH_WINDOW
 
@@ -55,8 +55,8 @@ class QueueState(Collector):
         )
         yield GaugeMetricFamily(
             "klarna_ack_workers",
-            "Workers that are registered.",
-            value=len(get_keys(self._ledger.placement.queue)),
+            "Workers that beat.",
+            value=live_workers(self._ledger),
         )
         events = CounterMetricFamily(
             "klarna_ack_events", "What workers had to mend, by kind.", labels=["event"]

@@ -1,6 +1,7 @@
 """What the web process reads from the environment: no credentials for Klarna among it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr
@@ -40,15 +41,22 @@ def load(environment: Mapping[str, str]) -> WebSettings:
 
     Of ACCOUNTS_FILE only the accounts' names and push tokens are kept.
     """
-    settings = shared.load(WebSettings, environment)
-    if settings.accounts_file is None:
-        tokens = {shared.DEFAULT_ACCOUNT: settings.push_token}
-    else:
-        tokens = {
-            name: _token(name, table) or settings.push_token
-            for name, table in shared.read_accounts(settings.accounts_file).items()
-        }
+    problems = shared.Problems()
+    settings = problems.collect(lambda: shared.load(WebSettings, environment))
+    own = problems.collect(lambda: _own_tokens(environment))
+    if settings is None or own is None:
+        raise problems.error()
+    tokens = {name: token or settings.push_token for name, token in own.items()}
     return settings.model_copy(update={"tokens": tokens})
+
+
+def _own_tokens(environment: Mapping[str, str]) -> dict[str, SecretStr | None]:
+    """Read the push token of each account; None where the one of PUSH_TOKEN holds."""
+    path = environment.get("ACCOUNTS_FILE")
+    if not path:
+        return {shared.DEFAULT_ACCOUNT: None}
+    tables = shared.read_accounts(Path(path))
+    return {name: _token(name, table) for name, table in tables.items()}
 
 
 def _token(account: str, table: Mapping[str, object]) -> SecretStr | None:

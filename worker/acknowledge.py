@@ -103,12 +103,12 @@ class Acknowledger:
 
 
 def idempotency_key(key: PushKey, since: datetime | None) -> str:
-    """Name the acknowledge of one order, the same for every attempt of 24 hours.
+    """Name the acknowledge of one order, the same until its outcome is known, for 24 h at most.
 
     Klarna remembers a key for 24 h and looks at nothing else (Klarna docs, "Idempotency"), so
     `since`, the start of the window the record fixed, is part of the name.
     """
-    window = int(since.timestamp()) if since else 0
+    window = round(since.timestamp() * 1000) if since else 0
     return str(uuid5(_NAMESPACE, f"acknowledge:{keys.job_id(key)}:{window}"))
 
 

@@ -18,9 +18,9 @@ from redis.exceptions import RedisError
 from pushes import jobs, keys, life, log
 from pushes.jobs import PushJob
 from pushes.ledger import Ledger
-from pushes.model import Change, Push, Reason, State
+from pushes.model import Change, Push, State
 from pushes.placement import LEASE_S
-from worker import popped
+from worker import popped, telling
 from worker.acknowledge import Acknowledger, Report
 from worker.outcomes import Outcome
 
@@ -40,19 +40,19 @@ class Attempt:
         """Seconds since it began."""
         return time.monotonic() - self.began
 
+    @property
+    def hangs(self) -> bool:
+        """Whether it is past every time limit; its thread may never return."""
+        return self.age_s > jobs.JOB_TIMEOUT_S
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an attempt ended: what is to be committed."""
+    """How an attempt ended: the change to commit, and how to make it of a newer record."""
 
     attempt: Attempt
-    outcome: Outcome
-    report: Report
-
-    def step(self, push: Push, now: datetime) -> Change:
-        """Take the step of the outcome, with what the attempt did."""
-        change = self.outcome.step(push, now)
-        return life.reported(change, tuple(self.report.entries), self.report.order, now)
+    step: Callable[[Push], Change]
+    change: Change
 
 
 class Attempts:
@@ -90,6 +90,9 @@ class Attempts:
                 changes.append(change)
         current = self._ledger.update_many(changes)
         taken = [change.after for change, ok in zip(changes, current, strict=True) if ok]
+        for push in taken:
+            if push.state is State.DEAD:
+                telling.tell(push)
         begun = [
             Attempt(push, jobs.runnable(push, self._ledger.redis))
             for push in [*begun_before, *taken]
@@ -116,27 +119,45 @@ class Attempts:
             outcome = cast(Outcome, attempt.job.perform())
         except Exception as error:  # noqa: BLE001 - RQ or our own code failed before the first call
             outcome = self._acknowledger.judge(error, attempt.push)
-        return Ending(attempt, outcome, report)
+        now = datetime.now(UTC)
+
+        def step(push: Push) -> Change:
+            change = outcome.step(push, now)
+            return life.reported(change, tuple(report.entries), report.order, now)
+
+        return Ending(attempt, step, step(attempt.push))
 
     def settle(self, endings: list[Ending]) -> None:
         """Commit how attempts ended, in one round trip for all.
 
         Raises RedisError; then calling it again with the same endings is safe.
         """
-        now = datetime.now(UTC)
-        changes = [ending.step(ending.attempt.push, now) for ending in endings]
-        current = self._ledger.update_many(changes)
-        for ending, change, is_current in zip(endings, changes, current, strict=True):
-            settled = change if is_current else self._settle_again(ending, now)
-            _tell(ending.attempt, settled)
-            self._forget(ending.attempt)
+        current = self._ledger.update_many([ending.change for ending in endings])
+        for ending, is_current in zip(endings, current, strict=True):
+            change = ending.change if is_current else self._settle_again(ending)
+            if change:
+                telling.tell(change.after, round(ending.attempt.age_s * 1000))
+            else:
+                telling.tell_superseded(ending.attempt.push)
+        self.forget(endings)
+
+    def forget(self, endings: list[Ending]) -> None:
+        """Keep no lease for these attempts any more."""
+        with self._lock:
+            for ending in endings:
+                self._active.pop(str(ending.attempt.push.execution_id), None)
+            self.done += len(endings)
+
+    def alive(self) -> set[str]:
+        """Name the executions that are under way and do not hang."""
+        return {str(attempt.push.execution_id) for attempt in self.active() if not attempt.hangs}
 
     def renew_leases(self) -> None:
         """Tell everybody that the attempts under way are alive; leave out those that hang."""
         registry = self._ledger.placement.queue.started_job_registry
         pipeline = self._ledger.redis.pipeline(transaction=False)
         for attempt in self.active():
-            if attempt.age_s <= jobs.JOB_TIMEOUT_S:
+            if not attempt.hangs:
                 execution = self._ledger.placement.execution(attempt.push)
                 execution.heartbeat(registry, LEASE_S, pipeline)
                 continue
@@ -160,15 +181,10 @@ class Attempts:
             if change:
                 _log.info("push.released", order_id=attempt.push.key.order_id)
 
-    def _settle_again(self, ending: Ending, now: datetime) -> Change | None:
+    def _settle_again(self, ending: Ending) -> Change | None:
         """Settle a push whose record moved on: it was counted, or given to another worker."""
-        step = self._mine(ending.attempt, partial(ending.step, now=now))
+        step = self._mine(ending.attempt, ending.step)
         return self._ledger.advance(ending.attempt.push.key, step)
-
-    def _forget(self, attempt: Attempt) -> None:
-        with self._lock:
-            self._active.pop(str(attempt.push.execution_id), None)
-            self.done += 1
 
     def _mine(
         self, attempt: Attempt, step: Callable[[Push], Change | None]
@@ -181,32 +197,3 @@ class Attempts:
             return step(push)
 
         return decide
-
-
-def _tell(attempt: Attempt, change: Change | None) -> None:
-    key = attempt.push.key
-    if change is None:
-        _log.warning(
-            "attempt.superseded",
-            order_id=key.order_id,
-            account=key.account,
-            meaning="another worker took this push over; its outcome counts, not this one",
-        )
-        return
-    push = change.after
-    facts: dict[str, object] = {
-        "order_id": key.order_id,
-        "account": key.account,
-        "attempt": push.attempts,
-        "waited_s": round((push.changed_at - push.first_push_at).total_seconds(), 3),
-        "took_ms": round(attempt.age_s * 1000),
-    }
-    if push.state.is_settled:
-        _log.info(f"push.{push.state}", **facts)
-        return
-    facts |= {"reason": push.reason and str(push.reason), "error": push.last_error}
-    if push.state is State.DEAD:
-        step = push.reason.next_step if isinstance(push.reason, Reason) else ""
-        _log.error("push.dead", **facts, action=step)
-    else:
-        _log.warning(f"push.{push.state}", **facts, next_attempt_at=str(push.next_attempt_at))

@@ -16,6 +16,7 @@ from typing import cast
 from pushes import keys, life, log
 from pushes.ledger import Ledger
 from pushes.model import Change, Push, PushKey, State
+from worker import telling
 from worker.names import is_gone
 
 _log = log.get(__name__)
@@ -125,6 +126,8 @@ class Recovery:
             state=str(change.after.state),
             meaning="its worker died during the attempt; the push is not lost",
         )
+        if change.after.state is State.DEAD:
+            telling.tell(change.after)
         return True
 
     def _leases(self) -> dict[str, float]:

@@ -162,6 +162,7 @@ class Runner:
                 self._ride_out(error)
             except Exception as error:  # noqa: BLE001 - a thread that dies would settle nothing more
                 _not_settled(unsettled, error)
+                self._attempts.forget(unsettled)
                 unsettled = self._free_slots(unsettled)
             else:
                 unsettled = self._free_slots(unsettled)
@@ -199,8 +200,7 @@ class Runner:
             return
         if self._redis_was_away and time.monotonic() - well_since < LEASE_S:
             return
-        mine = {str(attempt.push.execution_id) for attempt in self._attempts.active()}
-        self._recovery.look(datetime.now(UTC), mine)
+        self._recovery.look(datetime.now(UTC), self._attempts.alive())
 
     def _drain(self) -> None:
         """Wait for what is under way; put back what is not done in time, or at a second signal."""

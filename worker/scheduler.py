@@ -1,15 +1,17 @@
 """Puts back in the queue what has waited long enough: retries and held pushes.
 
 Every worker runs it. Two workers that find the same push due do no harm: the ledger takes the
-first change only.
+first change only. What stands in RQ's registry without a push that waits for a time is taken
+out, so that it holds up nothing.
 """
 
 from datetime import datetime
 
-from rq.registry import ScheduledJobRegistry
-
-from pushes import keys, life
+from pushes import keys, life, log
 from pushes.ledger import Ledger
+from pushes.model import Change, PushKey
+
+_log = log.get(__name__)
 
 # One look takes this many at most, so that a backlog cannot hold up the next look for long.
 _BATCH = 500
@@ -17,10 +19,37 @@ _BATCH = 500
 
 def queue_due(ledger: Ledger, now: datetime) -> int:
     """Queue the pushes whose time has come; return how many this call queued."""
-    registry: ScheduledJobRegistry = ledger.placement.queue.scheduled_job_registry
+    registry = ledger.placement.queue.scheduled_job_registry
     due = registry.get_jobs_to_schedule(int(now.timestamp()), chunk_size=_BATCH)
     if not due:
         return 0
-    pushes = ledger.get_many(keys.parse_job_id(job_id) for job_id in due)
-    changes = [life.due(push, now) for push in pushes if push is not None]
-    return sum(ledger.update_many([change for change in changes if change is not None]))
+    wanted = {job_id: key for job_id in due if (key := _key(job_id))}
+    changes: list[Change] = []
+    astray = set(due) - wanted.keys()
+    for job_id, push in zip(wanted, ledger.get_many(wanted.values()), strict=True):
+        change = life.due(push, now) if push else None
+        if change:
+            changes.append(change)
+        else:
+            astray.add(job_id)
+    _take_out(ledger, astray)
+    return sum(ledger.update_many(changes))
+
+
+def _key(job_id: str) -> PushKey | None:
+    try:
+        return keys.parse_job_id(job_id)
+    except ValueError:
+        return None
+
+
+def _take_out(ledger: Ledger, astray: set[str]) -> None:
+    registry = ledger.placement.queue.scheduled_job_registry
+    for job_id in astray:
+        _log.warning(
+            "queue.stray_schedule_dropped",
+            job_id=job_id[:80],
+            meaning="RQ's schedule named a job for which no push waits; no order is concerned",
+            action="find out who writes to this Redis, unless a worker was just moved ahead",
+        )
+        registry.remove(job_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,32 +98,32 @@ class Configuration:
 
 def load(environment: Mapping[str, str]) -> Configuration:
     """Read a worker's configuration. Raises ConfigurationError listing every problem at once."""
-    problems: list[str] = []
-    settings: WorkerSettings | None = None
-    accounts: dict[str, Account] = {}
-    try:
-        settings = shared.load(WorkerSettings, environment)
-    except shared.ConfigurationError as error:
-        problems.append(str(error))
-    try:
-        accounts = _accounts(environment)
-    except shared.ConfigurationError as error:
-        problems.append(str(error))
-    if settings is None or problems:
-        raise shared.ConfigurationError("\n".join(problems))
+    problems = shared.Problems()
+    settings = problems.collect(lambda: shared.load(WorkerSettings, environment))
+    accounts = problems.collect(lambda: _accounts(environment))
+    if settings is None or accounts is None:
+        raise problems.error()
     return Configuration(settings, accounts)
 
 
 def _accounts(environment: Mapping[str, str]) -> dict[str, Account]:
     path = environment.get("ACCOUNTS_FILE")
-    if path:
-        tables = shared.read_accounts(Path(path))
-        return {
-            name: _account(_AccountTable, _with_password(name, table), f"accounts.{name}.")
-            for name, table in tables.items()
-        }
-    values = shared.with_secret_files(environment)
-    return {shared.DEFAULT_ACCOUNT: _account(_OneAccount, values, "")}
+    if not path:
+        values = shared.with_secret_files(environment)
+        return {shared.DEFAULT_ACCOUNT: _account(_OneAccount, values, "")}
+    problems = shared.Problems()
+    accounts = {
+        name: problems.collect(partial(_read_table, name, table))
+        for name, table in shared.read_accounts(Path(path)).items()
+    }
+    complete = {name: account for name, account in accounts.items() if account}
+    if len(complete) < len(accounts):
+        raise problems.error()
+    return complete
+
+
+def _read_table(name: str, table: Mapping[str, object]) -> Account:
+    return _account(_AccountTable, _with_password(name, table), f"accounts.{name}.")
 
 
 def _account(
