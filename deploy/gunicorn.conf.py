@@ -48,7 +48,7 @@ accesslog = "-"  # On; where it goes is decided in RootLogger.
 
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # Every few seconds, for ever.
 _QUERY = re.compile(r"\?[^\s'\"]*")
-_access = structlog.stdlib.get_logger("gunicorn.access")
+_access = structlog.get_logger(module="gunicorn.access")
 _FIRST_ERROR_STATUS = 400
 
 

@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from rq.worker_registration import clean_worker_registry
 
 from pushes import keys, log, policy, records, writing
+from pushes.jobs import PushJob
 from pushes.model import Change, Entry, Push, PushKey, State
 from pushes.placement import Command, Placement, Word
 
@@ -60,6 +61,23 @@ class Ledger:
             pipeline.hgetall(keys.record(key))
         answers = pipeline.execute(raise_on_error=False)
         return [_read_or_report(key, raw) for key, raw in zip(wanted, answers, strict=True)]
+
+    def get_with_jobs(
+        self, wanted: Iterable[PushKey]
+    ) -> list[tuple[bytes | ResponseError | None, Push | None]]:
+        """Read the `data` of RQ jobs and the records they point to, in one round trip.
+
+        A job whose hash is gone is None; one that is no hash is the error Redis answers.
+        """
+        wanted = list(wanted)
+        pipeline = self.redis.pipeline(transaction=False)
+        for key in wanted:
+            pipeline.hget(PushJob.key_for(keys.job_id(key)), "data")
+            pipeline.hgetall(keys.record(key))
+        answers = pipeline.execute(raise_on_error=False)
+        records_of = zip(wanted, answers[1::2], strict=True)
+        pushes = [_read_or_report(key, raw) for key, raw in records_of]
+        return list(zip(answers[::2], pushes, strict=True))
 
     def timeline(self, key: PushKey) -> list[Entry]:
         """Read the last entries of a push, oldest first."""

@@ -13,8 +13,7 @@ import structlog
 
 _SHARED: tuple[structlog.typing.Processor, ...] = (
     structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
+    structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
 
@@ -25,7 +24,8 @@ _TALKATIVE = ("rq", "urllib3", "rq.worker", "rq.job")
 def configure(level: str, form: str) -> None:
     """Send every log line of this process to stderr, in `form`: json or console.
 
-    Replaces the root logger's handlers. Safe to call again.
+    Our own events are written straight away, for they are many; what libraries log goes through
+    the root logger, whose handlers are replaced, and comes out the same. Safe to call again.
     """
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer()
@@ -35,7 +35,7 @@ def configure(level: str, form: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED,
+            foreign_pre_chain=(*_SHARED, structlog.stdlib.add_logger_name),
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -49,14 +49,9 @@ def configure(level: str, form: str) -> None:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_SHARED,
-            structlog.processors.format_exc_info,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*_SHARED, structlog.processors.format_exc_info, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
 
@@ -68,4 +63,4 @@ def default_form(environment: Mapping[str, str]) -> str:
 
 def get(name: str) -> Any:  # noqa: ANN401 - structlog types its loggers as Any
     """Return the logger of a module."""
-    return structlog.stdlib.get_logger(name)
+    return structlog.get_logger(module=name)

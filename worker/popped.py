@@ -45,19 +45,10 @@ def pop(ledger: Ledger, at_most: int, block_s: int) -> list[str]:
 
 
 def read(ledger: Ledger, job_ids: list[str]) -> Iterator[Popped]:
-    """Read popped jobs and their records, in two round trips; drop what is no push."""
+    """Read popped jobs and their records; drop what is no push."""
     wanted = [key for job_id in job_ids if (key := _key_or_drop(ledger, job_id))]
-    pipeline = ledger.redis.pipeline(transaction=False)
-    for key in wanted:
-        pipeline.hget(jobs.PushJob.key_for(keys.job_id(key)), "data")
-    answers = pipeline.execute(raise_on_error=False)
-    for key, data, push in zip(wanted, answers, ledger.get_many(wanted), strict=True):
-        if isinstance(data, ResponseError):  # something else than a hash stands there
-            yield Popped(key, b"", push)
-        elif isinstance(data, Exception):
-            raise data
-        else:
-            yield Popped(key, data, push)
+    for key, (data, push) in zip(wanted, ledger.get_with_jobs(wanted), strict=True):
+        yield Popped(key, b"" if isinstance(data, ResponseError) else data, push)
 
 
 def judge(popped: Popped, worker: str, now: datetime) -> Change | None:

@@ -27,7 +27,7 @@ from worker.recovery import Recovery
 _log = log.get(__name__)
 
 # One round trip begins or settles up to this many attempts; with more, the first would wait.
-_BATCH = 16
+_BATCH = 32
 
 # How long one wait for work blocks: also how soon a stop is noticed by an idle worker.
 _BLOCK_S = 1
