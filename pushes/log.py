@@ -27,11 +27,10 @@ def configure(level: str, form: str) -> None:
     Our own events are written straight away, for they are many; what libraries log goes through
     the root logger, whose handlers are replaced, and comes out the same. Safe to call again.
     """
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
-        if form == "console"
-        else structlog.processors.JSONRenderer()
-    )
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if form == "console":
+        # A plain traceback: the pretty one shows local variables, secrets included.
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

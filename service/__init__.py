@@ -11,6 +11,7 @@ from pushes.connection import connect
 from pushes.ledger import Ledger
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
 from service import errors, health, intake, metrics
+from service.query import TolerantRequest
 from service.settings import WebSettings, load
 
 # Klarna's push client has been seen giving up after 5 s, so a Redis that does not answer must
@@ -37,6 +38,7 @@ def create_app(environment: Mapping[str, str] | None = None) -> Flask:
 def make_app(settings: WebSettings) -> Flask:
     """Make the WSGI application from settings. Connects to Redis with the first request."""
     app = Flask(__name__, static_folder=None)
+    app.request_class = TolerantRequest
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     app.extensions["settings"] = settings
     app.extensions["ledger"] = Ledger(redis)
