@@ -47,7 +47,7 @@ control_socket_disable = True
 accesslog = "-"  # On; where it goes is decided in RootLogger.
 
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # Every few seconds, for ever.
-_QUERY = re.compile(r"\?[^\s'\"]*")
+_QUERY = re.compile(r"[?&].*", re.DOTALL)
 _access = structlog.get_logger(module="gunicorn.access")
 _FIRST_ERROR_STATUS = 400
 

@@ -14,6 +14,9 @@ ACCOUNTS = f"{_PREFIX}:accounts"
 # How often each event that operators watch has happened, over all processes: one hash.
 TALLIES = f"{_PREFIX}:tallies"
 
+# Written to learn whether Redis takes writes; holds nothing.
+WRITE_PROBE = f"{_PREFIX}:write-probe"
+
 
 def record(key: PushKey) -> str:
     """Name the hash that holds a `pushes.model.Push`."""
@@ -42,6 +45,14 @@ def dead_letters(account: str, reason: Reason) -> str:
 def job_id(key: PushKey) -> str:
     """Name the RQ job, which is also the member in every index: account, underscore, order id."""
     return f"{key.account}_{key.order_id}"
+
+
+def find_key(job_id: bytes) -> PushKey | None:
+    """Read a key back from what stands in Redis; None for what names no push of ours."""
+    try:
+        return parse_job_id(job_id.decode())
+    except ValueError:  # which UnicodeDecodeError is, too
+        return None
 
 
 def parse_job_id(text: str) -> PushKey:

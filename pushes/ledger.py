@@ -145,7 +145,7 @@ class Ledger:
     def members(self, state: State) -> list[PushKey]:
         """List the pushes in one state, the most urgent or oldest first."""
         raw = cast(list[bytes], self.redis.zrange(keys.index(state), 0, -1))
-        return [keys.parse_job_id(member.decode()) for member in raw]
+        return [key for member in raw if (key := keys.find_key(member))]
 
     def forget_expired(self, now: datetime) -> None:
         """Take out of the indexes, ours and RQ's, what expired by itself."""

@@ -94,15 +94,15 @@ def started(push: Push, worker: str, execution_id: str, now: datetime) -> Change
     )
 
 
-def _leave_running(push: Push, now: datetime, state: State, *, outcome_known: bool = True) -> Push:
-    # Klarna repeats its answer to a key it knows, so a key is used again only while nobody knows
-    # whether the call took effect; after a clear answer the next call needs a new one.
+def _leave_running(push: Push, now: datetime, state: State, *, judged: bool = False) -> Push:
+    # Klarna repeats its answer to a key it knows. Once it has judged the order, the next call
+    # needs a new key to be judged anew; until then the same key keeps one call from counting twice.
     return replace(
         push,
         state=state,
         rev=push.rev + 1,
         changed_at=now,
-        idempotent_since=None if outcome_known else push.idempotent_since,
+        idempotent_since=None if judged else push.idempotent_since,
         worker=None,
         execution_id=None,
     )
@@ -111,14 +111,16 @@ def _leave_running(push: Push, now: datetime, state: State, *, outcome_known: bo
 def acknowledged(push: Push, now: datetime) -> Change:
     """Klarna said 2xx to acknowledge."""
     after = replace(
-        _leave_running(push, now, State.ACKNOWLEDGED), acknowledged_at=now, last_error=None
+        _leave_running(push, now, State.ACKNOWLEDGED, judged=True),
+        acknowledged_at=now,
+        last_error=None,
     )
     return Change(push, after, (Entry(now, "acknowledged"),))
 
 
 def not_needed(push: Push, now: datetime) -> Change:
     """Klarna shows the order as cancelled, expired or closed."""
-    after = replace(_leave_running(push, now, State.NOT_NEEDED), last_error=None)
+    after = replace(_leave_running(push, now, State.NOT_NEEDED, judged=True), last_error=None)
     return Change(push, after, (Entry(now, "not_needed"),))
 
 
@@ -143,7 +145,7 @@ def retrying(  # noqa: PLR0913 - one step of the life, each fact named by the ca
 ) -> Change:
     """Try again at `at`. `failed` and `not_found` say what the attempt is spent on, if anything."""
     after = replace(
-        _leave_running(push, now, State.RETRYING, outcome_known=not failed),
+        _leave_running(push, now, State.RETRYING, judged=not_found),
         failures=push.failures + failed,
         not_found=push.not_found + not_found,
         next_attempt_at=at,
@@ -162,7 +164,7 @@ def held(push: Push, why: HoldReason, until: datetime, now: datetime, error: str
 
 def dead(push: Push, reason: Reason, now: datetime, error: str) -> Change:
     """Leave the push to an operator."""
-    leaving = _leave_running(push, now, State.DEAD, outcome_known=reason not in _UNCLEAR)
+    leaving = _leave_running(push, now, State.DEAD, judged=reason not in _UNCLEAR)
     after = replace(leaving, reason=reason, last_error=error)
     return Change(push, after, (Entry(now, "dead", detail=f"{reason}: {error}"),))
 
@@ -188,7 +190,7 @@ def crashed(push: Push, now: datetime) -> Change | None:
         return None
     error = f"worker {push.worker} died during the attempt"
     crashed_once_more = replace(
-        _leave_running(push, now, State.QUEUED, outcome_known=False),
+        _leave_running(push, now, State.QUEUED),
         crashes=push.crashes + 1,
         last_error=error,
     )
@@ -203,7 +205,7 @@ def released(push: Push, now: datetime) -> Change | None:
     """Put back a push whose worker was told to stop at once: nothing is spent."""
     if push.state is not State.RUNNING:
         return None
-    leaving = _leave_running(push, now, State.QUEUED, outcome_known=False)
+    leaving = _leave_running(push, now, State.QUEUED)
     after = replace(leaving, attempts=push.attempts - 1)
     return Change(push, after, (Entry(now, "released"),))
 

@@ -144,7 +144,7 @@ class Placement:
         due = push.next_attempt_at or push.changed_at
         return [
             ("HSET", jobs.key(push), "status", JobStatus.SCHEDULED.value, *_ended(push)),
-            ("ZADD", self._scheduled, int(due.timestamp()), keys.job_id(push.key)),
+            ("ZADD", self._scheduled, due.timestamp(), keys.job_id(push.key)),
         ]
 
     def _finish(self, before: Push, after: Push) -> list[Command]:

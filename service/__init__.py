@@ -39,6 +39,7 @@ def make_app(settings: WebSettings) -> Flask:
     """Make the WSGI application from settings. Connects to Redis with the first request."""
     app = Flask(__name__, static_folder=None)
     app.request_class = TolerantRequest
+    app.url_map.merge_slashes = False  # it would redirect, and Klarna does not follow
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     app.extensions["settings"] = settings
     app.extensions["ledger"] = Ledger(redis)

@@ -3,8 +3,12 @@
 from flask import Blueprint, Response, current_app, jsonify
 from redis.exceptions import RedisError
 
+from pushes import keys
 from pushes.ledger import Ledger
 from service.errors import problem
+
+# The write that asks whether Redis takes writes leaves nothing behind for long.
+_PROBE_TTL_S = 60
 
 blueprint = Blueprint("health", __name__)
 
@@ -20,13 +24,14 @@ def ready() -> Response:
     """Say whether pushes are stored durably: Redis answers, takes writes and persists them."""
     ledger: Ledger = current_app.extensions["ledger"]
     try:
+        ledger.redis.set(keys.WRITE_PROBE, "1", ex=_PROBE_TTL_S)
         persistence = ledger.redis.info("persistence")
     except RedisError as error:
         return problem(
             503,
-            "Redis does not answer",
-            f"{type(error).__name__}. Pushes are answered 503 and Klarna re-sends them. "
-            "Bring Redis back.",
+            "Redis takes no writes",
+            f"{type(error).__name__}: {str(error)[:100]}. Pushes are answered 503 and Klarna "
+            "re-sends them. Bring Redis back, or look at its memory, disk and replicas.",
         )
     if not persistence.get("aof_enabled"):
         return problem(

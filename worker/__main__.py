@@ -19,7 +19,7 @@ from worker.settings import Configuration, load
 # Long enough for an append-only file that is rewritten, short enough to notice a frozen Redis.
 # A wait for work blocks for one second, well inside it.
 _REDIS_TIMEOUT_S = 3.0
-_REDIS_RETRIES = 2
+_REDIS_RETRIES = 1
 
 
 def main() -> int:

@@ -15,10 +15,10 @@ from typing import cast
 
 from redis.exceptions import RedisError
 
-from pushes import jobs, keys, life, log
+from pushes import jobs, life, log
 from pushes.jobs import PushJob
 from pushes.ledger import Ledger
-from pushes.model import Change, Push, State
+from pushes.model import Change, Push, PushKey, State
 from pushes.placement import LEASE_S
 from worker import popped, telling
 from worker.acknowledge import Acknowledger, Report
@@ -71,15 +71,15 @@ class Attempts:
         with self._lock:
             return list(self._active.values())
 
-    def begin(self, job_ids: list[str]) -> list[Attempt]:
+    def begin(self, wanted: list[PushKey]) -> list[Attempt]:
         """Begin an attempt for each popped job that needs one; return the attempts to make.
 
-        Raises RedisError; then calling it again with the same ids is safe.
+        Raises RedisError; then calling it again with the same keys is safe.
         """
         now = datetime.now(UTC)
         changes = []
         begun_before: list[Push] = []
-        for one in popped.read(self._ledger, job_ids):
+        for one in popped.read(self._ledger, wanted):
             if one.push and self._is_mine_but_not_under_way(one.push):
                 begun_before.append(one.push)
                 continue
@@ -103,7 +103,7 @@ class Attempts:
         if len(taken) < len(changes):  # a push was counted between reading and writing
             moved = {change.after.key for change in changes} - {push.key for push in taken}
             with suppress(RedisError):  # what was begun must be made; the rest, recovery finds
-                begun += self.begin([keys.job_id(key) for key in moved])
+                begun += self.begin(list(moved))
         return begun
 
     def _is_mine_but_not_under_way(self, push: Push) -> bool:

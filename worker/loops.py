@@ -28,10 +28,9 @@ class Loop:
         """Begin in a thread of its own."""
         self._thread.start()
 
-    def stop(self, timeout_s: float) -> None:
-        """Ask the loop to end and wait for it, `timeout_s` at most."""
+    def stop(self) -> None:
+        """Ask the loop to end; it does so after the chore it is at, if any."""
         self._stop.set()
-        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -28,8 +28,8 @@ class Popped:
     push: Push | None
 
 
-def pop(ledger: Ledger, at_most: int, block_s: int) -> list[str]:
-    """Take job ids out of the queue, into RQ's intermediate list; wait `block_s` for the first.
+def pop(ledger: Ledger, at_most: int, block_s: int) -> list[PushKey]:
+    """Take jobs out of the queue, into RQ's intermediate list; wait `block_s` for the first.
 
     A worker that dies now loses nothing: recovery finds them there.
     """
@@ -39,14 +39,15 @@ def pop(ledger: Ledger, at_most: int, block_s: int) -> list[str]:
         pipeline = ledger.redis.pipeline(transaction=False)
         for _ in range(min(at_most, waiting)):
             pipeline.lmove(*names)
-        return [job_id.decode() for job_id in pipeline.execute() if job_id]
-    first = cast(bytes | None, ledger.redis.blmove(*names, block_s)) if block_s else None
-    return [first.decode()] if first else []
+        taken = [job_id for job_id in pipeline.execute() if job_id]
+    else:
+        first = cast(bytes | None, ledger.redis.blmove(*names, block_s)) if block_s else None
+        taken = [first] if first else []
+    return [key for job_id in taken if (key := _key_or_drop(ledger, job_id))]
 
 
-def read(ledger: Ledger, job_ids: list[str]) -> Iterator[Popped]:
-    """Read popped jobs and their records; drop what is no push."""
-    wanted = [key for job_id in job_ids if (key := _key_or_drop(ledger, job_id))]
+def read(ledger: Ledger, wanted: list[PushKey]) -> Iterator[Popped]:
+    """Read popped jobs and their records."""
     for key, (data, push) in zip(wanted, ledger.get_with_jobs(wanted), strict=True):
         yield Popped(key, b"" if isinstance(data, ResponseError) else data, push)
 
@@ -70,22 +71,21 @@ def drop(ledger: Ledger, popped: Popped, now: datetime) -> None:
     """Forget a popped job; one without a record is taken in anew, since it may be an order."""
     if popped.push is None:
         front_door.accept(ledger, popped.key, now, event="found_in_queue")
-    _forget(ledger, keys.job_id(popped.key))
+    _forget(ledger, keys.job_id(popped.key).encode())
 
 
-def _key_or_drop(ledger: Ledger, job_id: str) -> PushKey | None:
-    try:
-        return keys.parse_job_id(job_id)
-    except ValueError:
+def _key_or_drop(ledger: Ledger, job_id: bytes) -> PushKey | None:
+    key = keys.find_key(job_id)
+    if key is None:
         _log.error(
             "queue.foreign_job_dropped",
-            job_id=job_id[:80],
+            job_id=repr(job_id[:80]),
             meaning="somebody put a job that is no push into our queue; no order is concerned",
             action="find out who writes to this Redis",
         )
         _forget(ledger, job_id)
-        return None
+    return key
 
 
-def _forget(ledger: Ledger, job_id: str) -> None:
-    ledger.redis.lrem(ledger.placement.queue.intermediate_queue_key, 1, job_id)
+def _forget(ledger: Ledger, job_id: bytes) -> None:
+    ledger.redis.lrem(ledger.placement.queue.intermediate_queue_key, 1, cast(str, job_id))

@@ -27,7 +27,7 @@ class Recovery:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._suspected_strays: set[str] = set()
+        self._suspected_strays: set[bytes] = set()
         self._suspected_orphans: set[PushKey] = set()
 
     def look(self, now: datetime, mine: AbstractSet[str] = frozenset()) -> None:
@@ -58,9 +58,9 @@ class Recovery:
         popped_key = self._ledger.placement.queue.intermediate_queue_key
         popped = self._names(popped_key)
         for job_id in popped & self._suspected_strays:
-            key = _key(job_id)
+            key = keys.find_key(job_id)
             if key is None or not self._requeue("stray", key, now):
-                self._ledger.redis.lrem(popped_key, 0, job_id)
+                self._ledger.redis.lrem(popped_key, 0, cast(str, job_id))
         self._suspected_strays = popped - self._suspected_strays
 
     def requeue_orphans(self, now: datetime) -> None:
@@ -92,8 +92,10 @@ class Recovery:
             for key in self._ledger.members(state)
         }
         in_rq = self._names(queue.key) | self._names(queue.intermediate_queue_key)
-        in_rq |= set(queue.scheduled_job_registry.get_job_ids(cleanup=False))
-        return {key for key in in_ledger if keys.job_id(key) not in in_rq}
+        in_rq |= set(
+            cast(list[bytes], self._ledger.redis.zrange(queue.scheduled_job_registry.key, 0, -1))
+        )
+        return {key for key in in_ledger if keys.job_id(key).encode() not in in_rq}
 
     def _requeue(self, kind: str, key: PushKey, now: datetime) -> bool:
         if self._ledger.advance(key, lambda push: life.requeued(push, now)) is None:
@@ -136,13 +138,5 @@ class Recovery:
         leases = cast(list[tuple[bytes, float]], raw)
         return {member.decode(): float(until) for member, until in leases}
 
-    def _names(self, key: str) -> set[str]:
-        raw = cast(list[bytes], self._ledger.redis.lrange(key, 0, -1))
-        return {job_id.decode(errors="replace") for job_id in raw}
-
-
-def _key(job_id: str) -> PushKey | None:
-    try:
-        return keys.parse_job_id(job_id)
-    except ValueError:
-        return None
+    def _names(self, key: str) -> set[bytes]:
+        return set(cast(list[bytes], self._ledger.redis.lrange(key, 0, -1)))

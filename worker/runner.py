@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from pushes import log
 from pushes.ledger import Ledger
+from pushes.model import PushKey
 from pushes.placement import LEASE_S
 from worker import popped, scheduler
 from worker.acknowledge import Acknowledger
@@ -44,8 +45,12 @@ _SCHEDULE_EVERY_S = 0.5
 # With the lease this bounds how long a kill is felt: 15 s + 5 s.
 _RECOVER_EVERY_S = 5
 
-# Two calls may take 30 s at the very worst, supervisors kill sooner: what is not done is put back.
-_DRAIN_S = 18.0
+# Two calls may take 30 s at the very worst, supervisors kill sooner: what is not done this long
+# after the signal is put back.
+_DRAIN_S = 16.0
+
+# Enough for Redis to hear a farewell; when it does not listen, everything lapses by itself.
+_FAREWELL_S = 2.0
 
 # What expired is taken out of the indexes this often; nobody waits for it.
 _TIDY_EVERY_S = 60
@@ -65,6 +70,7 @@ class Runner:
         self._ended: SimpleQueue[Ending] = SimpleQueue()
         self._stopping = threading.Event()
         self._at_once = threading.Event()
+        self._drain_until = 0.0
         self._suspended = False
         self._redis_well_since: float | None = None
         self._redis_was_away = False
@@ -72,7 +78,7 @@ class Runner:
     def work(self, *, burst: bool = False) -> None:
         """Make attempts until stopped, or with `burst` until nothing is waiting.
 
-        SIGTERM or SIGINT: take no more, settle what is under way, at most 18 s. A second one:
+        SIGTERM or SIGINT: take no more, settle what is under way, at most 16 s. A second one:
         put back what is under way at once.
         """
         signal.signal(signal.SIGTERM, self._stop)
@@ -86,13 +92,13 @@ class Runner:
         _start(self._settle_attempts, "settle")
         self._serve(burst=burst)
         self._drain()
-        for loop in loops:
-            loop.stop(timeout_s=1)
-        self._say_goodbye()
+        self._say_goodbye(loops)
 
     def _stop(self, _signal: int, _frame: object) -> None:
         if self._stopping.is_set():
             self._at_once.set()
+        else:
+            self._drain_until = time.monotonic() + _DRAIN_S
         self._stopping.set()
 
     def _start_loops(self) -> list[Loop]:
@@ -107,7 +113,7 @@ class Runner:
         return loops
 
     def _serve(self, *, burst: bool) -> None:
-        in_hand: list[str] = []
+        in_hand: list[PushKey] = []
         while not self._stopping.is_set():
             free = self._claim_slots()
             begun: list[Attempt] = []
@@ -116,7 +122,7 @@ class Runner:
                 begun = self._attempts.begin(in_hand)
                 is_idle, in_hand = not in_hand, []
                 nothing_waits = burst and is_idle and self._is_done()
-            except RedisError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next push is not to blame
                 nothing_waits = False
                 self._ride_out(error)
             for attempt in begun:
@@ -141,7 +147,7 @@ class Runner:
             claimed += 1
         return claimed
 
-    def _pop(self, free: int, block_s: int) -> list[str]:
+    def _pop(self, free: int, block_s: int) -> list[PushKey]:
         if self._suspended:
             self._stopping.wait(_BLOCK_S)
             return []
@@ -159,24 +165,21 @@ class Runner:
             try:
                 self._attempts.settle(unsettled)
             except RedisError as error:
-                self._ride_out(error)
+                self._note_redis_away(error)
+                time.sleep(_BLOCK_S)
+                continue
             except Exception as error:  # noqa: BLE001 - a thread that dies would settle nothing more
                 _not_settled(unsettled, error)
                 self._attempts.forget(unsettled)
-                unsettled = self._free_slots(unsettled)
-            else:
-                unsettled = self._free_slots(unsettled)
+            for _ in unsettled:
+                self._slots.release()
+            unsettled = []
 
     def _take_ended(self) -> list[Ending]:
         ended = [self._ended.get()]
         while len(ended) < _BATCH and not self._ended.empty():
             ended.append(self._ended.get())
         return ended
-
-    def _free_slots(self, settled: list[Ending]) -> list[Ending]:
-        for _ in settled:
-            self._slots.release()
-        return []
 
     def _queue_due(self) -> int:
         return scheduler.queue_due(self._ledger, datetime.now(UTC))
@@ -187,11 +190,10 @@ class Runner:
             self._attempts.renew_leases()
             self._presence.beat(len(self._attempts.active()), self._attempts.done)
             self._suspended = self._presence.is_suspended()
-        except RedisError:
-            self._note_redis_away()
-            raise
-        if self._redis_well_since is None:
-            self._redis_well_since = time.monotonic()
+        except RedisError as error:
+            self._note_redis_away(error)
+        else:
+            self._note_redis_there()
 
     def _recover(self) -> None:
         """Put back what dead workers left; not while a return of Redis leaves all leases stale."""
@@ -204,20 +206,23 @@ class Runner:
 
     def _drain(self) -> None:
         """Wait for what is under way; put back what is not done in time, or at a second signal."""
-        until = time.monotonic() + _DRAIN_S
-        while self._attempts.active() and time.monotonic() < until:
+        while self._attempts.active() and time.monotonic() < self._drain_until:
             if self._at_once.wait(0.05):
                 break
-        self._quietly(self._attempts.release)
 
-    def _say_goodbye(self) -> None:
-        self._quietly(lambda: self._presence.beat(0, self._attempts.done))
-        self._quietly(self._presence.register_death)
+    def _say_goodbye(self, loops: list[Loop]) -> None:
+        """Put back what is left and sign off, as far as Redis lets us in a moment."""
+        for loop in loops:
+            loop.stop()
+        farewell = _start(self._leave, "farewell")
+        farewell.join(_FAREWELL_S)
         _log.info("worker.stopped", worker=self._presence.name, attempts=self._attempts.done)
 
-    def _quietly(self, farewell: Callable[[], None]) -> None:
+    def _leave(self) -> None:
         try:
-            farewell()
+            self._attempts.release()
+            self._presence.beat(0, self._attempts.done)
+            self._presence.register_death()  # type: ignore[no-untyped-call]
         except RedisError as error:
             _log.warning(
                 "worker.farewell_not_heard",
@@ -236,24 +241,42 @@ class Runner:
                 return True
         return False
 
-    def _ride_out(self, error: RedisError) -> None:
-        self._note_redis_away()
-        _log.warning(
-            "worker.redis_away",
-            error=f"{type(error).__name__}: {error}"[:200],
-            meaning="no push is lost; nothing is acknowledged until Redis is back",
-            action="bring Redis back; the worker goes on by itself",
-        )
+    def _ride_out(self, error: Exception) -> None:
+        if isinstance(error, RedisError):
+            self._note_redis_away(error)
+        else:
+            _log.error(
+                "worker.failed_here",
+                meaning="no push is lost: what was popped is put back in a few seconds",
+                action="report this with the traceback",
+                exc_info=error,
+            )
         self._stopping.wait(_BLOCK_S)
 
-    def _note_redis_away(self) -> None:
+    def _note_redis_away(self, error: RedisError) -> None:
+        """Say so once; the leases of others are judged again only when they had time to renew."""
+        if self._redis_well_since is not None or not self._redis_was_away:
+            _log.warning(
+                "worker.redis_away",
+                error=f"{type(error).__name__}: {error}"[:200],
+                meaning="no push is lost; nothing is acknowledged until Redis is back",
+                action="bring Redis back; the worker goes on by itself",
+            )
         self._redis_well_since = None
         self._redis_was_away = True
 
+    def _note_redis_there(self) -> None:
+        if self._redis_well_since is None:
+            self._redis_well_since = time.monotonic()
+            if self._redis_was_away:
+                _log.info("worker.redis_back", worker=self._presence.name)
 
-def _start(target: Callable[[], None], name: str) -> None:
-    """Run something for as long as the process lives."""
-    threading.Thread(target=target, name=name, daemon=True).start()
+
+def _start(target: Callable[[], None], name: str) -> threading.Thread:
+    """Run something in a thread that does not keep the process alive."""
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 def _not_settled(endings: list[Ending], error: Exception) -> None:

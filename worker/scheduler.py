@@ -6,10 +6,11 @@ out, so that it holds up nothing.
 """
 
 from datetime import datetime
+from typing import cast
 
 from pushes import keys, life, log
 from pushes.ledger import Ledger
-from pushes.model import Change, PushKey
+from pushes.model import Change
 
 _log = log.get(__name__)
 
@@ -20,10 +21,13 @@ _BATCH = 500
 def queue_due(ledger: Ledger, now: datetime) -> int:
     """Queue the pushes whose time has come; return how many this call queued."""
     registry = ledger.placement.queue.scheduled_job_registry
-    due = registry.get_jobs_to_schedule(int(now.timestamp()), chunk_size=_BATCH)
+    due = cast(
+        list[bytes],
+        ledger.redis.zrangebyscore(registry.key, "-inf", now.timestamp(), start=0, num=_BATCH),
+    )
     if not due:
         return 0
-    wanted = {job_id: key for job_id in due if (key := _key(job_id))}
+    wanted = {job_id: key for job_id in due if (key := keys.find_key(job_id))}
     changes: list[Change] = []
     astray = set(due) - wanted.keys()
     for job_id, push in zip(wanted, ledger.get_many(wanted.values()), strict=True):
@@ -36,20 +40,13 @@ def queue_due(ledger: Ledger, now: datetime) -> int:
     return sum(ledger.update_many(changes))
 
 
-def _key(job_id: str) -> PushKey | None:
-    try:
-        return keys.parse_job_id(job_id)
-    except ValueError:
-        return None
-
-
-def _take_out(ledger: Ledger, astray: set[str]) -> None:
+def _take_out(ledger: Ledger, astray: set[bytes]) -> None:
     registry = ledger.placement.queue.scheduled_job_registry
     for job_id in astray:
         _log.warning(
             "queue.stray_schedule_dropped",
-            job_id=job_id[:80],
+            job_id=repr(job_id[:80]),
             meaning="RQ's schedule named a job for which no push waits; no order is concerned",
             action="find out who writes to this Redis, unless a worker was just moved ahead",
         )
-        registry.remove(job_id)
+        ledger.redis.zrem(registry.key, job_id)

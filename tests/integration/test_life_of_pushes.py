@@ -73,9 +73,9 @@ class Life(RuleBasedStateMachine):
     @rule(lose_reply=st.booleans())
     def begin(self, lose_reply: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
         if job_id := pop(self.ledger):
-            self.attempts.begin([job_id])
+            self.attempts.begin([keys.parse_job_id(job_id)])
             if lose_reply:  # the worker asks again, not knowing that it was done
-                assert self.attempts.begin([job_id]) == []
+                assert self.attempts.begin([keys.parse_job_id(job_id)]) == []
 
     @rule(outcome=st.sampled_from(OUTCOMES))
     def settle(self, outcome: Outcome) -> None:

@@ -120,26 +120,26 @@ def test_it_keeps_the_idempotency_window_for_24_hours() -> None:
     assert after(beyond).idempotent_since == NOW + timedelta(hours=24)
 
 
-def test_it_uses_a_key_again_only_while_the_outcome_is_unknown() -> None:
+def test_it_uses_a_key_again_until_klarna_has_judged_the_order() -> None:
     push = a_push(State.RUNNING)
 
-    unknown = [
+    not_judged = [
+        life.retrying(push, SOON, NOW, error="HTTP 429"),
+        life.held(push, HoldReason.CREDENTIALS, SOON, NOW, "HTTP 401"),
         life.retrying(push, SOON, NOW, error="HTTP 503", failed=True),
         life.dead(push, Reason.RETRIES_EXHAUSTED, NOW, "HTTP 503"),
         life.crashed(push, NOW),
         life.released(push, NOW),
     ]
-    known = [
+    judged = [
         life.acknowledged(push, NOW),
         life.not_needed(push, NOW),
         life.retrying(push, SOON, NOW, error="HTTP 404", not_found=True),
-        life.retrying(push, SOON, NOW, error="HTTP 429"),
-        life.held(push, HoldReason.CREDENTIALS, SOON, NOW, "HTTP 401"),
         life.dead(push, Reason.NOT_ALLOWED, NOW, "HTTP 403"),
     ]
 
-    assert {after(change).idempotent_since for change in unknown} == {NOW}
-    assert {after(change).idempotent_since for change in known} == {None}
+    assert {after(change).idempotent_since for change in not_judged} == {NOW}
+    assert {after(change).idempotent_since for change in judged} == {None}
 
 
 def test_it_spends_what_the_failure_was_about() -> None:
