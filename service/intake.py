@@ -20,6 +20,9 @@ _log = log.get(__name__)
 # A push has an empty body; whatever else comes along is read up to here and ignored.
 MAX_BODY_BYTES = 64 * 1024
 
+# So much of a body that is too large is still read; then the connection is closed on the sender.
+_PATIENCE_BYTES = 2 * 1024 * 1024
+
 blueprint = Blueprint("intake", __name__)
 blueprint.register_error_handler(RedisError, not_stored)
 
@@ -57,14 +60,14 @@ for _path in ("/push", "/push/<first>", "/push/<first>/<second>"):
 
 
 def _refuse_large_body() -> None:
-    """Read what came along, which leaves the connection fit for the next request."""
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        abort(413)
+    """Read what came along, so that the answer reaches a sender who is still sending."""
+    size = 0
     try:
-        body = request.stream.read(MAX_BODY_BYTES + 1)
+        while size <= _PATIENCE_BYTES and (part := request.stream.read(MAX_BODY_BYTES)):
+            size += len(part)
     except Exception as error:  # servers differ in how they say that a body is none
         raise BadRequest("The body could not be read to its end. A push has none.") from error
-    if len(body) > MAX_BODY_BYTES:
+    if size > MAX_BODY_BYTES:
         abort(413)
 
 
