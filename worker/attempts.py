@@ -92,6 +92,7 @@ class Attempts:
         taken = [change.after for change, ok in zip(changes, current, strict=True) if ok]
         for push in taken:
             if push.state is State.DEAD:
+                self._ledger.tally("unreadable_quarantined")
                 telling.tell(push)
         begun = [
             Attempt(push, jobs.runnable(push, self._ledger.redis))

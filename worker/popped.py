@@ -83,6 +83,7 @@ def _key_or_drop(ledger: Ledger, job_id: bytes) -> PushKey | None:
             meaning="somebody put a job that is no push into our queue; no order is concerned",
             action="find out who writes to this Redis",
         )
+        ledger.tally("foreign_job_dropped")
         _forget(ledger, job_id)
     return key
 

@@ -49,4 +49,5 @@ def _take_out(ledger: Ledger, astray: set[bytes]) -> None:
             meaning="RQ's schedule named a job for which no push waits; no order is concerned",
             action="find out who writes to this Redis, unless a worker was just moved ahead",
         )
+        ledger.tally("stray_schedule_dropped")
         ledger.redis.zrem(registry.key, job_id)

@@ -1,0 +1,241 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis import Redis
+from rq import Worker
+from rq.suspension import resume, suspend
+
+from pushes import jobs, keys
+from pushes.ledger import Ledger
+from pushes.model import Push, Reason, State
+from pushes.placement import LEASE_S
+from pushes.policy import RetryPolicy
+from tests.builders import NOW, a_key, pop, put
+from worker.acknowledge import Acknowledger
+from worker.attempts import Attempt, Attempts
+from worker.presence import Presence
+from worker.recovery import Recovery
+from worker.scheduler import queue_due
+
+JUST_BEFORE = NOW + timedelta(seconds=LEASE_S)
+JUST_AFTER = NOW + timedelta(seconds=LEASE_S + 1)
+
+
+@pytest.fixture
+def ledger(redis_client: Redis) -> Ledger:
+    return Ledger(redis_client)
+
+
+@pytest.fixture
+def attempts(ledger: Ledger) -> Attempts:
+    return Attempts(ledger, Acknowledger({}, RetryPolicy(), lambda: 0.5), "worker-1")
+
+
+def state_of(ledger: Ledger, push: Push) -> State:
+    present = ledger.get(push.key)
+    assert present
+    return present.state
+
+
+def test_it_waits_for_the_lease_and_not_longer(ledger: Ledger) -> None:
+    push = put(ledger, State.RUNNING)
+    recovery = Recovery(ledger)
+
+    assert recovery.requeue_abandoned(JUST_BEFORE) == 0
+    assert recovery.requeue_abandoned(JUST_AFTER, {str(push.execution_id)}) == 0
+    assert recovery.requeue_abandoned(JUST_AFTER) == 1
+
+    assert state_of(ledger, push) is State.QUEUED
+    assert ledger.tallies() == {"abandoned_requeued": 1}
+    assert [entry.event for entry in ledger.timeline(push.key)] == ["pushed", "crashed"]
+
+
+def test_it_puts_back_a_running_push_that_rqs_own_cleaning_took_out(ledger: Ledger) -> None:
+    push = put(ledger, State.RUNNING)
+    ledger.redis.delete(ledger.placement.queue.started_job_registry.key)
+
+    assert Recovery(ledger).requeue_abandoned(NOW) == 1
+    assert state_of(ledger, push) is State.QUEUED
+
+
+def test_it_finds_an_orphan_the_second_time_it_looks(ledger: Ledger) -> None:
+    retrying, queued = put(ledger, State.RETRYING), put(ledger, State.QUEUED)
+    ledger.redis.delete(ledger.placement.queue.key)
+    ledger.redis.delete(ledger.placement.queue.scheduled_job_registry.key)
+    recovery = Recovery(ledger)
+
+    recovery.look(NOW)
+    assert len(ledger.placement.queue) == 0
+    recovery.look(NOW)
+
+    assert sorted(ledger.placement.queue.get_job_ids()) == sorted(
+        [keys.job_id(queued.key), keys.job_id(retrying.key)]
+    )
+    assert ledger.tallies() == {"orphan_requeued": 2}
+
+
+def test_it_mends_what_rqs_own_worker_made_of_a_push(ledger: Ledger) -> None:
+    push = put(ledger, State.QUEUED)
+    Worker(["klarna-ack"], connection=ledger.redis, serializer="json").work(
+        burst=True, logging_level="CRITICAL"
+    )
+    recovery = Recovery(ledger)
+
+    for _ in range(2):
+        recovery.look(NOW)
+
+    queue = ledger.placement.queue
+    assert queue.get_job_ids() == [keys.job_id(push.key)]
+    assert queue.failed_job_registry.get_job_ids(cleanup=False) == []
+    assert state_of(ledger, push) is State.QUEUED
+
+
+def test_it_leaves_a_job_alone_that_is_just_being_started(ledger: Ledger) -> None:
+    put(ledger, State.QUEUED)
+    recovery = Recovery(ledger)
+    pop(ledger)
+
+    recovery.requeue_strays(NOW)
+
+    assert len(ledger.placement.queue) == 0
+    recovery.requeue_strays(NOW)
+    assert len(ledger.placement.queue) == 1
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"\x80\x04rubbish", b"x\x9cbroken"])
+def test_it_quarantines_a_job_it_cannot_read(
+    ledger: Ledger, attempts: Attempts, rubbish: bytes
+) -> None:
+    push = put(ledger, State.QUEUED)
+    ledger.redis.hset(jobs.key(push), "data", rubbish)
+    pop(ledger)
+
+    assert attempts.begin([push.key]) == []
+
+    dead = ledger.get(push.key)
+    assert dead
+    assert (dead.state, dead.reason) == (State.DEAD, Reason.UNREADABLE)
+    assert ledger.tallies() == {"unreadable_quarantined": 1}
+
+
+def test_it_never_imports_what_a_job_names(
+    ledger: Ledger, attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = put(ledger, State.QUEUED)
+    job = jobs.new_job(push, ledger.redis)
+    job.func_name = "os.system"
+    job.args = ("touch /tmp/pwned",)
+    job.save()
+    pop(ledger)
+    monkeypatch.setattr("rq.job.import_attribute", lambda name: pytest.fail(f"imported {name}"))
+
+    assert attempts.begin([push.key]) == []
+    assert state_of(ledger, push) is State.DEAD
+
+
+def test_it_makes_a_job_anew_whose_hash_is_gone(ledger: Ledger, attempts: Attempts) -> None:
+    push = put(ledger, State.QUEUED)
+    ledger.redis.delete(jobs.key(push))
+    pop(ledger)
+
+    assert attempts.begin([push.key]) == []
+
+    assert ledger.placement.queue.get_job_ids() == [keys.job_id(push.key)]
+    assert ledger.redis.exists(jobs.key(push))
+
+
+def test_it_takes_in_a_job_without_a_record(ledger: Ledger, attempts: Attempts) -> None:
+    push = put(ledger, State.QUEUED)
+    ledger.redis.delete(keys.record(push.key), keys.timeline(push.key))
+    pop(ledger)
+
+    assert attempts.begin([push.key]) == []
+
+    assert state_of(ledger, push) is State.QUEUED
+    assert [entry.event for entry in ledger.timeline(push.key)] == ["found_in_queue"]
+
+
+def test_it_lets_the_lease_of_a_hung_attempt_lapse(ledger: Ledger, attempts: Attempts) -> None:
+    push = put(ledger, State.QUEUED, now=datetime.now(UTC))
+    pop(ledger)
+    (attempt,) = attempts.begin([push.key])
+    registry = ledger.placement.queue.started_job_registry.key
+    member = ledger.placement.execution(attempt.push).composite_key
+
+    def lease() -> float:
+        ledger.redis.zadd(registry, {member: 1})
+        attempts.renew_leases()
+        return float(ledger.redis.zscore(registry, member) or 0)
+
+    assert lease() > 1
+    assert attempts.alive() == {attempt.push.execution_id}
+    age(attempt, jobs.JOB_TIMEOUT_S + 1)
+    assert lease() == 1
+    assert attempts.alive() == set()
+
+
+def age(attempt: Attempt, seconds: float) -> None:
+    object.__setattr__(attempt, "began", attempt.began - seconds)
+
+
+def test_it_goes_on_with_an_attempt_whose_beginning_it_was_not_told_of(
+    ledger: Ledger, attempts: Attempts
+) -> None:
+    push = put(ledger, State.QUEUED)
+    pop(ledger)
+    attempts.begin([push.key])
+    attempts._active.clear()  # noqa: SLF001 - as if Redis had gone away before it answered
+
+    (attempt,) = attempts.begin([push.key])
+
+    assert attempt.push.attempts == 1
+    assert attempts.alive() == {attempt.push.execution_id}
+
+
+def test_it_queues_what_is_due_and_nothing_sooner(ledger: Ledger) -> None:
+    push = put(ledger, State.RETRYING)
+    assert push.next_attempt_at
+
+    assert queue_due(ledger, push.next_attempt_at - timedelta(milliseconds=1)) == 0
+    assert queue_due(ledger, push.next_attempt_at) == 1
+    assert state_of(ledger, push) is State.QUEUED
+
+
+def test_it_lets_nothing_astray_in_rqs_schedule_hold_up_a_retry(ledger: Ledger) -> None:
+    push, settled = put(ledger, State.RETRYING), put(ledger, State.ACKNOWLEDGED)
+    schedule = ledger.placement.queue.scheduled_job_registry.key
+    named = ("no push", keys.job_id(a_key()), keys.job_id(settled.key))
+    astray = [b"\xff", *(name.encode() for name in named)]
+    for name in astray:
+        ledger.redis.zadd(schedule, {name: 0})
+
+    assert queue_due(ledger, NOW + timedelta(hours=1)) == 1
+
+    assert ledger.redis.zcard(schedule) == 0
+    assert state_of(ledger, push) is State.QUEUED
+    assert ledger.tallies() == {"stray_schedule_dropped": len(astray)}
+
+
+def test_it_shows_itself_among_rqs_workers(ledger: Ledger) -> None:
+    presence = Presence(ledger)
+    presence.register_birth()  # type: ignore[no-untyped-call]
+
+    presence.beat(active=2, done=5)
+    presence.beat(active=0, done=7)
+
+    (seen,) = Worker.all(connection=ledger.redis)
+    assert (seen.name, seen.get_state(), seen.successful_job_count) == (presence.name, "idle", 7)
+    ledger.redis.flushall()
+    presence.beat(active=1, done=8)
+    (seen,) = Worker.all(connection=ledger.redis)
+    assert (seen.pid, seen.get_state(), seen.successful_job_count) == (presence.pid, "busy", 1)
+
+
+def test_it_learns_that_rq_is_suspended(ledger: Ledger) -> None:
+    presence = Presence(ledger)
+
+    assert not presence.is_suspended()
+    suspend(ledger.redis)
+    assert presence.is_suspended()
+    resume(ledger.redis)
+    assert not presence.is_suspended()
