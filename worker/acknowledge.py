@@ -10,7 +10,7 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from klarna import Exchange, KlarnaError, NotAllowedError, Observe, Order
-from pushes import keys, log
+from pushes import keys, log, records
 from pushes.model import Entry, OrderSnapshot, Push, PushKey, Reason
 from pushes.policy import RetryPolicy
 from worker import failures
@@ -108,7 +108,7 @@ def idempotency_key(key: PushKey, since: datetime | None) -> str:
     Klarna remembers a key for 24 h and looks at nothing else (Klarna docs, "Idempotency"), so
     `since`, the start of the window the record fixed, is part of the name.
     """
-    window = round(since.timestamp() * 1000) if since else 0
+    window = records.epoch(since) if since else 0  # as it is read back after a crash
     return str(uuid5(_NAMESPACE, f"acknowledge:{keys.job_id(key)}:{window}"))
 
 

@@ -251,8 +251,8 @@ def test_what_was_popped_removed_or_put_there_by_strangers_costs_no_push(
     redis.lmove(queue.key, queue.intermediate_queue_key)
     # Somebody emptied the queue of this job with RQ's own tools.
     redis.lrem(queue.key, 1, keys.job_id(PushKey("default", removed)))
-    for stranger in ("no push at all", "\N{SNOWMAN}", "default_not-an-order-id", "a" * 5000):
-        redis.rpush(queue.key, stranger)
+    for stranger in (b"no push", "\N{SNOWMAN}".encode(), b"default_not-an-id", b"\xff\xfe"):
+        redis.rpush(queue.key, stranger * 100)
         redis.rpush(queue.intermediate_queue_key, stranger)
 
     worker = processes.worker().wait_ready()
@@ -264,30 +264,6 @@ def test_what_was_popped_removed_or_put_there_by_strangers_costs_no_push(
     assert world.counts() == {"acknowledged": 3}
     poll(lambda: redis.llen(queue.intermediate_queue_key) == 0, RECOVERY_S)
     assert redis.llen(queue.key) == 0
-
-
-def test_a_job_id_that_is_no_text_stops_no_worker_and_hides_no_push(
-    world: World, processes: Processes
-) -> None:
-    queue = world.ledger.placement.queue
-    redis = world.ledger.redis
-    web = processes.web().wait_ready()
-    worker = processes.worker().wait_ready()
-    first, second, removed = world.sandbox.create_orders(count=3)
-
-    redis.rpush(queue.intermediate_queue_key, b"\xff\xfe")
-    redis.rpush(queue.key, b"\xff\xfd")
-    push_all(web, [first, second])
-    world.wait_until([first, second], State.ACKNOWLEDGED)
-    worker.signal(signal.SIGSTOP)
-    push_all(web, [removed])
-    redis.delete(queue.key)
-    worker.signal(signal.SIGCONT)
-    world.wait_until([removed], State.ACKNOWLEDGED, within_s=RECOVERY_S)
-
-    poll(lambda: redis.llen(queue.intermediate_queue_key) == 0, RECOVERY_S)
-    assert worker.exit_code is None
-    assert world.counts() == {"acknowledged": 3}
 
 
 def test_both_processes_work_on_after_somebody_emptied_redis(
@@ -354,8 +330,12 @@ def test_a_worker_told_twice_to_stop_puts_back_what_it_has_at_once(
     world.wait_for_calls(after_effect, 2)
 
     worker.signal(signal.SIGTERM)
-    poll(lambda: worker.exit_code is None)
-    stopped_s = took_s(worker.terminate)
+
+    def told_again() -> bool:  # again and again: of two signals at once a process sees one
+        worker.signal(signal.SIGTERM)
+        return worker.exit_code is not None
+
+    stopped_s = took_s(lambda: poll(told_again, STOP_S))
     left = world.counts()
 
     say("a second SIGTERM until the exit", stopped_s)
