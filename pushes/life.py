@@ -173,7 +173,11 @@ def due(push: Push, now: datetime) -> Change | None:
     """Queue a push whose time has come. None when it no longer waits for a time."""
     if push.state not in {State.RETRYING, State.HELD}:
         return None
-    after = replace(
+    return Change(push, _waiting_no_longer(push, now))
+
+
+def _waiting_no_longer(push: Push, now: datetime) -> Push:
+    return replace(
         push,
         state=State.QUEUED,
         rev=push.rev + 1,
@@ -181,7 +185,6 @@ def due(push: Push, now: datetime) -> Change | None:
         reason=None,
         next_attempt_at=None,
     )
-    return Change(push, after)
 
 
 def crashed(push: Push, now: datetime) -> Change | None:
@@ -214,14 +217,7 @@ def requeued(push: Push, now: datetime) -> Change | None:
     """Put a waiting push back in the queue: its job is not where the record says it is."""
     if not push.state.is_waiting or push.state is State.RUNNING:
         return None
-    after = replace(
-        push,
-        state=State.QUEUED,
-        rev=push.rev + 1,
-        changed_at=now,
-        reason=None,
-        next_attempt_at=None,
-    )
+    after = _waiting_no_longer(push, now)
     return Change(push, after, (Entry(now, "requeued"),), rebuilds_job=True)
 
 

@@ -235,13 +235,18 @@ def test_it_says_what_is_wrong_with_the_settings_and_never_shows_them(
         "LOG_LEVEL": TOKEN,
     }
     for name in ("web", "worker"):
-        process = Process(name, processes.env | wrong, tmp_path / f"{name}-of-its-own.txt")
-        try:
-            poll(lambda process=process: process.exit_code is not None, 30)  # type: ignore[misc]
-            assert process.exit_code == 78
-            assert "REDIS_URL" in process.log
-            assert "LOG_LEVEL" in process.log
-            wanted = {"password": PASSWORD, "token": TOKEN, "user": USERNAME}
-            assert found_in(process.log, wanted) == set()
-        finally:
-            process.kill9()
+        exit_code, said = run_to_its_end(name, processes.env | wrong, tmp_path)
+        assert exit_code == 78
+        assert "REDIS_URL" in said
+        assert "LOG_LEVEL" in said
+        wanted = {"password": PASSWORD, "token": TOKEN, "user": USERNAME}
+        assert found_in(said, wanted) == set()
+
+
+def run_to_its_end(name: str, env: Mapping[str, str], directory: Path) -> tuple[int | None, str]:
+    process = Process(name, env, directory / f"{name}-of-its-own.txt")
+    try:
+        poll(lambda: process.exit_code is not None, 30)
+        return process.exit_code, process.log
+    finally:
+        process.kill9()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -516,6 +517,9 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def wait_for(self, answered: list[str], count: int) -> None:
+        poll(lambda: len(answered) >= count, 30)
+
     def _push(self) -> None:
         while not self._stop.is_set():
             with self._lock:
@@ -549,19 +553,14 @@ def test_every_accepted_push_survives_a_kill_of_redis_under_load(
             workers = [processes.worker().wait_ready() for _ in range(2)]
             with Load(web, order_ids) as load:
                 for kills in (1, 2, 3):
-                    poll(lambda kills=kills: len(load.accepted) > 250 * kills, 30)  # type: ignore[misc]
+                    load.wait_for(load.accepted, 250 * kills)
                     server.kill()
-                    refused = len(load.refused)
-                    poll(lambda refused=refused: len(load.refused) > refused, 30)  # type: ignore[misc]
+                    load.wait_for(load.refused, len(load.refused) + 1)
                     server.restart()
-                    served = len(load.accepted)
+                    more = len(load.accepted) + 1
                     say(
                         "Redis back until a push is accepted",
-                        took_s(
-                            lambda served=served: poll(  # type: ignore[misc]
-                                lambda: len(load.accepted) > served, 30
-                            )
-                        ),
+                        took_s(partial(load.wait_for, load.accepted, more)),
                     )
             say(
                 f"Redis killed three times under load: {len(load.accepted)} pushes acknowledged",
