@@ -11,6 +11,7 @@ from pushes.connection import connect
 from pushes.ledger import Ledger
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
 from service import errors, health, intake, metrics
+from service.breaker import Breaker
 from service.query import TolerantRequest
 from service.settings import WebSettings, load
 
@@ -43,6 +44,7 @@ def make_app(settings: WebSettings) -> Flask:
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     app.extensions["settings"] = settings
     app.extensions["ledger"] = Ledger(redis)
+    app.extensions["breaker"] = Breaker()
     app.register_blueprint(intake.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)

@@ -12,6 +12,7 @@ from pushes.ledger import Ledger
 from pushes.model import PushKey, is_order_id
 from pushes.settings import DEFAULT_ACCOUNT
 from service import order_id
+from service.breaker import Breaker
 from service.errors import not_stored
 from service.settings import WebSettings
 
@@ -36,12 +37,14 @@ def take(first: str | None = None, second: str | None = None) -> Response:
     """
     settings: WebSettings = current_app.extensions["settings"]
     ledger: Ledger = current_app.extensions["ledger"]
+    breaker: Breaker = current_app.extensions["breaker"]
     _refuse_large_body()
     account, in_path = _split_path(first, second, settings)
     _refuse_stranger(account, settings)
     wanted = _order_id(in_path, settings)
 
-    push = queue.accept(ledger, PushKey(account, wanted), datetime.now(UTC))
+    with breaker.guard():
+        push = queue.accept(ledger, PushKey(account, wanted), datetime.now(UTC))
 
     _log.info(
         "push.accepted", order_id=wanted, account=account, state=str(push.state), pushes=push.pushes
