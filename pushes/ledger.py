@@ -5,6 +5,7 @@ that runs only while the record is at the revision the caller saw. There is no m
 one of them exists without the others, and no change is lost to another process.
 """
 
+import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from importlib import resources
@@ -18,13 +19,16 @@ from rq.worker_registration import clean_worker_registry
 from pushes import keys, log, policy, records, writing
 from pushes.jobs import PushJob
 from pushes.model import Change, Entry, Push, PushKey, State
-from pushes.placement import Command, Placement, Word
+from pushes.placement import Command, Placement
 
 _log = log.get(__name__)
 
 _Raw = list[bytes] | dict[bytes, bytes]
 # The field of a record that says which commit wrote it last.
 _COMMIT_FIELD = "commit"
+
+# Made once: `json.dumps` would make an encoder for each commit.
+_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 Decide = Callable[[Push | None], Change | None]
 
@@ -174,10 +178,7 @@ class Ledger:
             *self.placement.move(change),
         ]
         seen = str(change.before.rev) if change.before else ""
-        args: list[Word] = [seen]
-        for command in commands:
-            args.append(len(command))
-            args.extend(command)
+        args = [seen, _to_json(commands)]
         return cast(_Raw | None, self._commit([record], args, client=pipeline))
 
 

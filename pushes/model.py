@@ -8,8 +8,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import partial
-from secrets import token_hex
+from random import getrandbits
 from typing import Self
 
 # Klarna's order ids look like UUIDs but are not RFC 4122 v4 (version nibbles 2, 4 and 6 were
@@ -239,6 +238,11 @@ class Entry:
     by: str | None = None
 
 
+def _new_token() -> str:
+    # No secret: it need not be unguessable, and asking the system for each would cost a call.
+    return f"{getrandbits(32):08x}"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One step in the life of a push: the record as it was seen, as it becomes, and why.
@@ -251,7 +255,7 @@ class Change:
     entries: tuple[Entry, ...] = ()
     rebuilds_job: bool = False
     # Tells this change from one that looks the same, so that it is recognised when it is met again.
-    token: str = field(default_factory=partial(token_hex, 4), compare=False)
+    token: str = field(default_factory=_new_token, compare=False)
 
     @property
     def moves_job(self) -> bool:

@@ -21,8 +21,8 @@ from rq.serializers import JSONSerializer
 from pushes import jobs, keys
 from pushes.model import Change, Push, Reason, State
 
-# What Redis takes as one word of a command.
-Word = bytes | str | int | float
+# One word of a command. Text only, since the ledger sends commands as JSON.
+Word = str | int | float
 Command = tuple[Word, ...]
 
 # How long a worker may be silent before its attempts are given to others. Renewed every third.
@@ -149,7 +149,7 @@ class Placement:
 
     def _finish(self, before: Push, after: Push) -> list[Command]:
         results, expires = _results_key(after), int(after.changed_at.timestamp())
-        value = b64encode(json.dumps(str(after.state)).encode())
+        value = b64encode(json.dumps(str(after.state)).encode()).decode()
         return [
             ("HSET", jobs.key(after), "status", JobStatus.FINISHED.value, *_ended(after)),
             _add_result(before, after, Result.Type.SUCCESSFUL, ("return_value", value)),
@@ -159,7 +159,7 @@ class Placement:
         ]
 
     def _fail(self, before: Push, after: Push) -> list[Command]:
-        epitaph = b64encode(zlib.compress(_epitaph(after).encode()))
+        epitaph = b64encode(zlib.compress(_epitaph(after).encode())).decode()
         # A job that never ran may be dead because its hash is rubbish: it is made anew.
         anew = [] if before.state is State.RUNNING else [("DEL", jobs.key(after))]
         return [
@@ -182,7 +182,7 @@ class Placement:
 
 def _unchanging_fields(redis: Redis) -> tuple[Word, ...]:
     """List the fields that all our jobs share, as RQ itself writes them."""
-    fields = jobs.new_job(jobs.EXAMPLE, redis).to_dict()
+    fields = jobs.new_job(jobs.EXAMPLE, redis).to_dict() | {"data": jobs.DATA}
     changing = {"created_at", "enqueued_at", "description"}
     return tuple(
         word for name, value in fields.items() if name not in changing for word in (name, value)

@@ -22,7 +22,8 @@ _TIMES = (
     "idempotent_since",
 )
 _TEXTS = ("worker", "execution_id", "last_error")
-_ORDER_NUMBERS = {name.name for name in fields(OrderSnapshot) if name.name.endswith("_amount")}
+_ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
+_ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
 _ORDER = "order."
 
 
@@ -36,7 +37,7 @@ def encode(push: Push) -> dict[str, str]:
         raw["reason"] = str(push.reason)
     if push.discarded:
         raw["discarded"] = "1"
-    for name in (field.name for field in fields(push.order)):
+    for name in _ORDER_FIELDS:
         value = getattr(push.order, name)
         if value is not None:
             raw[_ORDER + name] = epoch(value) if isinstance(value, datetime) else str(value)

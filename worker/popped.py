@@ -6,8 +6,8 @@ Refused: jobs that are no push of ours, whoever put them there.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from random import getrandbits
 from typing import cast
-from uuid import uuid4
 
 from redis.exceptions import ResponseError
 
@@ -64,7 +64,7 @@ def judge(popped: Popped, worker: str, now: datetime) -> Change | None:
     except jobs.UnreadableJobError as error:
         dead = life.dead(push, Reason.UNREADABLE, now, str(error))
         return dead if push.state.is_waiting else None
-    return life.started(push, worker, uuid4().hex, now)
+    return life.started(push, worker, f"{getrandbits(128):032x}", now)
 
 
 def drop(ledger: Ledger, popped: Popped, now: datetime) -> None:
