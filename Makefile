@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint format lock clean $(VENV)
+.PHONY: help demo test chaos bench lint format lock clean $(VENV)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: $(VENV) ## Run everything here, Valkey and a stand-in for Klarna included;
 
 test: $(VENV) ## Run every test
 	@$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(VENV) ## Kill everything under load, write docs/chaos.md; 10 minutes, ARGS='--only kills': 3
+	@$(BIN)/python -m chaos --report docs/chaos.md $(ARGS)
 
 bench: $(VENV) ## Measure us beside our peers, write docs/performance.md; 8 minutes, ARGS=--quick: 1
 	@$(BIN)/python -m bench $(ARGS)
