@@ -1,0 +1,53 @@
+"""What is struck, and when: made from the seed before the trial begins. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+
+
+class Target(Enum):
+    """What a `kill -9` can hit."""
+
+    WORKER = "workers"
+    WEB = "web processes"
+    WEB_CHILD = "gunicorn's children"
+    REDIS = "Redis"
+
+
+# As often as there are many of them in life; a worker's death is the one that matters most.
+PROCESSES: Mapping[Target, int] = {Target.WORKER: 6, Target.WEB: 3, Target.WEB_CHILD: 1}
+WITH_REDIS: Mapping[Target, int] = {Target.REDIS: 7, Target.WORKER: 2, Target.WEB: 1}
+
+# How long Redis stays away after a kill: a supervisor's pause, or a small machine's slow start.
+_REDIS_AWAY_S = (0.1, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One kill, `at_s` seconds after the trial has begun."""
+
+    at_s: float
+    target: Target
+    victim: int
+    away_s: float
+
+
+def seeded(seed: object, what: str) -> Random:
+    """Give the randomness of one trial, the same for the same seed."""
+    return Random(f"{seed} {what}")  # noqa: S311 - a plan to be repeated, not a secret
+
+
+def make(random: Random, count: int, over_s: float, odds: Mapping[Target, int]) -> list[Strike]:
+    """Spread strikes over `over_s` seconds, at random: some come close together, some apart.
+
+    Every target is struck once before any is left to the odds.
+    """
+    targets = list(odds)[:count]
+    targets += random.choices(list(odds), list(odds.values()), k=count - len(targets))
+    random.shuffle(targets)
+    moments = sorted(random.uniform(0, over_s) for _ in range(count))
+    return [
+        Strike(at_s, target, random.randrange(1000), random.uniform(*_REDIS_AWAY_S))
+        for at_s, target in zip(moments, targets, strict=True)
+    ]

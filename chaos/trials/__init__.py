@@ -1,0 +1,1 @@
+"""The trials, one module for each sort of trouble; `chaos.scale` says which are run, how large."""
