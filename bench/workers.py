@@ -50,7 +50,7 @@ def _ours(times: int, concurrency: int, latencies_ms: tuple[int, ...] = (50,)) -
         command=_WORKER,
         times=times,
         slots=times * concurrency,
-        at_most_per_s=3_000,
+        at_most_per_s=2_000,
         latencies_ms=latencies_ms,
         env={"WORKER_CONCURRENCY": str(concurrency)},
     )
@@ -68,7 +68,7 @@ DRAMATIQ = System(
     command=(_PEER, "-m", "dramatiq", "bench.peers.dramatiq_actors", "-p", "2", "-t", "32"),
     times=1,
     slots=64,
-    at_most_per_s=1_500,
+    at_most_per_s=1_200,
 )
 TASKIQ = System(
     name="taskiq, 2 × 100 tasks, aiohttp",
@@ -79,7 +79,7 @@ TASKIQ = System(
     ),
     times=1,
     slots=200,
-    at_most_per_s=2_000,
+    at_most_per_s=1_600,
 )
 CELERY = System(
     name="Celery, 2 × 64 greenlets",
