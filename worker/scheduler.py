@@ -18,12 +18,26 @@ _log = log.get(__name__)
 _BATCH = 500
 
 
+# Takes a job out unless it has been given another time meanwhile: a push that another worker has
+# queued, tried and scheduled again since we looked must keep its new time.
+_TAKE_OUT = """
+if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 'nan') == tonumber(ARGV[2]) then
+  return redis.call('ZREM', KEYS[1], ARGV[1])
+end
+return 0
+"""
+
+
 def queue_due(ledger: Ledger, now: datetime) -> int:
     """Queue the pushes whose time has come; return how many this call queued."""
     registry = ledger.placement.queue.scheduled_job_registry
-    due = cast(
-        list[bytes],
-        ledger.redis.zrangebyscore(registry.key, "-inf", now.timestamp(), start=0, num=_BATCH),
+    due = dict(
+        cast(
+            list[tuple[bytes, float]],
+            ledger.redis.zrangebyscore(
+                registry.key, "-inf", now.timestamp(), start=0, num=_BATCH, withscores=True
+            ),
+        )
     )
     if not due:
         return 0
@@ -36,18 +50,19 @@ def queue_due(ledger: Ledger, now: datetime) -> int:
             changes.append(change)
         else:
             astray.add(job_id)
-    _take_out(ledger, astray)
+    for job_id in astray:
+        _take_out(ledger, job_id, due[job_id])
     return sum(ledger.update_many(changes))
 
 
-def _take_out(ledger: Ledger, astray: set[bytes]) -> None:
-    registry = ledger.placement.queue.scheduled_job_registry
-    for job_id in astray:
-        _log.warning(
-            "queue.stray_schedule_dropped",
-            job_id=repr(job_id[:80]),
-            meaning="RQ's schedule named a job for which no push waits; no order is concerned",
-            action="find out who writes to this Redis, unless a worker was just moved ahead",
-        )
-        ledger.tally("stray_schedule_dropped")
-        ledger.redis.zrem(registry.key, job_id)
+def _take_out(ledger: Ledger, job_id: bytes, score: float) -> None:
+    schedule = ledger.placement.queue.scheduled_job_registry.key
+    if not ledger.redis.eval(_TAKE_OUT, 1, schedule, cast(str, job_id), repr(score)):
+        return  # another worker was faster
+    ledger.tally("stray_schedule_dropped")
+    _log.warning(
+        "queue.stray_schedule_dropped",
+        job_id=repr(job_id[:80]),
+        meaning="RQ's schedule named a job for which no push waits; no order is concerned",
+        action="find out who writes to this Redis",
+    )

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from rq.suspension import resume, suspend
 
 from pushes import jobs, keys
 from pushes.ledger import Ledger
-from pushes.model import Push, Reason, State
+from pushes.model import Push, PushKey, Reason, State
 from pushes.placement import LEASE_S
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, a_key, pop, put
@@ -214,6 +215,27 @@ def test_it_lets_nothing_astray_in_rqs_schedule_hold_up_a_retry(ledger: Ledger) 
     assert ledger.redis.zcard(schedule) == 0
     assert state_of(ledger, push) is State.QUEUED
     assert ledger.tallies() == {"stray_schedule_dropped": len(astray)}
+
+
+def test_it_leaves_a_push_its_new_time_that_another_worker_gave_it_meanwhile(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled = put(ledger, State.ACKNOWLEDGED)
+    schedule = ledger.placement.queue.scheduled_job_registry.key
+    job_id, new_time = keys.job_id(settled.key), (NOW + timedelta(hours=2)).timestamp()
+    ledger.redis.zadd(schedule, {job_id: NOW.timestamp()})
+    read = ledger.get_many
+
+    def slowly(wanted: Iterable[PushKey]) -> list[Push | None]:
+        found = read(wanted)
+        ledger.redis.zadd(schedule, {job_id: new_time})
+        return found
+
+    monkeypatch.setattr(ledger, "get_many", slowly)
+    queue_due(ledger, NOW)
+
+    assert ledger.redis.zscore(schedule, job_id) == new_time
+    assert ledger.tallies() == {}
 
 
 def test_it_shows_itself_among_rqs_workers(ledger: Ledger) -> None:
