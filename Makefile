@@ -51,7 +51,7 @@ lock: $(VENV) ## Remake requirements/*.lock from pyproject.toml; keeps versions,
 	done
 
 clean: ## Remove .venv and every cache
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) bench/.venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv: $(VENV)/installed ## Build the environment from requirements/dev.lock (the others do it by themselves)
