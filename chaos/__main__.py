@@ -79,7 +79,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a script's background job ignores SIGINT
+        signal.signal(number, _interrupt)
     try:
         code = main(sys.argv[1:])
     except KeyboardInterrupt:

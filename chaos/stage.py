@@ -32,7 +32,7 @@ _SETTINGS = {
 }
 # Seconds after the first push at which the sandbox pushes an order again, as Klarna does after
 # 5, 15 and 30 minutes.
-_SCHEDULE_S = [2, 4, 7]
+_SCHEDULE_S = [1.5, 3, 5]
 _OPERATOR_TIMEOUT_S = 60
 _REPLAY = ("dead", "replay", "--all", "--why", "Klarna is well again", "--by", "chaos")
 
