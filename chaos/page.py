@@ -16,9 +16,13 @@ _HEAD = dedent(
     SIGKILL. `lost` counts pushes that were answered 200 and are neither acknowledged at Klarna nor
     dead with a reason. `dead at first` counts the dead letters when all had become quiet; an
     operator then replayed them all, and each order had to come to its proper end. `run again`
-    counts attempts that were put back because their worker had died or was silent, `acknowledged
-    twice` orders whose acknowledge took effect more than once at Klarna: never while Klarna is
-    well, and seldom while it contradicts itself."""
+    counts attempts that were put back because their worker had died or was silent.
+
+    `acknowledged twice` counts orders whose acknowledge took effect more than once at Klarna.
+    While Klarna is well there must be none, as in the last three trials. In the others Klarna
+    contradicts itself: when the answer to an acknowledge was lost and a later call is answered
+    404 or refused, the next acknowledge carries a new idempotency key
+    ([ADR 9](adr/0009-idempotency-keys.md))."""
 )
 
 _TAIL = dedent(

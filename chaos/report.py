@@ -45,7 +45,7 @@ def kills(results: list[Result]) -> str:
     lines = []
     for result in results:
         facts = [
-            f"struck: {_counted(result.kills)}",
+            f"struck: {_counted(result.kills + result.others)}",
             f"answers to pushes: {_counted(result.book.answers)}",
             f"the slowest answer after {_seconds(result.book.slowest_answer_s)}",
             f"dead letters before the replay: {_counted(result.dead) or 'none'}",

@@ -33,6 +33,7 @@ class Result:
     orders: int = 0
     accepted: int = 0
     kills: Counter[str] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)  # restarts and freezes
     lost: int = 0
     dead: Counter[str] = field(default_factory=Counter)
     run_again: int = 0

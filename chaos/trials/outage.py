@@ -36,7 +36,7 @@ def run(random: Random, *, count: int, away_s: float, frozen_s: float) -> Result
         _note_return(held, accepted_s, acknowledged_s)
 
         held.result.kills["Redis"] += 1
-        held.result.kills["freezes of Redis"] += 1
+        held.result.others["Redis frozen"] += 1
         held.result.times += [
             Times("Redis back: until a push is accepted", accepted_s, _LIMIT_S),
             Times("Redis back: until an order is acknowledged", acknowledged_s, _LIMIT_S),

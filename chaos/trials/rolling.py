@@ -26,7 +26,7 @@ def run(random: Random, *, rate_per_s: float, rounds: int) -> Result:
             for member in (*held.stage.fleet.workers, *held.stage.fleet.webs):
                 code = member.restart()
                 member.wait_ready()
-                held.result.kills["restarts by SIGTERM"] += 1
+                held.result.others["restarts by SIGTERM"] += 1
                 if code != 0:
                     held.result.broken.append(f"{member.name} ended with {code} after SIGTERM")
         if held.sender.is_idle:
