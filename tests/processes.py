@@ -59,7 +59,8 @@ class Process:
 
     @property
     def log(self) -> str:
-        return self._log.read_text(errors="replace")
+        """What it has logged: complete lines, for it may be writing one at this moment."""
+        return "".join(self._log.read_text(errors="replace").rpartition("\n")[:2])
 
     def signal(self, number: signal.Signals) -> None:
         self._supervised.signal(number)
