@@ -6,6 +6,7 @@ import cli.dev
 from cli.dead import dead
 from cli.discarding import discard
 from cli.exits import Terminal
+from cli.pausing import pause, resume
 from cli.queueing import push
 from cli.replaying import replay_dead
 from cli.show import show
@@ -36,7 +37,7 @@ def dev(ctx: click.Context, *, once: bool, verbose: bool) -> None:
     ctx.exit(cli.dev.run(once=once, verbose=verbose))
 
 
-for command in (status, show, push, dead):
+for command in (status, show, push, pause, resume, dead):
     terminal.add_command(command)
 for command in (replay_dead, discard):
     dead.add_command(command)

@@ -39,7 +39,10 @@ def blocks(view: views.StatusView) -> list[output.Block]:
     states = [(word, count, State.of(word).sentence) for word, count in view["states"].items()]
     waiting_s = view["oldest_waiting_s"]
     waiting = "nothing waits" if waiting_s is None else f"{describe_span(waiting_s)} ago"
-    accounts = [(name, account["held"]) for name, account in view["accounts"].items()]
+    accounts = [
+        (name, account["held"], account["since"], account["cause"])
+        for name, account in view["accounts"].items()
+    ]
     work: list[tuple[str, output.Cell]] = [
         ("oldest waiting order first pushed", waiting),
         ("workers alive", view["workers"]),
@@ -47,7 +50,7 @@ def blocks(view: views.StatusView) -> list[output.Block]:
     shown: list[output.Block] = [
         output.Table(("state", "pushes", "meaning"), states),
         output.Facts("Work", work),
-        output.Table(("account", "held"), accounts),
+        output.Table(("account", "held", "since", "because"), accounts),
     ]
     if not view["workers"]:
         shown.append("No worker is alive, so nothing is acknowledged: start `python -m worker`.")

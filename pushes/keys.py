@@ -1,31 +1,32 @@
 """Every Redis key of ours, named once. RQ's own keys are RQ's: they begin with `rq:`.
 
 One push has three keys: its record (a hash), its timeline (a list) and its RQ job. It is also a
-member of one index per state and, when dead, of one index per account and reason.
+member of one index per state and, when dead, of one index per account and reason; while it waits
+for a worker, of the order in which its account is served. An account has a few keys of its own.
 """
 
-from pushes.model import PushKey, Reason, State
+from pushes.model import Lane, PushKey, Reason, State
 
-_PREFIX = "klarna-ack"
+PREFIX = "klarna-ack"
 
 # The names of the accounts that ever had a push: what the dead-letter index is divided by.
-ACCOUNTS = f"{_PREFIX}:accounts"
+ACCOUNTS = f"{PREFIX}:accounts"
 
 # How often each event that operators watch has happened, over all processes: one hash.
-TALLIES = f"{_PREFIX}:tallies"
+TALLIES = f"{PREFIX}:tallies"
 
 # Written to learn whether Redis takes writes; holds nothing.
-WRITE_PROBE = f"{_PREFIX}:write-probe"
+WRITE_PROBE = f"{PREFIX}:write-probe"
 
 
 def record(key: PushKey) -> str:
     """Name the hash that holds a `pushes.model.Push`."""
-    return f"{_PREFIX}:push:{job_id(key)}"
+    return f"{PREFIX}:push:{job_id(key)}"
 
 
 def timeline(key: PushKey) -> str:
     """Name the list of a push's last entries, oldest first."""
-    return f"{_PREFIX}:timeline:{job_id(key)}"
+    return f"{PREFIX}:timeline:{job_id(key)}"
 
 
 def index(state: State) -> str:
@@ -34,12 +35,37 @@ def index(state: State) -> str:
     The score is the deadline for a state that waits, else the time the state was entered: epoch
     seconds either way.
     """
-    return f"{_PREFIX}:state:{state}"
+    return f"{PREFIX}:state:{state}"
+
+
+def ready(account: str, lane: Lane) -> str:
+    """Name the sorted set of one account's queued pushes that no worker has taken, by deadline."""
+    return f"{PREFIX}:ready:{account}:{lane}"
+
+
+def held(account: str) -> str:
+    """Name the sorted set of one account's held pushes, scored by deadline."""
+    return f"{PREFIX}:held:{account}"
+
+
+def hold(account: str) -> str:
+    """Name the hash that says why an account is held; absent while it is not."""
+    return f"{PREFIX}:hold:{account}"
+
+
+def failing(account: str) -> str:
+    """Name the hash that counts an account's failures in a row, by push."""
+    return f"{PREFIX}:failing:{account}"
+
+
+def quota(account: str) -> str:
+    """Name the hash that says when the next call for an account may be made."""
+    return f"{PREFIX}:quota:{account}"
 
 
 def dead_letters(account: str, reason: Reason) -> str:
     """Name the sorted set of one account's dead pushes of one reason, scored by time of death."""
-    return f"{_PREFIX}:dead:{account}:{reason}"
+    return f"{PREFIX}:dead:{account}:{reason}"
 
 
 def job_id(key: PushKey) -> str:

@@ -5,7 +5,6 @@ that runs only while the record is at the revision the caller saw. There is no m
 one of them exists without the others, and no change is lost to another process.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from importlib import resources
@@ -23,12 +22,10 @@ from pushes.placement import Command, Placement
 
 _log = log.get(__name__)
 
-_Raw = list[bytes] | dict[bytes, bytes]
+# The fields of a hash, as a command or a script returns them.
+Raw = list[bytes] | dict[bytes, bytes]
 # The field of a record that says which commit wrote it last.
 _COMMIT_FIELD = "commit"
-
-# Made once: `json.dumps` would make an encoder for each commit.
-_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 Decide = Callable[[Push | None], Change | None]
 
@@ -52,7 +49,7 @@ class Ledger:
 
     def get(self, key: PushKey) -> Push | None:
         """Read one record."""
-        return _read(key, cast(_Raw, self.redis.hgetall(keys.record(key))))
+        return _read(key, cast(Raw, self.redis.hgetall(keys.record(key))))
 
     def get_many(self, wanted: Iterable[PushKey]) -> list[Push | None]:
         """Read records in one round trip, in the order asked for.
@@ -82,6 +79,27 @@ class Ledger:
         records_of = zip(wanted, answers[1::2], strict=True)
         pushes = [_read_or_report(key, raw) for key, raw in records_of]
         return list(zip(answers[::2], pushes, strict=True))
+
+    def read(self, key: PushKey, raw: Raw) -> Push | None:
+        """Read a record from the fields of its hash, as `get_many` does."""
+        return _read_or_report(key, raw)
+
+    def drop_foreign(self, job_id: bytes) -> None:
+        """Take a job that names no push out of the queue, and say so."""
+        queue = self.placement.queue
+        for place in (queue.key, queue.intermediate_queue_key):
+            self.redis.lrem(place, 1, cast(str, job_id))
+        self.tally("foreign_job_dropped")
+        _log.error(
+            "queue.foreign_job_dropped",
+            job_id=repr(job_id[:80]),
+            meaning="somebody put a job that is no push into our queue; no order is concerned",
+            action="find out who writes to this Redis",
+        )
+
+    def forget_popped(self, job_id: bytes) -> None:
+        """Take a job out of RQ's intermediate list: nothing more is to be done for it."""
+        self.redis.lrem(self.placement.queue.intermediate_queue_key, 1, cast(str, job_id))
 
     def timeline(self, key: PushKey) -> list[Entry]:
         """Read the last entries of a push, oldest first."""
@@ -113,15 +131,18 @@ class Ledger:
             key, lambda push: None if push is None else step(push), seen or self.get(key)
         )
 
-    def update_many(self, changes: list[Change]) -> list[bool]:
+    def update_many(self, changes: list[Change], forget: Iterable[str] = ()) -> list[bool]:
         """Commit changes of different pushes in one round trip; say which were still current.
 
-        Asking again with the same changes is safe: one that was made is recognised.
+        Asking again with the same changes is safe: one that was made is recognised. `forget` are
+        keys to delete on the way.
         """
         pipeline = self.redis.pipeline(transaction=False)
         for change in changes:
             self._send(change, pipeline)
-        answers = pipeline.execute()
+        for name in forget:
+            pipeline.delete(name)
+        answers = pipeline.execute()[: len(changes)]
         return [_is_committed(*pair) for pair in zip(changes, answers, strict=True)]
 
     def accounts(self) -> list[str]:
@@ -170,7 +191,7 @@ class Ledger:
         raw = cast(dict[bytes, bytes], self.redis.hgetall(keys.TALLIES))
         return {event.decode(): int(count) for event, count in raw.items()}
 
-    def _send(self, change: Change, pipeline: Pipeline | None = None) -> _Raw | None:
+    def _send(self, change: Change, pipeline: Pipeline | None = None) -> Raw | None:
         record = keys.record(change.after.key)
         commands: list[Command] = [
             ("HSET", record, _COMMIT_FIELD, change.token),
@@ -178,11 +199,11 @@ class Ledger:
             *self.placement.move(change),
         ]
         seen = str(change.before.rev) if change.before else ""
-        args = [seen, _to_json(commands)]
-        return cast(_Raw | None, self._commit([record], args, client=pipeline))
+        args = [seen, records.to_json(commands)]
+        return cast(Raw | None, self._commit([record], args, client=pipeline))
 
 
-def _is_committed(change: Change, present: _Raw | None) -> bool:
+def _is_committed(change: Change, present: Raw | None) -> bool:
     """Tell a change that came too late from one that was made, but whose answer got lost.
 
     A client that got no answer sends the script again, and then meets its own change.
@@ -190,7 +211,7 @@ def _is_committed(change: Change, present: _Raw | None) -> bool:
     return present is None or _texts(present).get(_COMMIT_FIELD) == change.token
 
 
-def _read(key: PushKey, raw: _Raw | ResponseError) -> Push | None:
+def _read(key: PushKey, raw: Raw | ResponseError) -> Push | None:
     if not raw:
         return None
     if isinstance(raw, ResponseError):
@@ -201,12 +222,12 @@ def _read(key: PushKey, raw: _Raw | ResponseError) -> Push | None:
         raise UnreadableRecordError(f"{keys.record(key)}: {type(error).__name__}") from error
 
 
-def _texts(raw: _Raw) -> dict[str, str]:
+def _texts(raw: Raw) -> dict[str, str]:
     pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
     return {name.decode(): value.decode() for name, value in pairs}
 
 
-def _read_or_report(key: PushKey, raw: _Raw | ResponseError) -> Push | None:
+def _read_or_report(key: PushKey, raw: Raw | ResponseError) -> Push | None:
     try:
         return _read(key, raw)
     except UnreadableRecordError as error:

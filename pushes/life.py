@@ -12,6 +12,7 @@ from pushes.model import (
     Change,
     Entry,
     HoldReason,
+    Lane,
     OrderSnapshot,
     Push,
     PushKey,
@@ -27,15 +28,17 @@ def pushed(
     push: Push | None, key: PushKey, now: datetime, event: str = "pushed", by: str | None = None
 ) -> Change:
     """Take in one push: queue a new order, revive a dead one, count what is already in hand."""
+    lane = Lane.FRESH if by is None else Lane.BACKLOG
     if push is None:
-        fresh = Push(key, State.QUEUED, 1, now, now, now, pushes=1)
+        fresh = Push(key, State.QUEUED, 1, now, now, now, pushes=1, lane=lane)
         return Change(None, fresh, (Entry(now, event, by=by),))
     counted = replace(push, rev=push.rev + 1, pushes=push.pushes + 1, last_push_at=now)
     if _needs_another_life(push, now):
         entry = Entry(now, event, detail=f"was {push.state}", by=by)
         # Klarna opens its 48 hours anew when it pushes after they were over.
         first = push.first_push_at if now < push.deadline_at else now
-        return Change(push, replace(_afresh(counted, now), first_push_at=first), (entry,))
+        another = replace(_afresh(counted, now), first_push_at=first, lane=lane)
+        return Change(push, another, (entry,))
     # A flood of the same push must not wash the history out of the timeline.
     noted = now - push.last_push_at >= policy.PUSHES_NOTED_APART
     entry = Entry(now, event, detail=f"already {push.state}", by=by)
@@ -154,12 +157,25 @@ def retrying(  # noqa: PLR0913 - one step of the life, each fact named by the ca
     return Change(push, after, (Entry(now, "retrying", detail=error),))
 
 
-def held(push: Push, why: HoldReason, until: datetime, now: datetime, error: str) -> Change:
-    """Wait with the account; the attempt is not spent."""
-    after = replace(
-        _leave_running(push, now, State.HELD), reason=why, next_attempt_at=until, last_error=error
-    )
-    return Change(push, after, (Entry(now, "held", detail=error),))
+def held(push: Push, why: HoldReason, now: datetime, error: str) -> Change:
+    """Wait with the account, after an attempt that is not spent."""
+    after = replace(_leave_running(push, now, State.HELD), reason=why, last_error=error)
+    return Change(push, after, (Entry(now, "held", detail=f"{why}: {error}"),))
+
+
+def parked(push: Push, why: HoldReason, now: datetime) -> Change | None:
+    """Wait with the account, without an attempt. None unless the push was queued."""
+    if push.state is not State.QUEUED:
+        return None
+    after = replace(push, state=State.HELD, rev=push.rev + 1, changed_at=now, reason=why)
+    return Change(push, after, (Entry(now, "held", detail=why),))
+
+
+def resumed(push: Push, now: datetime) -> Change | None:
+    """Queue a held push: its account is served again. None when it is not held."""
+    if push.state is not State.HELD:
+        return None
+    return Change(push, _waiting_no_longer(push, now), (Entry(now, "resumed"),))
 
 
 def dead(push: Push, reason: Reason, now: datetime, error: str) -> Change:
@@ -171,15 +187,17 @@ def dead(push: Push, reason: Reason, now: datetime, error: str) -> Change:
 
 def due(push: Push, now: datetime) -> Change | None:
     """Queue a push whose time has come. None when it no longer waits for a time."""
-    if push.state not in {State.RETRYING, State.HELD}:
+    if push.state is not State.RETRYING:
         return None
     return Change(push, _waiting_no_longer(push, now))
 
 
 def _waiting_no_longer(push: Push, now: datetime) -> Push:
+    is_unknown = push.not_found and push.verified_at is None
     return replace(
         push,
         state=State.QUEUED,
+        lane=Lane.UNKNOWN if is_unknown else Lane.BACKLOG,
         rev=push.rev + 1,
         changed_at=now,
         reason=None,
@@ -226,7 +244,8 @@ def replayed(push: Push, by: str, why: str, now: datetime) -> Change | None:
     if push.state is not State.DEAD:
         return None
     entry = Entry(now, "replayed", detail=f"was {push.reason}: {why}", by=by)
-    return Change(push, replace(_afresh(push, now), rev=push.rev + 1), (entry,))
+    another = replace(_afresh(push, now), rev=push.rev + 1, lane=Lane.BACKLOG)
+    return Change(push, another, (entry,))
 
 
 def discarded(push: Push, by: str, why: str, now: datetime) -> Change | None:

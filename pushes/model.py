@@ -133,6 +133,14 @@ class HoldReason(StrEnum):
     OPERATOR = "operator"
 
 
+class Lane(StrEnum):
+    """Which share of its account's quota a waiting push is served from; see `policy.TURNS`."""
+
+    FRESH = "fresh"  # just pushed by Klarna
+    BACKLOG = "backlog"  # waited before: retries, replays, what was queued by hand or held
+    UNKNOWN = "unknown"  # Klarna has answered 404, or the sender is nobody we know
+
+
 @dataclass(frozen=True, slots=True)
 class PushKey:
     """The key of everything: one merchant account and one order of it.
@@ -215,6 +223,7 @@ class Push:
     execution_id: str | None = None
     last_error: str | None = None
     discarded: bool = False
+    lane: Lane = Lane.FRESH
     order: OrderSnapshot = field(default_factory=OrderSnapshot)
 
     @property

@@ -10,6 +10,7 @@ import json
 import zlib
 from base64 import b64encode
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from redis import Redis
 from rq import Queue
@@ -27,6 +28,10 @@ Command = tuple[Word, ...]
 
 # How long a worker may be silent before its attempts are given to others. Renewed every third.
 LEASE_S = 15
+
+# Where RQ's schedule keeps a held push: nobody knows when its account is served again, and RQ's
+# own scheduler must not think that it does.
+_WHEN_RESUMED = datetime(2100, 1, 1, tzinfo=UTC)
 
 # RQ keeps the list of a job's executions, and the executions of a worker, this much longer.
 _RQ_MARGIN_S = 60
@@ -63,6 +68,7 @@ class Placement:
         if change.rebuilds_job:  # it may stand anywhere: somebody else has moved it
             places = (self._scheduled, self._finished, self._failed)
             commands += [("ZREM", place, job_id) for place in places]
+            commands.append(("LREM", self._waiting, 1, job_id))
         if after.discarded:
             return [*commands, ("DEL", *_keys_of(after))]
         return [*commands, *self._enter(before, after)]
@@ -76,8 +82,8 @@ class Placement:
     def _leave(self, push: Push) -> list[Command]:
         job_id = keys.job_id(push.key)
         match push.state:
-            case State.QUEUED:
-                return []  # a worker has popped it
+            case State.QUEUED:  # a worker has popped it
+                return [("ZREM", keys.ready(push.key.account, push.lane), job_id)]
             case State.RUNNING:
                 return self._end_execution(push)
             case State.RETRYING | State.HELD:
@@ -105,6 +111,10 @@ class Placement:
             ("SADD", self.queue.redis_queues_keys, self._waiting),
             self._save_job(push),
             ("RPUSH", self._waiting, keys.job_id(push.key)),
+            (
+                *("ZADD", keys.ready(push.key.account, push.lane)),
+                *(push.deadline_at.timestamp(), keys.job_id(push.key)),
+            ),
         ]
 
     def _start(self, push: Push) -> list[Command]:
@@ -141,7 +151,7 @@ class Placement:
         ]
 
     def _schedule(self, push: Push) -> list[Command]:
-        due = push.next_attempt_at or push.changed_at
+        due = push.next_attempt_at or _WHEN_RESUMED
         return [
             ("HSET", jobs.key(push), "status", JobStatus.SCHEDULED.value, *_ended(push)),
             ("ZADD", self._scheduled, due.timestamp(), keys.job_id(push.key)),

@@ -4,9 +4,11 @@ Pure. Decides about delays only; what a failure means is `worker.failures`, what
 does is `pushes.life`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
+
+from pushes.model import Lane
 
 # A push for an order acknowledged this recently was under way when we acknowledged. One that
 # comes later means that Klarna did not hear us, so the order is acknowledged again.
@@ -26,6 +28,26 @@ MAX_TIMELINE_ENTRIES = 50
 
 # Repeats of a push closer together than this are counted but get no line of their own.
 PUSHES_NOTED_APART = timedelta(minutes=1)
+
+# A held account is served again in steps, and no more waits in the queue than is served in this
+# time: what waits longer waits in the order of its deadlines.
+RELEASED_AHEAD = timedelta(seconds=2)
+
+# Whose turn it is when an account's quota is scarce and several lanes wait; a turn that its lane
+# does not need goes to the others. Fresh pushes come first, since there are few of them unless
+# something is wrong; what waited has enough to be drained, whatever is pushed meanwhile.
+TURNS = (
+    *(Lane.FRESH, Lane.BACKLOG, Lane.FRESH, Lane.FRESH, Lane.BACKLOG),
+    *(Lane.FRESH, Lane.BACKLOG, Lane.FRESH, Lane.BACKLOG, Lane.UNKNOWN),
+)
+
+# What Klarna does not know may take this much of the quota, even when nothing else waits: the
+# shop's own calls share the quota with us, and a forger must not use it up.
+UNKNOWN_SHARE = 0.2
+
+# So many failures in a row, of so many orders, are Klarna's trouble and not the orders'.
+OUTAGE_AFTER_FAILURES = 10
+_OUTAGE_ORDERS = 3
 
 # Many orders fail together in an outage; the spread keeps them from coming back together.
 _JITTER = 0.2
@@ -49,3 +71,8 @@ def delay_after(
     if failures >= len(delays_s):
         return None
     return timedelta(seconds=delays_s[failures] * (1 - _JITTER + 2 * _JITTER * random()))
+
+
+def is_outage(failures: Collection[int], after: int) -> bool:
+    """Say whether failures in a row, counted by order, show an outage rather than a bad order."""
+    return sum(failures) >= after and len(failures) >= min(_OUTAGE_ORDERS, after)

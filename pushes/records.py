@@ -9,7 +9,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
+from pushes.model import Entry, HoldReason, Lane, OrderSnapshot, Push, PushKey, Reason, State
 
 _NUMBERS = ("rev", "pushes", "attempts", "failures", "not_found", "crashes")
 _TIMES = (
@@ -26,6 +26,9 @@ _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
 _ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
 _ORDER = "order."
 
+# Made once: `json.dumps` would make an encoder for each commit.
+to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
 
 def encode(push: Push) -> dict[str, str]:
     """Write a record as the fields of its hash."""
@@ -37,6 +40,8 @@ def encode(push: Push) -> dict[str, str]:
         raw["reason"] = str(push.reason)
     if push.discarded:
         raw["discarded"] = "1"
+    if push.lane is not Lane.FRESH:
+        raw["lane"] = str(push.lane)
     for name in _ORDER_FIELDS:
         value = getattr(push.order, name)
         if value is not None:
@@ -50,6 +55,8 @@ def decode(key: PushKey, raw: Mapping[str, str]) -> Push:
     known |= {name: moment(raw[name]) for name in _TIMES if name in raw}
     known |= {name: int(raw[name]) for name in _NUMBERS if name in raw}
     known["state"] = state = State.of(raw["state"])
+    if "lane" in raw:
+        known["lane"] = Lane(raw["lane"])
     if "reason" in raw:
         known["reason"] = _reason(state, raw["reason"])
     return Push(key=key, discarded="discarded" in raw, order=_decode_order(raw), **known)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypedDict
 
+from pushes.holds import Hold
 from pushes.model import PUSH_WINDOW, Entry, OrderSnapshot, Push, Reason, State
 
 
@@ -85,9 +86,13 @@ class DeadLetterView(TypedDict):
 
 
 class AccountView(TypedDict):
-    """Whether an account is paused, and why."""
+    """Whether an account is paused, and why; `probe_at` is when it is tried next by itself."""
 
     held: str | None
+    cause: str | None
+    since: str | None
+    by: str | None
+    probe_at: str | None
 
 
 class StatusView(TypedDict):
@@ -147,7 +152,7 @@ def status(
     counts: Mapping[State, int],
     oldest_deadline: datetime | None,
     workers: int,
-    held: Mapping[str, str | None],
+    held: Mapping[str, Hold | None],
     now: datetime,
 ) -> StatusView:
     """Show how everything is; `held` names every account, with the reason while it is paused."""
@@ -159,7 +164,20 @@ def status(
         "states": {str(state): counts[state] for state in State},
         "oldest_waiting_s": waiting_s,
         "workers": workers,
-        "accounts": {name: {"held": held[name]} for name in sorted(held)},
+        "accounts": {name: account(held[name]) for name in sorted(held)},
+    }
+
+
+def account(hold: Hold | None) -> AccountView:
+    """Show whether an account is held."""
+    if hold is None:
+        return {"held": None, "cause": None, "since": None, "by": None, "probe_at": None}
+    return {
+        "held": str(hold.reason),
+        "cause": hold.cause,
+        "since": instant(hold.since),
+        "by": hold.by,
+        "probe_at": _instant(hold.probe_at),
     }
 
 

@@ -48,6 +48,8 @@ def _places(push: Push | None) -> dict[str, str]:
         return {}
     score = records.epoch(push.deadline_at if push.state.is_waiting else push.changed_at)
     places = {keys.index(push.state): score}
+    if push.state is State.HELD:
+        places[keys.held(push.key.account)] = score
     if isinstance(push.reason, Reason):
         places[keys.dead_letters(push.key.account, push.reason)] = score
     return places

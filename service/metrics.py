@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from pushes.census import live_workers
+from pushes.holds import Holds
 from pushes.ledger import Ledger
 from pushes.model import PUSH_WINDOW
 
@@ -58,6 +59,16 @@ class QueueState(Collector):
             "Workers that beat.",
             value=live_workers(self._ledger),
         )
+        held = GaugeMetricFamily(
+            "klarna_ack_account_held",
+            "1 while an account is held, by reason; absent while it is not.",
+            labels=["account", "reason"],
+        )
+        holds = Holds(self._ledger.redis)
+        for account in self._ledger.accounts():
+            if hold := holds.get(account):
+                held.add_metric([account, str(hold.reason)], 1)
+        yield held
         events = CounterMetricFamily(
             "klarna_ack_events", "What workers had to mend, by kind.", labels=["event"]
         )

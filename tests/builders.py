@@ -1,5 +1,6 @@
 """Records in any state, as tests need them: real steps of `pushes.life`, a fixed time."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -7,6 +8,7 @@ from itertools import count
 from pushes import life
 from pushes.ledger import Ledger
 from pushes.model import Change, HoldReason, Push, PushKey, Reason, State
+from worker.claims import Claim, reread
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _ORDERS = count(1)
@@ -40,9 +42,7 @@ def history(state: State, key: PushKey, now: datetime = NOW) -> list[Change]:
         State.RETRYING: life.retrying(
             running, now + timedelta(seconds=5), now, error="HTTP 500", failed=True
         ),
-        State.HELD: life.held(
-            running, HoldReason.CREDENTIALS, now + timedelta(minutes=1), now, "HTTP 401"
-        ),
+        State.HELD: life.held(running, HoldReason.CREDENTIALS, now, "HTTP 401"),
         State.ACKNOWLEDGED: life.acknowledged(running, now),
         State.NOT_NEEDED: life.not_needed(running, now),
         State.DEAD: life.dead(running, Reason.NO_SUCH_ORDER, now, "HTTP 404"),
@@ -59,6 +59,18 @@ def put(ledger: Ledger, state: State, key: PushKey | None = None, now: datetime 
         if change.after.state is State.QUEUED and len(changes) > 1:
             pop(ledger)
     return changes[-1].after
+
+
+class Unlimited:
+    """A quota that lets every call pass at once."""
+
+    def reserve(self, _account: str) -> float:
+        return 0.0
+
+
+def claim(ledger: Ledger, key: PushKey) -> Claim:
+    """What a worker knows of a job that it took."""
+    return reread(ledger, [Claim(key, None, None, slot_at=time.monotonic())])[0]
 
 
 def pop(ledger: Ledger) -> str | None:

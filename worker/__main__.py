@@ -13,6 +13,7 @@ from pushes.connection import connect
 from pushes.ledger import Ledger
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
 from worker.acknowledge import Acknowledger
+from worker.quota import Quota
 from worker.runner import Runner
 from worker.settings import Configuration, load
 
@@ -35,8 +36,11 @@ def main() -> int:
     settings = configuration.settings
     log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
     ledger = Ledger(connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES))
-    acknowledger = Acknowledger(_clients(configuration), configuration.retry_policy, random.random)
-    Runner(ledger, acknowledger, settings.concurrency).work(burst=burst)
+    quota = Quota(ledger.redis, configuration.shares)
+    acknowledger = Acknowledger(
+        _clients(configuration), configuration.retry_policy, random.random, quota
+    )
+    Runner(ledger, acknowledger, quota, configuration.limits).work(burst=burst)
     return 0
 
 

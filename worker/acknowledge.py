@@ -16,12 +16,16 @@ from pushes.policy import RetryPolicy
 from worker import failures
 from worker.clock import SYSTEM_CLOCK, Clock
 from worker.outcomes import Acknowledged, Dead, NotNeeded, Outcome
+from worker.quota import GRACE_S
 from worker.verify import Verdict, verify
 
 _log = log.get(__name__)
 
 # Ours alone, so that no other program's UUIDv5 of the same name is the same key.
 _NAMESPACE = UUID("9c0e6c0a-2f0b-5f3e-8d6e-6b1f2a7c4d11")
+
+# A machine so busy that a thread misses so many slots in a row calls without one.
+_SLOTS_MISSED = 3
 
 
 class OrderClient(Protocol):
@@ -32,6 +36,13 @@ class OrderClient(Protocol):
 
     def acknowledge(self, order_id: str, *, idempotency_key: str, observe: Observe) -> None:
         """Tell Klarna that the order is known."""
+
+
+class Slots(Protocol):
+    """When calls may be made: `worker.quota.Quota`."""
+
+    def reserve(self, account: str) -> float:
+        """Reserve the next call of an account; return how many seconds away it is."""
 
 
 @dataclass(slots=True)
@@ -73,8 +84,10 @@ class Acknowledger:
         clients: Mapping[str, OrderClient],
         policy: RetryPolicy,
         random: Callable[[], float],
+        slots: Slots,
     ) -> None:
         self._clients = clients
+        self._slots = slots
         self._policy = policy
         self._random = random
 
@@ -87,9 +100,45 @@ class Acknowledger:
         if client is None:
             return failures.unknown_account(push.key.account)
         try:
-            return _attempt(client, push, report)
+            return self._attempt(client, push, report)
         except Exception as error:  # noqa: BLE001 - any failure must become a visible state
             return self.judge(error, push)
+
+    def await_slot(self, account: str, clock: Clock) -> None:
+        """Wait for the next call that the account's quota allows.
+
+        Raises QuotaSpentError, having waited for nothing, when that is too far away.
+        """
+        for _ in range(_SLOTS_MISSED):
+            at = clock.monotonic() + self._slots.reserve(account)
+            clock.sleep(max(0.0, at - clock.monotonic()))
+            if clock.monotonic() - at <= GRACE_S:
+                return
+
+    def _attempt(self, client: OrderClient, push: Push, report: Report) -> Outcome:
+        order_id = push.key.order_id
+        order = client.get_order(order_id, observe=report.observe)
+        verdict = verify(order, order_id)
+        if verdict is Verdict.MISMATCH:
+            return Dead(Reason.ORDER_MISMATCH, f"Klarna answered with order {order.order_id[:36]}")
+        report.verified(order)
+        if verdict is Verdict.CLOSED:
+            return NotNeeded()
+        self.await_slot(push.key.account, report.clock)
+        try:
+            client.acknowledge(
+                order_id,
+                idempotency_key=idempotency_key(push.key, push.idempotent_since),
+                observe=report.observe,
+            )
+        except NotAllowedError:
+            self.await_slot(push.key.account, report.clock)
+            order = client.get_order(order_id, observe=report.observe)
+            if verify(order, order_id) is not Verdict.CLOSED:
+                raise
+            report.verified(order)
+            return NotNeeded()
+        return Acknowledged()
 
     def judge(self, error: Exception, push: Push) -> Outcome:
         """Say what the error that ended an attempt means; what is our own fault is logged."""
@@ -112,27 +161,3 @@ def idempotency_key(key: PushKey, since: datetime | None) -> str:
     """
     window = records.epoch(since) if since else 0  # as it is read back after a crash
     return str(uuid5(_NAMESPACE, f"acknowledge:{keys.job_id(key)}:{window}"))
-
-
-def _attempt(client: OrderClient, push: Push, report: Report) -> Outcome:
-    order_id = push.key.order_id
-    order = client.get_order(order_id, observe=report.observe)
-    verdict = verify(order, order_id)
-    if verdict is Verdict.MISMATCH:
-        return Dead(Reason.ORDER_MISMATCH, f"Klarna answered with order {order.order_id[:36]}")
-    report.verified(order)
-    if verdict is Verdict.CLOSED:
-        return NotNeeded()
-    try:
-        client.acknowledge(
-            order_id,
-            idempotency_key=idempotency_key(push.key, push.idempotent_since),
-            observe=report.observe,
-        )
-    except NotAllowedError:
-        order = client.get_order(order_id, observe=report.observe)
-        if verify(order, order_id) is not Verdict.CLOSED:
-            raise
-        report.verified(order)
-        return NotNeeded()
-    return Acknowledged()

@@ -8,20 +8,23 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from typing import cast
+from typing import Self, cast
 
 from redis.exceptions import RedisError
 
-from pushes import jobs, life, log
+from pushes import jobs, keys, life, log
 from pushes.jobs import PushJob
 from pushes.ledger import Ledger
-from pushes.model import Change, Push, PushKey, State
+from pushes.model import Change, Push, State
 from pushes.placement import LEASE_S
 from worker import popped, telling
 from worker.acknowledge import Acknowledger, Report
+from worker.claims import Claim, Errand, reread
 from worker.clock import SYSTEM_CLOCK, Clock
-from worker.outcomes import Outcome
+from worker.outcomes import Outcome, Sign
+from worker.quota import GRACE_S
 
 _log = log.get(__name__)
 
@@ -34,6 +37,8 @@ class Attempt:
     job: PushJob
     began: float
     clock: Clock
+    slot_at: float
+    is_probe: bool = False
 
     @property
     def age_s(self) -> float:
@@ -51,8 +56,33 @@ class Ending:
     """How an attempt ended: the change to commit, and how to make it of a newer record."""
 
     attempt: Attempt
-    step: Callable[[Push], Change]
+    outcome: Outcome
+    report: Report
+    at: datetime
     change: Change
+
+    @classmethod
+    def of(cls, attempt: Attempt, outcome: Outcome, report: Report, at: datetime) -> Self:
+        """Make the change that the outcome means to the push as it was begun."""
+        return cls(attempt, outcome, report, at, _step(attempt.push, outcome, report, at))
+
+    @property
+    def account(self) -> str:
+        """Name the account of the push."""
+        return self.attempt.push.key.account
+
+    def step(self, push: Push) -> Change:
+        """Make the change that the outcome means to a newer record."""
+        return _step(push, self.outcome, self.report, self.at)
+
+    def with_outcome(self, outcome: Outcome) -> Self:
+        """Return the same ending with another judgement."""
+        return type(self).of(self.attempt, outcome, self.report, self.at)
+
+
+def _step(push: Push, outcome: Outcome, report: Report, at: datetime) -> Change:
+    change = outcome.step(push, at)
+    return life.reported(change, tuple(report.entries), report.order, at)
 
 
 class Attempts:
@@ -78,21 +108,22 @@ class Attempts:
         with self._lock:
             return list(self._active.values())
 
-    def begin(self, wanted: list[PushKey]) -> list[Attempt]:
-        """Begin an attempt for each popped job that needs one; return the attempts to make.
+    def begin(self, claims: list[Claim]) -> list[Attempt]:
+        """Begin an attempt for each job that needs one; return the attempts to make.
 
-        Raises RedisError; then calling it again with the same keys is safe.
+        Raises RedisError; then calling it again with the same claims, read anew, is safe.
         """
         now = self._clock.now()
+        claim_of = {claim.key: claim for claim in claims}
         changes = []
         begun_before: list[Push] = []
-        for one in popped.read(self._ledger, wanted):
-            if one.push and self._is_mine_but_not_under_way(one.push):
-                begun_before.append(one.push)
+        for claim in claims:
+            if claim.push and self._is_mine_but_not_under_way(claim.push):
+                begun_before.append(claim.push)
                 continue
-            change = popped.judge(one, self._worker, now)
+            change = popped.judge(claim, self._worker, now)
             if change is None:
-                popped.drop(self._ledger, one, now)
+                popped.drop(self._ledger, claim, now)
             else:
                 changes.append(change)
         current = self._ledger.update_many(changes)
@@ -100,14 +131,10 @@ class Attempts:
         for push in taken:
             if push.state is State.DEAD:
                 self._ledger.tally("unreadable_quarantined")
+            if push.state is not State.RUNNING:
                 telling.tell(push)
         begun = [
-            Attempt(
-                push,
-                jobs.runnable(push, self._ledger.redis),
-                self._clock.monotonic(),
-                self._clock,
-            )
+            self._new_attempt(push, claim_of[push.key])
             for push in [*begun_before, *taken]
             if push.state is State.RUNNING
         ]
@@ -116,8 +143,18 @@ class Attempts:
         if len(taken) < len(changes):  # a push was counted between reading and writing
             moved = {change.after.key for change in changes} - {push.key for push in taken}
             with suppress(RedisError):  # what was begun must be made; the rest, recovery finds
-                begun += self.begin(list(moved))
+                begun += self.begin(reread(self._ledger, [claim_of[key] for key in moved]))
         return begun
+
+    def _new_attempt(self, push: Push, claim: Claim) -> Attempt:
+        return Attempt(
+            push,
+            jobs.runnable(push, self._ledger.redis),
+            self._clock.monotonic(),
+            self._clock,
+            claim.slot_at,
+            claim.errand is Errand.PROBE,
+        )
 
     def _is_mine_but_not_under_way(self, push: Push) -> bool:
         """Whether an attempt was begun here, but Redis went away before it could say so."""
@@ -129,23 +166,28 @@ class Attempts:
         report = Report(self._clock)
         attempt.job.attempt = partial(self._acknowledger.attempt, attempt.push, report)
         try:
+            self._await_slot(attempt)
             outcome = cast(Outcome, attempt.job.perform())
         except Exception as error:  # noqa: BLE001 - RQ or our own code failed before the first call
             outcome = self._acknowledger.judge(error, attempt.push)
-        now = self._clock.now()
+        return Ending.of(attempt, outcome, report, self._clock.now())
 
-        def step(push: Push) -> Change:
-            change = outcome.step(push, now)
-            return life.reported(change, tuple(report.entries), report.order, now)
-
-        return Ending(attempt, step, step(attempt.push))
+    def _await_slot(self, attempt: Attempt) -> None:
+        """Wait for the slot that was reserved with the job; when it was missed, for another."""
+        clock = self._clock
+        clock.sleep(max(0.0, attempt.slot_at - clock.monotonic()))
+        if clock.monotonic() - attempt.slot_at > GRACE_S:
+            self._acknowledger.await_slot(attempt.push.key.account, clock)
 
     def settle(self, endings: list[Ending]) -> None:
         """Commit how attempts ended, in one round trip for all.
 
         Raises RedisError; then calling it again with the same endings is safe.
         """
-        current = self._ledger.update_many([ending.change for ending in endings])
+        well = {ending.account for ending in endings if ending.outcome.sign is Sign.WELL}
+        current = self._ledger.update_many(
+            [ending.change for ending in endings], forget=map(keys.failing, well)
+        )
         for ending, is_current in zip(endings, current, strict=True):
             change = ending.change if is_current else self._settle_again(ending)
             if change:

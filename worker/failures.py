@@ -16,16 +16,14 @@ from klarna import (
 )
 from pushes.model import HoldReason, Push, Reason
 from pushes.policy import RetryPolicy, delay_after
-from worker.outcomes import Dead, Hold, Outcome, Retry, Spends
+from worker.outcomes import Dead, Hold, Outcome, Retry, Sign, Spends
+from worker.quota import QuotaSpentError
 
 # Klarna counts requests per second (Klarna docs, "Rate limiting"): the next window is close.
 _QUOTA_WINDOW = timedelta(seconds=1)
 
 # Klarna asks for seconds; a Retry-After of a day is a proxy's mistake and would cost the order.
 _LONGEST_PAUSE = timedelta(hours=1)
-
-# A wrong password is tried once a minute: seldom enough for Klarna, soon enough for operators.
-_PROBE_AFTER = timedelta(minutes=1)
 
 
 def decide(
@@ -36,12 +34,14 @@ def decide(
     outcome: Outcome
     match error:
         case RateLimitedError():
-            outcome = Retry(_pause(error.retry_after_s), Spends.NOTHING, text)
+            outcome = Retry(_pause(error.retry_after_s), Spends.NOTHING, text, Sign.BUSY)
+        case QuotaSpentError():
+            outcome = Retry(timedelta(seconds=error.wait_s), Spends.NOTHING, text, Sign.NONE)
         case ConfigurationError():
-            outcome = Hold(HoldReason.CREDENTIALS, _PROBE_AFTER, text)
+            outcome = Hold(HoldReason.CREDENTIALS, text)
         case NoSuchOrderError():
             delay = delay_after(push.not_found, policy.not_found_delays_s, random)
-            outcome = _again(delay, Spends.NOT_FOUND, Reason.NO_SUCH_ORDER, text)
+            outcome = _again(delay, Spends.NOT_FOUND, Reason.NO_SUCH_ORDER, text, Sign.WELL)
         case NotAllowedError():
             outcome = Dead(Reason.NOT_ALLOWED, text)
         case PermanentError():
@@ -50,19 +50,19 @@ def decide(
             ours = not isinstance(error, KlarnaError)
             last = Reason.INTERNAL_ERROR if ours else Reason.RETRIES_EXHAUSTED
             delay = delay_after(push.failures, policy.delays_s, random)
-            outcome = _again(delay, Spends.FAILURE, last, text)
+            sign = Sign.NONE if ours else Sign.FAILING
+            outcome = _again(delay, Spends.FAILURE, last, text, sign)
     return outcome
 
 
-def _again(delay: timedelta | None, spends: Spends, last: Reason, text: str) -> Outcome:
-    return Dead(last, text) if delay is None else Retry(delay, spends, text)
+def _again(delay: timedelta | None, spends: Spends, last: Reason, text: str, sign: Sign) -> Outcome:
+    return Dead(last, text, sign) if delay is None else Retry(delay, spends, text, sign)
 
 
 def unknown_account(account: str) -> Outcome:
     """Judge a push of an account that this worker has no credentials for."""
     return Hold(
         HoldReason.CREDENTIALS,
-        _PROBE_AFTER,
         f"This worker has no credentials for the account {account!r}: add it to ACCOUNTS_FILE.",
     )
 

@@ -7,12 +7,14 @@
     ├── Hold           wait with the account, spend nothing
     └── Dead           an operator decides
 
-A step is a pure function from the record to a change; the runner commits it.
+A step is a pure function from the record to a change; the runner commits it. Each outcome is also
+a sign of how its account is: see `worker.accounts`.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import ClassVar
 
 from pushes import life
 from pushes.model import Change, HoldReason, Push, Reason
@@ -26,9 +28,21 @@ class Spends(Enum):
     NOT_FOUND = "not found"
 
 
+class Sign(Enum):
+    """What an outcome says about its account."""
+
+    WELL = "Klarna gave a sensible answer"
+    FAILING = "Klarna did not: 5xx, time-out, reset"
+    REFUSED = "Klarna refuses the account"
+    BUSY = "the account has spent its quota"
+    NONE = "nothing: the trouble is our own"
+
+
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
     """Klarna said 2xx to acknowledge."""
+
+    sign: ClassVar[Sign] = Sign.WELL
 
     def step(self, push: Push, now: datetime) -> Change:
         """Settle the push."""
@@ -38,6 +52,8 @@ class Acknowledged:
 @dataclass(frozen=True, slots=True)
 class NotNeeded:
     """Klarna shows the order as closed."""
+
+    sign: ClassVar[Sign] = Sign.WELL
 
     def step(self, push: Push, now: datetime) -> Change:
         """Settle the push."""
@@ -51,6 +67,7 @@ class Retry:
     delay: timedelta
     spends: Spends
     error: str
+    sign: Sign
 
     def step(self, push: Push, now: datetime) -> Change:
         """Give the push a time for its next attempt."""
@@ -66,15 +83,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Wait with the account, and look again after `probe_after`."""
+    """Wait with the account."""
 
     why: HoldReason
-    probe_after: timedelta
     error: str
+    sign: Sign = Sign.REFUSED
 
     def step(self, push: Push, now: datetime) -> Change:
         """Hold the push."""
-        return life.held(push, self.why, now + self.probe_after, now, self.error)
+        return life.held(push, self.why, now, self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,7 @@ class Dead:
 
     reason: Reason
     error: str
+    sign: Sign = Sign.WELL
 
     def step(self, push: Push, now: datetime) -> Change:
         """Make the push a dead letter."""

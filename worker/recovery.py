@@ -7,6 +7,7 @@ meanwhile.
     abandoned   running, but its worker died: nobody renews the lease, or the process is gone
     stray       popped, but never started: the worker died in between
     orphan      waiting, but its job stands nowhere: somebody removed it from RQ
+    stranger    in the queue, but not in the order in which it is served: somebody put it there
 """
 
 from collections.abc import Set as AbstractSet
@@ -15,7 +16,7 @@ from typing import cast
 
 from pushes import keys, life, log
 from pushes.ledger import Ledger
-from pushes.model import Change, Push, PushKey, State
+from pushes.model import Change, Lane, Push, PushKey, State
 from worker import telling
 from worker.names import is_gone
 
@@ -29,12 +30,17 @@ class Recovery:
         self._ledger = ledger
         self._suspected_strays: set[bytes] = set()
         self._suspected_orphans: set[PushKey] = set()
+        self._suspected_strangers: set[bytes] = set()
 
     def look(self, now: datetime, mine: AbstractSet[str] = frozenset()) -> None:
         """Mend what is found. `mine` are the executions that the caller knows to be alive."""
         self.requeue_abandoned(now, mine)
         self.requeue_strays(now)
-        self.requeue_orphans(now)
+        if self._numbers_differ():
+            self.requeue_orphans(now)
+            self.admit_strangers(now)
+        else:
+            self._suspected_orphans, self._suspected_strangers = set(), set()
 
     def requeue_abandoned(self, now: datetime, mine: AbstractSet[str] = frozenset()) -> int:
         """Put back the pushes whose worker stopped renewing its lease; return how many.
@@ -64,25 +70,51 @@ class Recovery:
         self._suspected_strays = popped - self._suspected_strays
 
     def requeue_orphans(self, now: datetime) -> None:
-        """Put back waiting pushes whose job stands nowhere, seen twice.
-
-        Costs two counts while ledger and RQ agree; only when they differ are both read.
-        """
-        found = self._orphans() if self._numbers_differ() else set()
+        """Put back waiting pushes whose job stands nowhere, seen twice."""
+        found = self._orphans()
         for key in found & self._suspected_orphans:
             self._requeue("orphan", key, now)
         self._suspected_orphans = found - self._suspected_orphans
 
+    def admit_strangers(self, now: datetime) -> None:
+        """Give a place in the order to jobs in the queue that have none, seen twice.
+
+        Such as those that `rq requeue` put there: a worker then judges them like any other.
+        """
+        found = self._names(self._ledger.placement.queue.key) - self._in_order()
+        for job_id in found & self._suspected_strangers:
+            if key := keys.find_key(job_id):
+                place = keys.ready(key.account, Lane.BACKLOG)
+                self._ledger.redis.zadd(place, {job_id: now.timestamp()})
+            else:
+                self._ledger.drop_foreign(job_id)
+        self._suspected_strangers = found - self._suspected_strangers
+
+    def _in_order(self) -> set[bytes]:
+        return {
+            job_id
+            for place in self._places()
+            for job_id in cast(list[bytes], self._ledger.redis.zrange(place, 0, -1))
+        }
+
+    def _places(self) -> list[str]:
+        return [keys.ready(account, lane) for account in self._ledger.accounts() for lane in Lane]
+
     def _numbers_differ(self) -> bool:
-        queue = self._ledger.placement.queue
+        """Compare the counts of ledger, RQ and the order of serving, which is cheap."""
+        queue, places = self._ledger.placement.queue, self._places()
         pipeline = self._ledger.redis.pipeline(transaction=True)
         for state in (State.QUEUED, State.RETRYING, State.HELD):
             pipeline.zcard(keys.index(state))
         pipeline.llen(queue.key)
         pipeline.llen(queue.intermediate_queue_key)
         pipeline.zcard(queue.scheduled_job_registry.key)
-        queued, retrying, held, waiting, popped, scheduled = pipeline.execute()
-        return bool(queued != waiting + popped or retrying + held != scheduled)
+        for place in places:
+            pipeline.zcard(place)
+        queued, retrying, held, waiting, popped, scheduled, *ordered = pipeline.execute()
+        return bool(
+            queued != waiting + popped or retrying + held != scheduled or waiting != sum(ordered)
+        )
 
     def _orphans(self) -> set[PushKey]:
         queue = self._ledger.placement.queue
@@ -91,7 +123,8 @@ class Recovery:
             for state in (State.QUEUED, State.RETRYING, State.HELD)
             for key in self._ledger.members(state)
         }
-        in_rq = self._names(queue.key) | self._names(queue.intermediate_queue_key)
+        in_rq = self._names(queue.key) & self._in_order()
+        in_rq |= self._names(queue.intermediate_queue_key)
         in_rq |= set(
             cast(list[bytes], self._ledger.redis.zrange(queue.scheduled_job_registry.key, 0, -1))
         )

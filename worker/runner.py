@@ -15,15 +15,20 @@ from queue import SimpleQueue
 from redis.exceptions import RedisError
 
 from pushes import log
+from pushes.holds import Holds
 from pushes.ledger import Ledger
-from pushes.model import PushKey
 from pushes.placement import LEASE_S
-from worker import popped, scheduler
+from worker import scheduler
+from worker.accounts import AccountWatch
 from worker.acknowledge import Acknowledger
 from worker.attempts import Attempt, Attempts, Ending
+from worker.backlog import Backlog
+from worker.claims import Claim, Claims, reread
 from worker.loops import Loop
 from worker.presence import Presence
+from worker.quota import Quota
 from worker.recovery import Recovery
+from worker.settings import Limits
 
 _log = log.get(__name__)
 
@@ -32,6 +37,9 @@ _BATCH = 32
 
 # How long one wait for work blocks: also how soon a stop is noticed by an idle worker.
 _BLOCK_S = 1
+
+# How often the queue is looked at while what waits there cannot be attempted yet.
+_LOOK_AGAIN_S = 0.1
 
 # How often a burst looks whether all is done while its last attempts are under way.
 _BURST_LOOKS_S = 0.01
@@ -59,19 +67,26 @@ _TIDY_EVERY_S = 60
 class Runner:
     """One worker process. `work` blocks until stopped; signals stop it."""
 
-    def __init__(self, ledger: Ledger, acknowledger: Acknowledger, concurrency: int) -> None:
+    def __init__(
+        self, ledger: Ledger, acknowledger: Acknowledger, quota: Quota, limits: Limits
+    ) -> None:
         self._ledger = ledger
         self._presence = Presence(ledger)
+        self._claims = Claims(ledger, quota)
         self._attempts = Attempts(ledger, acknowledger, self._presence.name)
+        self._accounts = AccountWatch(Holds(ledger.redis), quota, limits.outage_after_failures)
+        self._backlog = Backlog(ledger, quota)
         self._recovery = Recovery(ledger)
-        self._concurrency = concurrency
-        self._slots = threading.Semaphore(concurrency)
+        self._concurrency = limits.concurrency
+        self._popped: bytes | None = None
+        self._slots = threading.Semaphore(limits.concurrency)
         self._begun: SimpleQueue[Attempt] = SimpleQueue()
         self._ended: SimpleQueue[Ending] = SimpleQueue()
         self._stopping = threading.Event()
         self._at_once = threading.Event()
         self._drain_until = 0.0
         self._suspended = False
+        self._nothing_to_take = True
         self._redis_well_since: float | None = None
         self._redis_was_away = False
 
@@ -105,20 +120,22 @@ class Runner:
         loops = [
             Loop("leases", _RENEW_EVERY_S, self._renew),
             Loop("schedule", _SCHEDULE_EVERY_S, self._queue_due),
+            Loop("backlog", _SCHEDULE_EVERY_S, lambda: self._backlog.release(datetime.now(UTC))),
             Loop("recovery", _RECOVER_EVERY_S, self._recover),
-            Loop("tidy", _TIDY_EVERY_S, lambda: self._ledger.forget_expired(datetime.now(UTC))),
+            Loop("tidy", _TIDY_EVERY_S, self._tidy),
         ]
         for loop in loops:
             loop.start()
         return loops
 
     def _serve(self, *, burst: bool) -> None:
-        in_hand: list[PushKey] = []
+        in_hand: list[Claim] = []
         while not self._stopping.is_set():
             free = self._claim_slots()
             begun: list[Attempt] = []
             try:
-                in_hand = in_hand or self._pop(free, block_s=0 if burst else _BLOCK_S)
+                known = reread(self._ledger, in_hand) if in_hand else []
+                in_hand = known or self._take(free, burst=burst)
                 begun = self._attempts.begin(in_hand)
                 is_idle, in_hand = not in_hand, []
                 nothing_waits = burst and is_idle and self._is_done()
@@ -134,7 +151,8 @@ class Runner:
 
     def _is_done(self) -> bool:
         """Whether a burst is over: nothing under way, nothing due. Waits a moment if it is not."""
-        if not self._attempts.active() and not self._queue_due():
+        is_over = not self._attempts.active() and not self._queue_due()
+        if is_over and not self._backlog.release(datetime.now(UTC)) and self._nothing_to_take:
             return True
         self._stopping.wait(_BURST_LOOKS_S)
         return False
@@ -147,11 +165,22 @@ class Runner:
             claimed += 1
         return claimed
 
-    def _pop(self, free: int, block_s: int) -> list[PushKey]:
+    def _take(self, free: int, *, burst: bool) -> list[Claim]:
+        """Take what may be attempted now; when there is nothing, wait a moment for it."""
         if self._suspended:
             self._stopping.wait(_BLOCK_S)
+        if self._suspended or not free:
             return []
-        return popped.pop(self._ledger, free, block_s) if free else []
+        taken = self._claims.take(free, self._popped)
+        self._popped = None
+        self._nothing_to_take = taken.queue_is_empty or taken.wait_s is None
+        if taken.claims or burst:
+            return taken.claims
+        if not taken.queue_is_empty:  # what waits needs a slot, or another worker
+            self._stopping.wait(min(taken.wait_s or _LOOK_AGAIN_S, _LOOK_AGAIN_S))
+            return []
+        self._popped = self._claims.wait(min(taken.wait_s or _BLOCK_S, _BLOCK_S))
+        return self._take(free, burst=burst) if self._popped else []
 
     def _make_attempts(self) -> None:
         while True:
@@ -159,27 +188,33 @@ class Runner:
 
     def _settle_attempts(self) -> None:
         """Commit what ended, together what ended together; while Redis is away, wait for it."""
+        ended: list[Ending] = []
         unsettled: list[Ending] = []
         while True:
-            unsettled = unsettled or self._take_ended()
+            ended = ended or self._take_ended()
             try:
+                unsettled = unsettled or self._accounts.judge(ended, datetime.now(UTC))
                 self._attempts.settle(unsettled)
             except RedisError as error:
                 self._note_redis_away(error)
                 time.sleep(_BLOCK_S)
                 continue
             except Exception as error:  # noqa: BLE001 - a thread that dies would settle nothing more
-                _not_settled(unsettled, error)
-                self._attempts.forget(unsettled)
-            for _ in unsettled:
+                _not_settled(ended, error)
+                self._attempts.forget(ended)
+            for _ in ended:
                 self._slots.release()
-            unsettled = []
+            ended, unsettled = [], []
 
     def _take_ended(self) -> list[Ending]:
         ended = [self._ended.get()]
         while len(ended) < _BATCH and not self._ended.empty():
             ended.append(self._ended.get())
         return ended
+
+    def _tidy(self) -> None:
+        self._ledger.forget_expired(datetime.now(UTC))
+        self._backlog.report_unserved()
 
     def _queue_due(self) -> int:
         return scheduler.queue_due(self._ledger, datetime.now(UTC))

@@ -18,7 +18,8 @@ from pydantic import (
 
 from klarna import ApiUrl, resolve_api_url
 from pushes import settings as shared
-from pushes.policy import RetryPolicy
+from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
+from worker.quota import Share
 
 # Klarna re-sends for 48 h; a retry later than that would come when nobody waits for it.
 _LONGEST_DELAY_S = 48 * 3600
@@ -41,6 +42,7 @@ def _not_blank(value: SecretStr) -> SecretStr:
     return value
 
 
+Rate = Annotated[float, Field(ge=1, le=1_000_000)]
 Secret = Annotated[SecretStr, AfterValidator(_not_blank)]
 Url = Annotated[ApiUrl, BeforeValidator(lambda text: resolve_api_url(str(text)))]
 
@@ -51,6 +53,10 @@ class WorkerSettings(shared.Settings):
     retry_delays_s: Delays = Field(RetryPolicy().delays_s, alias="RETRY_DELAYS_S")
     not_found_delays_s: Delays = Field(RetryPolicy().not_found_delays_s, alias="NOT_FOUND_DELAYS_S")
     concurrency: int = Field(32, ge=1, le=256, alias="WORKER_CONCURRENCY")
+    rate_per_s: Rate | None = Field(None, alias="KLARNA_RATE_PER_S")
+    outage_after_failures: int = Field(
+        OUTAGE_AFTER_FAILURES, ge=1, le=10_000, alias="OUTAGE_AFTER_FAILURES"
+    )
 
 
 class _OneAccount(BaseModel):
@@ -72,15 +78,25 @@ class _AccountTable(BaseModel):
     username: Annotated[str, Field(min_length=1)]
     password: Secret
     push_token: SecretStr | None = None
+    rate_per_s: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How to call Klarna for one merchant account."""
+    """How to call Klarna for one merchant account; `rate_per_s` is what it says of itself."""
 
     api_url: ApiUrl
     username: str
     password: SecretStr
+    rate_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a worker does at a time, and when it takes an account's failures for an outage."""
+
+    concurrency: int
+    outage_after_failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +110,22 @@ class Configuration:
     def retry_policy(self) -> RetryPolicy:
         """The delays of the settings."""
         return RetryPolicy(self.settings.retry_delays_s, self.settings.not_found_delays_s)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the settings."""
+        return Limits(self.settings.concurrency, self.settings.outage_after_failures)
+
+    @property
+    def shares(self) -> dict[str, Share]:
+        """The quota of each account: its own, else the setting's, else what Klarna grants."""
+        return {
+            name: Share.of(name, account.rate_per_s or self._rate_per_s(account))
+            for name, account in self.accounts.items()
+        }
+
+    def _rate_per_s(self, account: Account) -> float:
+        return self.settings.rate_per_s or account.api_url.default_rate_per_s
 
 
 def load(environment: Mapping[str, str]) -> Configuration:
@@ -133,7 +165,7 @@ def _account(
         read = model.model_validate(values)
     except ValidationError as error:
         raise shared.ConfigurationError("\n".join(shared.describe(error, prefix))) from None
-    return Account(read.api_url, read.username, read.password)
+    return Account(read.api_url, read.username, read.password, getattr(read, "rate_per_s", None))
 
 
 def _with_password(name: str, table: Mapping[str, object]) -> dict[str, object]:

@@ -22,8 +22,10 @@ def tell(push: Push, took_ms: int | None = None) -> None:
     if push.state is State.DEAD:
         step = push.reason.next_step if isinstance(push.reason, Reason) else ""
         _log.error("push.dead", **facts, action=step)
+    elif push.state is State.HELD:  # the account's own event is the alarm, once for all of them
+        _log.info("push.held", **facts)
     else:
-        _log.warning(f"push.{push.state}", **facts, next_attempt_at=str(push.next_attempt_at))
+        _log.warning("push.retrying", **facts, next_attempt_at=str(push.next_attempt_at))
 
 
 def tell_superseded(push: Push) -> None:

@@ -187,6 +187,9 @@ def test_it_tells_of_every_dead_and_held_push_what_to_do(run: Run) -> None:
     assert all(line["action"] and line["reason"] and line["order_id"] for line in dead)
     assert len(held) >= len(MISCONFIGURED)
     assert all(line["error"] and line["order_id"] for line in held)
+    alarms = [line for line in lines if line["event"] == "account.held"]
+    assert len(alarms) == len(MISCONFIGURED)
+    assert all(line["action"] and line["cause"] and line["account"] for line in alarms)
 
 
 @pytest.fixture

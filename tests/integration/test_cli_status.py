@@ -9,7 +9,8 @@ from redis import Redis
 from rq.worker import SimpleWorker
 
 from cli.embedded import EmbeddedServer
-from pushes import life
+from pushes import life, views
+from pushes.holds import Holds
 from pushes.ledger import Ledger
 from pushes.model import HoldReason, PushKey, State
 from tests.builders import a_key, put
@@ -48,13 +49,28 @@ def worker(ledger: Ledger) -> Iterator[SimpleWorker]:
 
 def hold(ledger: Ledger, key: PushKey, why: HoldReason) -> None:
     put(ledger, State.RUNNING, key)
-    until = after(1)
-    assert ledger.advance(key, lambda push: life.held(push, why, until, after(0), "HTTP 503"))
+    Holds(ledger.redis).begin(key.account, why, "HTTP 503", after(0))
+    assert ledger.advance(key, lambda push: life.held(push, why, after(0), "HTTP 503"))
 
 
 def status(redis_url: str, **env: str) -> object:
     with at():
         return answer(run(redis_url, "status", "--json", **env))
+
+
+NOT_HELD = {"held": None, "cause": None, "since": None, "by": None, "probe_at": None}
+
+
+def held(reason: str) -> dict[str, object]:
+    """What the status shows of an account that `hold` has held."""
+    first_s = {"outage": 5, "credentials": 60}[reason]
+    return {
+        "held": reason,
+        "cause": "HTTP 503",
+        "since": views.instant(after(0)),
+        "by": None,
+        "probe_at": views.instant(after(0) + timedelta(seconds=first_s)),
+    }
 
 
 NO_STATES = dict.fromkeys((str(state) for state in State), 0)
@@ -65,7 +81,7 @@ def test_it_shows_every_state_of_an_empty_system(redis_url: str) -> None:
         "states": NO_STATES,
         "oldest_waiting_s": None,
         "workers": 0,
-        "accounts": {"default": {"held": None}},
+        "accounts": {"default": NOT_HELD},
     }
 
 
@@ -76,11 +92,12 @@ def test_it_counts_what_is_in_each_state_and_how_long_the_oldest_waits(
         put(ledger, state, now=after(-5))
     put(ledger, State.RETRYING, now=after(-90))
     put(ledger, State.DEAD, now=after(-900))
+    Holds(ledger.redis).begin("default", HoldReason.CREDENTIALS, "HTTP 503", after(0))
     assert status(redis_url) == {
         "states": {**dict.fromkeys(map(str, State), 1), "retrying": 2, "dead": 2},
         "oldest_waiting_s": 5400.0,
         "workers": 0,
-        "accounts": {"default": {"held": "credentials"}},
+        "accounts": {"default": held("credentials")},
     }
 
 
@@ -94,9 +111,9 @@ def test_it_names_the_configured_accounts_and_those_of_the_ledger(
         "oldest_waiting_s": 0.0,
         "workers": 0,
         "accounts": {
-            "closed-shop": {"held": None},
-            "eu": {"held": "outage"},
-            "us": {"held": None},
+            "closed-shop": NOT_HELD,
+            "eu": held("outage"),
+            "us": NOT_HELD,
         },
     }
 
@@ -108,9 +125,9 @@ def test_it_sees_an_account_held_behind_another_with_many(ledger: Ledger, redis_
     shown = status(redis_url)
     assert isinstance(shown, dict)
     assert shown["accounts"] == {
-        "default": {"held": None},
-        "eu": {"held": "outage"},
-        "us": {"held": "credentials"},
+        "default": NOT_HELD,
+        "eu": held("outage"),
+        "us": held("credentials"),
     }
 
 
@@ -161,6 +178,7 @@ def test_it_writes_nothing_even_when_a_lease_has_lapsed(
 
 def test_it_is_aligned_text_when_piped(ledger: Ledger, redis_url: str) -> None:
     put(ledger, State.HELD, now=after(-125))
+    Holds(ledger.redis).begin("default", HoldReason.CREDENTIALS, "Klarna says 401.", after(-120))
     with at():
         result = run(redis_url, "status")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -179,8 +197,8 @@ def test_it_is_aligned_text_when_piped(ledger: Ledger, redis_url: str) -> None:
         "oldest waiting order first pushed  2 h 5 min ago\n"
         "workers alive                      0\n"
         "\n"
-        "account  held\n"
-        "default  credentials\n"
+        "account  held         since                     because\n"
+        "default  credentials  2026-03-01T10:00:00.000Z  Klarna says 401.\n"
         "\n"
         "No worker is alive, so nothing is acknowledged: start `python -m worker`.\n"
     )
@@ -194,8 +212,8 @@ def test_it_has_no_warning_while_a_worker_is_alive(redis_url: str) -> None:
         "oldest waiting order first pushed  nothing waits\n"
         "workers alive                      1\n"
         "\n"
-        "account  held\n"
-        "default  -\n"
+        "account  held  since  because\n"
+        "default  -     -      -\n"
     )
 
 
@@ -225,7 +243,8 @@ def test_it_watches_until_ctrl_c_a_json_line_a_look(
     states = '{"queued": %d, "running": 0, "retrying": 0, "held": 0, "acknowledged": 0, '
     states += '"not_needed": 0, "dead": 0}'
     line = '{"states": ' + states + ', "oldest_waiting_s": %s, "workers": 0, '
-    line += '"accounts": {"default": {"held": null}}}\n'
+    line += '"accounts": {"default": {"held": null, "cause": null, "since": null, "by": null, '
+    line += '"probe_at": null}}}\n'
     assert (result.exit_code, result.stderr, slept) == (0, "", [2.0, 2.0])
     assert result.stdout == line % (0, "null") + line % (1, "60.0")
 

@@ -15,22 +15,26 @@ from redis import Redis
 from rq.utils import as_text
 
 from pushes import dead_letters, keys, queue, replay
+from pushes.holds import Holds
 from pushes.ledger import Ledger
-from pushes.model import HoldReason, Push, PushKey, Reason, State
+from pushes.model import HoldReason, Lane, Push, PushKey, Reason, State
 from pushes.policy import RetryPolicy
-from tests.builders import NOW, pop
+from tests.builders import NOW, Unlimited, claim, pop
 from worker import scheduler
 from worker.acknowledge import Acknowledger, Report
 from worker.attempts import Attempt, Attempts
-from worker.outcomes import Acknowledged, Dead, Hold, NotNeeded, Outcome, Retry, Spends
+from worker.backlog import Backlog
+from worker.claims import Claims
+from worker.outcomes import Acknowledged, Dead, Hold, NotNeeded, Outcome, Retry, Sign, Spends
+from worker.quota import Quota, Share
 from worker.recovery import Recovery
 
 KEYS = [PushKey("default", f"0000000{digit}-1111-6222-a333-444455556666") for digit in range(4)]
 OUTCOMES: list[Outcome] = [
     Acknowledged(),
     NotNeeded(),
-    Retry(timedelta(seconds=30), Spends.FAILURE, "HTTP 500"),
-    Hold(HoldReason.CREDENTIALS, timedelta(minutes=1), "HTTP 401"),
+    Retry(timedelta(seconds=30), Spends.FAILURE, "HTTP 500", Sign.FAILING),
+    Hold(HoldReason.CREDENTIALS, "HTTP 401"),
     *(Dead(reason, "HTTP 4xx") for reason in Reason),
 ]
 
@@ -39,7 +43,7 @@ class Scripted(Acknowledger):
     """Makes attempts that end as the test says."""
 
     def __init__(self) -> None:
-        super().__init__({}, RetryPolicy(), lambda: 0.5)
+        super().__init__({}, RetryPolicy(), lambda: 0.5, Unlimited())
         self.next: Outcome = Acknowledged()
 
     def attempt(self, push: Push, report: Report) -> Outcome:
@@ -59,6 +63,10 @@ class Life(RuleBasedStateMachine):
         self.scripted = Scripted()
         self.attempts = Attempts(self.ledger, self.scripted, "worker-1")
         self.recovery = Recovery(self.ledger)
+        quota = Quota(redis, {"default": Share.of("default", 1_000_000)})
+        self.claims = Claims(self.ledger, quota)
+        self.backlog = Backlog(self.ledger, quota)
+        self.holds = Holds(redis)
 
     @rule(key=st.sampled_from(KEYS), minutes=st.sampled_from([0, 6]))
     def push(self, key: PushKey, minutes: int) -> None:
@@ -73,9 +81,9 @@ class Life(RuleBasedStateMachine):
     @rule(lose_reply=st.booleans())
     def begin(self, lose_reply: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
         if job_id := pop(self.ledger):
-            self.attempts.begin([keys.parse_job_id(job_id)])
+            self.attempts.begin([claim(self.ledger, keys.parse_job_id(job_id))])
             if lose_reply:  # the worker asks again, not knowing that it was done
-                assert self.attempts.begin([keys.parse_job_id(job_id)]) == []
+                assert self.attempts.begin([claim(self.ledger, keys.parse_job_id(job_id))]) == []
 
     @rule(outcome=st.sampled_from(OUTCOMES))
     def settle(self, outcome: Outcome) -> None:
@@ -121,6 +129,21 @@ class Life(RuleBasedStateMachine):
     def time_passes(self) -> None:
         far = datetime.now(NOW.tzinfo) + timedelta(days=400)
         scheduler.queue_due(self.ledger, far)
+        self.backlog.release(far)
+
+    @rule()
+    def hold_the_account(self) -> None:
+        self.holds.begin("default", HoldReason.OUTAGE, "HTTP 503", self.now)
+
+    @rule()
+    def serve_the_account_again(self) -> None:
+        self.holds.end("default", self.now)
+
+    @rule()
+    def claim_all(self) -> None:
+        """As a worker does: attempts of what may be attempted, the others wait with the account."""
+        while taken := self.claims.take(32).claims:
+            self.attempts.begin(taken)
 
     @rule(key=st.sampled_from(KEYS))
     def replay(self, key: PushKey) -> None:
@@ -157,6 +180,22 @@ class Life(RuleBasedStateMachine):
         assert sorted(settled) == self._members(State.ACKNOWLEDGED, State.NOT_NEEDED)
 
     @invariant()
+    def what_waits_for_a_worker_has_one_place_in_the_order(self) -> None:
+        rq = self.ledger.placement.queue
+        ordered = [
+            job_id
+            for lane in Lane
+            for job_id in self._members_of(keys.ready("default", lane))
+        ]
+        popped = map(as_text, self.ledger.redis.lrange(rq.intermediate_queue_key, 0, -1))
+        assert sorted(set(ordered) - set(popped)) == sorted(rq.get_job_ids())
+        assert len(set(ordered)) == len(ordered)
+
+    @invariant()
+    def what_is_held_waits_with_its_account(self) -> None:
+        assert self._members_of(keys.held("default")) == self._members(State.HELD)
+
+    @invariant()
     def the_dead_letters_are_the_dead(self) -> None:
         page = dead_letters.page(self.ledger, dead_letters.Filter())
         assert sorted(push.key.order_id for push in page.items) == sorted(
@@ -166,6 +205,9 @@ class Life(RuleBasedStateMachine):
 
     def _members(self, *states: State) -> list[str]:
         return sorted(keys.job_id(key) for state in states for key in self.ledger.members(state))
+
+    def _members_of(self, name: str) -> list[str]:
+        return sorted(map(as_text, cast(list[bytes], self.ledger.redis.zrange(name, 0, -1))))
 
     def _lapse_leases(self) -> None:
         registry = self.ledger.placement.queue.started_job_registry

@@ -11,7 +11,7 @@ from pushes.ledger import Ledger
 from pushes.model import Push, PushKey, Reason, State
 from pushes.placement import LEASE_S
 from pushes.policy import RetryPolicy
-from tests.builders import NOW, a_key, pop, put
+from tests.builders import NOW, Unlimited, a_key, claim, pop, put
 from worker.acknowledge import Acknowledger
 from worker.attempts import Attempt, Attempts
 from worker.presence import Presence
@@ -29,7 +29,7 @@ def ledger(redis_client: Redis) -> Ledger:
 
 @pytest.fixture
 def attempts(ledger: Ledger) -> Attempts:
-    return Attempts(ledger, Acknowledger({}, RetryPolicy(), lambda: 0.5), "worker-1")
+    return Attempts(ledger, Acknowledger({}, RetryPolicy(), lambda: 0.5, Unlimited()), "worker-1")
 
 
 def state_of(ledger: Ledger, push: Push) -> State:
@@ -111,7 +111,7 @@ def test_it_quarantines_a_job_it_cannot_read(
     ledger.redis.hset(jobs.key(push), "data", rubbish)
     pop(ledger)
 
-    assert attempts.begin([push.key]) == []
+    assert attempts.begin([claim(ledger, push.key)]) == []
 
     dead = ledger.get(push.key)
     assert dead
@@ -130,7 +130,7 @@ def test_it_never_imports_what_a_job_names(
     pop(ledger)
     monkeypatch.setattr("rq.job.import_attribute", lambda name: pytest.fail(f"imported {name}"))
 
-    assert attempts.begin([push.key]) == []
+    assert attempts.begin([claim(ledger, push.key)]) == []
     assert state_of(ledger, push) is State.DEAD
 
 
@@ -139,7 +139,7 @@ def test_it_makes_a_job_anew_whose_hash_is_gone(ledger: Ledger, attempts: Attemp
     ledger.redis.delete(jobs.key(push))
     pop(ledger)
 
-    assert attempts.begin([push.key]) == []
+    assert attempts.begin([claim(ledger, push.key)]) == []
 
     assert ledger.placement.queue.get_job_ids() == [keys.job_id(push.key)]
     assert ledger.redis.exists(jobs.key(push))
@@ -150,7 +150,7 @@ def test_it_takes_in_a_job_without_a_record(ledger: Ledger, attempts: Attempts) 
     ledger.redis.delete(keys.record(push.key), keys.timeline(push.key))
     pop(ledger)
 
-    assert attempts.begin([push.key]) == []
+    assert attempts.begin([claim(ledger, push.key)]) == []
 
     assert state_of(ledger, push) is State.QUEUED
     assert [entry.event for entry in ledger.timeline(push.key)] == ["found_in_queue"]
@@ -159,7 +159,7 @@ def test_it_takes_in_a_job_without_a_record(ledger: Ledger, attempts: Attempts) 
 def test_it_lets_the_lease_of_a_hung_attempt_lapse(ledger: Ledger, attempts: Attempts) -> None:
     push = put(ledger, State.QUEUED, now=datetime.now(UTC))
     pop(ledger)
-    (attempt,) = attempts.begin([push.key])
+    (attempt,) = attempts.begin([claim(ledger, push.key)])
     registry = ledger.placement.queue.started_job_registry.key
     member = ledger.placement.execution(attempt.push).composite_key
 
@@ -184,10 +184,10 @@ def test_it_goes_on_with_an_attempt_whose_beginning_it_was_not_told_of(
 ) -> None:
     push = put(ledger, State.QUEUED)
     pop(ledger)
-    attempts.begin([push.key])
+    attempts.begin([claim(ledger, push.key)])
     attempts._active.clear()  # noqa: SLF001 - as if Redis had gone away before it answered
 
-    (attempt,) = attempts.begin([push.key])
+    (attempt,) = attempts.begin([claim(ledger, push.key)])
 
     assert attempt.push.attempts == 1
     assert attempts.alive() == {attempt.push.execution_id}

@@ -20,10 +20,10 @@ from pushes.jobs import PushJob
 from pushes.ledger import Ledger
 from pushes.model import Push, PushKey, Reason
 from pushes.policy import RetryPolicy
-from tests.builders import NOW, pop
+from tests.builders import NOW, Unlimited, claim, pop
 from worker.acknowledge import Acknowledger, Report
 from worker.attempts import Attempts
-from worker.outcomes import Acknowledged, Dead, Outcome, Retry, Spends
+from worker.outcomes import Acknowledged, Dead, Outcome, Retry, Sign, Spends
 
 KEY = PushKey("default", "00000001-1111-6222-a333-444455556666")
 WORKER = "worker-1"
@@ -58,7 +58,9 @@ def test_it_leaves_a_failed_job_as_rq_does(redis_client: Redis) -> None:
 
 def test_it_leaves_a_job_that_waits_for_its_retry_as_rq_does(redis_client: Redis) -> None:
     theirs = run_rq(redis_client, fail_for_a_while)
-    ours = run_ours(redis_client, Retry(timedelta(seconds=60), Spends.FAILURE, "HTTP 500"))
+    ours = run_ours(
+        redis_client, Retry(timedelta(seconds=60), Spends.FAILURE, "HTTP 500", Sign.FAILING)
+    )
 
     assert "rq:scheduled:klarna-ack" in ours
     assert ours == theirs
@@ -71,7 +73,7 @@ def test_it_leaves_a_running_job_as_rq_does(redis_client: Redis) -> None:
     accept(redis_client)
     ours = Attempts(Ledger(redis_client), Scripted(Acknowledged()), WORKER)
     pop(Ledger(redis_client))
-    ours.begin([KEY])
+    ours.begin([claim(Ledger(redis_client), KEY)])
 
     assert "rq:wip:klarna-ack" in dump(redis_client)
     assert [dump(redis_client)] == seen
@@ -103,7 +105,7 @@ def fail_for_a_while() -> None:
 
 class Scripted(Acknowledger):
     def __init__(self, outcome: Outcome) -> None:
-        super().__init__({}, RetryPolicy(), lambda: 0.5)
+        super().__init__({}, RetryPolicy(), lambda: 0.5, Unlimited())
         self._outcome = outcome
 
     def attempt(self, push: Push, report: Report) -> Outcome:  # noqa: ARG002 - as the real one
@@ -135,7 +137,7 @@ def run_ours(redis: Redis, outcome: Outcome) -> Dump:
     ledger = Ledger(redis)
     attempts = Attempts(ledger, Scripted(outcome), WORKER)
     pop(ledger)
-    for attempt in attempts.begin([KEY]):
+    for attempt in attempts.begin([claim(ledger, KEY)]):
         attempts.settle([attempts.run(attempt)])
     return dump(redis)
 

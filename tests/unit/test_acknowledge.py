@@ -16,7 +16,7 @@ from klarna import (
 )
 from pushes.model import Push, Reason, State
 from pushes.policy import RetryPolicy
-from tests.builders import NOW, a_push
+from tests.builders import NOW, Unlimited, a_push
 from worker.acknowledge import Acknowledger, Report, idempotency_key
 from worker.clock import SYSTEM_CLOCK, Clock
 from worker.outcomes import Acknowledged, Dead, Hold, NotNeeded, Outcome, Retry
@@ -63,7 +63,7 @@ def attempt(
     klarna: FakeKlarna, push: Push = PUSH, clock: Clock = SYSTEM_CLOCK
 ) -> tuple[Outcome, Report]:
     report = Report(clock)
-    acknowledger = Acknowledger({"default": klarna}, RetryPolicy(), lambda: 0.5)
+    acknowledger = Acknowledger({"default": klarna}, RetryPolicy(), lambda: 0.5, Unlimited())
     return acknowledger.attempt(push, report), report
 
 
@@ -146,7 +146,7 @@ def test_it_looks_again_when_klarna_does_not_allow_the_acknowledge(
 
 
 def test_it_holds_a_push_of_an_unknown_account() -> None:
-    outcome = Acknowledger({}, RetryPolicy(), lambda: 0.5).attempt(PUSH, Report())
+    outcome = Acknowledger({}, RetryPolicy(), lambda: 0.5, Unlimited()).attempt(PUSH, Report())
 
     assert isinstance(outcome, Hold)
 

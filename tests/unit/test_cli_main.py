@@ -17,6 +17,8 @@ COMMANDS = [
     ("status",),
     ("show",),
     ("push",),
+    ("pause",),
+    ("resume",),
     ("dead",),
     ("dead", "list"),
     ("dead", "replay"),
@@ -67,7 +69,7 @@ def test_it_lists_its_commands_without_cutting_their_help_short(path: tuple[str,
 def test_it_names_its_commands() -> None:
     dead = command_at(("dead",))
     assert isinstance(dead, click.Group)
-    assert set(terminal.commands) == {"dev", "status", "show", "push", "dead"}
+    assert set(terminal.commands) == {"dev", "status", "show", "push", "pause", "resume", "dead"}
     assert set(dead.commands) == {"list", "replay", "discard"}
 
 

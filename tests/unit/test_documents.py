@@ -29,7 +29,7 @@ from pushes.policy import RetryPolicy
 from service import make_app
 from service.settings import WebSettings
 from service.settings import load as load_web
-from tests.builders import NOW, a_push
+from tests.builders import NOW, Unlimited, a_push
 from tests.processes import ROOT
 from worker.acknowledge import Acknowledger, Report
 from worker.settings import WorkerSettings, _OneAccount
@@ -246,7 +246,7 @@ class Klarna:
 
 def life_with(klarna: Klarna) -> list[str]:
     """The words for what becomes of a push while Klarna answers like this, to the end."""
-    acknowledger = Acknowledger({"default": klarna}, RetryPolicy(), lambda: 0.5)
+    acknowledger = Acknowledger({"default": klarna}, RetryPolicy(), lambda: 0.5, Unlimited())
     told: list[str] = []
     push = ATTEMPT
     while True:
@@ -397,7 +397,8 @@ def commands(document: Path) -> Iterator[list[str]]:
 
 def parse(command: click.Command, arguments: list[str], parent: click.Context | None) -> None:
     """Read the arguments as the terminal would, running nothing. Raises UsageError."""
-    context = click.Context(command, info_name="klarna-ack", parent=parent)
+    settings = command.context_settings  # kept by click with the command: the same as in life
+    context = click.Context(command, info_name="klarna-ack", parent=parent, **settings)
     if isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
         _, inner, rest = command.resolve_command(context, arguments)
         assert inner

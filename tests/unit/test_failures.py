@@ -15,7 +15,7 @@ from pushes.model import HoldReason, Reason, State
 from pushes.policy import RetryPolicy
 from tests.builders import a_push
 from worker.failures import decide, unknown_account
-from worker.outcomes import Dead, Hold, Outcome, Retry, Spends
+from worker.outcomes import Dead, Hold, Outcome, Retry, Sign, Spends
 
 POLICY = RetryPolicy((10, 20), (1, 2))
 
@@ -27,15 +27,15 @@ def seconds(value: float) -> timedelta:
 @pytest.mark.parametrize(
     ("error", "failures", "not_found", "outcome"),
     [
-        (TransientError("t"), 0, 9, Retry(seconds(10), Spends.FAILURE, "t")),
-        (TransientError("t"), 1, 9, Retry(seconds(20), Spends.FAILURE, "t")),
-        (TransientError("t"), 2, 0, Dead(Reason.RETRIES_EXHAUSTED, "t")),
-        (NoSuchOrderError("n"), 9, 0, Retry(seconds(1), Spends.NOT_FOUND, "n")),
-        (NoSuchOrderError("n"), 0, 2, Dead(Reason.NO_SUCH_ORDER, "n")),
+        (TransientError("t"), 0, 9, Retry(seconds(10), Spends.FAILURE, "t", Sign.FAILING)),
+        (TransientError("t"), 1, 9, Retry(seconds(20), Spends.FAILURE, "t", Sign.FAILING)),
+        (TransientError("t"), 2, 0, Dead(Reason.RETRIES_EXHAUSTED, "t", Sign.FAILING)),
+        (NoSuchOrderError("n"), 9, 0, Retry(seconds(1), Spends.NOT_FOUND, "n", Sign.WELL)),
+        (NoSuchOrderError("n"), 0, 2, Dead(Reason.NO_SUCH_ORDER, "n", Sign.WELL)),
         (NotAllowedError("a"), 0, 0, Dead(Reason.NOT_ALLOWED, "a")),
         (RejectedError("r"), 0, 0, Dead(Reason.REJECTED, "r")),
-        (KeyError("k"), 0, 0, Retry(seconds(10), Spends.FAILURE, "'k'")),
-        (KeyError("k"), 2, 0, Dead(Reason.INTERNAL_ERROR, "'k'")),
+        (KeyError("k"), 0, 0, Retry(seconds(10), Spends.FAILURE, "'k'", Sign.NONE)),
+        (KeyError("k"), 2, 0, Dead(Reason.INTERNAL_ERROR, "'k'", Sign.NONE)),
     ],
 )
 def test_it_judges_by_the_class_of_the_error(
@@ -55,14 +55,18 @@ def test_it_waits_as_long_as_klarna_asks_within_reason(
     outcome = decide(RateLimitedError(retry_after_s), a_push(State.RUNNING), POLICY, lambda: 0.5)
 
     assert isinstance(outcome, Retry)
-    assert (outcome.delay, outcome.spends) == (seconds(delay_s), Spends.NOTHING)
+    assert (outcome.delay, outcome.spends, outcome.sign) == (
+        seconds(delay_s),
+        Spends.NOTHING,
+        Sign.BUSY,
+    )
 
 
 @pytest.mark.parametrize("cause", list(ConfigurationCause))
 def test_it_holds_what_no_order_is_to_blame_for(cause: ConfigurationCause) -> None:
     outcome = decide(ConfigurationError(cause), a_push(State.RUNNING), POLICY, lambda: 0.5)
 
-    assert outcome == Hold(HoldReason.CREDENTIALS, timedelta(minutes=1), cause.sentence[:200])
+    assert outcome == Hold(HoldReason.CREDENTIALS, cause.sentence[:200])
 
 
 def test_it_holds_a_push_of_an_account_it_has_no_credentials_for() -> None:

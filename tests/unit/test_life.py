@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from pushes import life, policy
-from pushes.model import Change, HoldReason, OrderSnapshot, Push, Reason, State
+from pushes.model import Change, HoldReason, Lane, OrderSnapshot, Push, Reason, State
 from tests.builders import NOW, a_key, a_push
 
 LATER = NOW + timedelta(minutes=10)
@@ -125,7 +125,7 @@ def test_it_uses_a_key_again_until_klarna_has_judged_the_order() -> None:
 
     not_judged = [
         life.retrying(push, SOON, NOW, error="HTTP 429"),
-        life.held(push, HoldReason.CREDENTIALS, SOON, NOW, "HTTP 401"),
+        life.held(push, HoldReason.CREDENTIALS, NOW, "HTTP 401"),
         life.retrying(push, SOON, NOW, error="HTTP 503", failed=True),
         life.dead(push, Reason.RETRIES_EXHAUSTED, NOW, "HTTP 503"),
         life.crashed(push, NOW),
@@ -158,20 +158,45 @@ def test_it_spends_what_the_failure_was_about() -> None:
 def test_it_holds_without_spending_anything() -> None:
     push = a_push(State.RUNNING)
 
-    held = after(life.held(push, HoldReason.CREDENTIALS, SOON, NOW, "HTTP 401"))
+    held = after(life.held(push, HoldReason.CREDENTIALS, NOW, "HTTP 401"))
 
     assert (held.state, held.reason, held.failures) == (State.HELD, HoldReason.CREDENTIALS, 0)
 
 
-@pytest.mark.parametrize("state", [State.RETRYING, State.HELD])
-def test_it_queues_what_is_due(state: State) -> None:
-    queued = after(life.due(a_push(state), SOON))
+def test_it_queues_what_is_due() -> None:
+    queued = after(life.due(a_push(State.RETRYING), SOON))
 
     assert (queued.state, queued.reason, queued.next_attempt_at) == (State.QUEUED, None, None)
+    assert queued.lane is Lane.BACKLOG
+
+
+def test_it_serves_what_klarna_does_not_know_apart() -> None:
+    unknown = a_push(State.RETRYING, not_found=1)
+    shown_before = a_push(State.RETRYING, not_found=1, verified_at=NOW)
+
+    assert after(life.due(unknown, SOON)).lane is Lane.UNKNOWN
+    assert after(life.due(shown_before, SOON)).lane is Lane.BACKLOG
+
+
+def test_it_parks_what_is_queued_and_queues_it_again() -> None:
+    held = after(life.parked(a_push(State.QUEUED), HoldReason.OUTAGE, NOW))
+    queued = after(life.resumed(held, SOON))
+
+    assert (held.state, held.reason, held.attempts) == (State.HELD, HoldReason.OUTAGE, 0)
+    assert (queued.state, queued.reason, queued.lane) == (State.QUEUED, None, Lane.BACKLOG)
+
+
+def test_it_parks_and_resumes_nothing_else() -> None:
+    parked = [life.parked(a_push(state), HoldReason.OUTAGE, NOW) for state in State]
+    resumed = [life.resumed(a_push(state), NOW) for state in State]
+
+    assert [change is not None for change in parked] == [state is State.QUEUED for state in State]
+    assert [change is not None for change in resumed] == [state is State.HELD for state in State]
 
 
 @pytest.mark.parametrize(
-    "state", [State.QUEUED, State.RUNNING, State.ACKNOWLEDGED, State.NOT_NEEDED, State.DEAD]
+    "state",
+    [State.QUEUED, State.RUNNING, State.HELD, State.ACKNOWLEDGED, State.NOT_NEEDED, State.DEAD],
 )
 def test_it_queues_nothing_that_waits_for_no_time(state: State) -> None:
     assert life.due(a_push(state), SOON) is None

@@ -2,6 +2,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 from pushes import views
+from pushes.holds import Hold
 from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 
 ORDER_ID = "0c3e1f2a-1111-6222-a333-444455556666"
@@ -177,7 +178,7 @@ def test_it_shows_a_dead_letter_in_one_line() -> None:
 
 def test_it_shows_how_everything_is() -> None:
     counts = {state: number for number, state in enumerate(State)}
-    held = {"us": None, "eu": "credentials"}
+    held = {"us": None, "eu": Hold(HoldReason.CREDENTIALS, "HTTP 401", AT, probe_at=after(1))}
     oldest_deadline = after(-90) + timedelta(hours=48)
     assert views.status(counts, oldest_deadline, 2, held, AT) == {
         "states": {
@@ -191,7 +192,16 @@ def test_it_shows_how_everything_is() -> None:
         },
         "oldest_waiting_s": 5400.0,
         "workers": 2,
-        "accounts": {"eu": {"held": "credentials"}, "us": {"held": None}},
+        "accounts": {
+            "eu": {
+                "held": "credentials",
+                "cause": "HTTP 401",
+                "since": views.instant(AT),
+                "by": None,
+                "probe_at": views.instant(after(1)),
+            },
+            "us": {"held": None, "cause": None, "since": None, "by": None, "probe_at": None},
+        },
     }
 
 

@@ -1,0 +1,202 @@
+"""What the ends of attempts do to their account, on a real server."""
+
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+
+from pushes import keys
+from pushes.holds import Hold as AccountHold
+from pushes.holds import Holds
+from pushes.ledger import Ledger
+from pushes.model import HoldReason, Push, PushKey, Reason, State
+from pushes.policy import RetryPolicy
+from tests.builders import NOW, Unlimited, a_key, claim, pop, put
+from worker.accounts import AccountWatch
+from worker.acknowledge import Acknowledger, Report
+from worker.attempts import Attempts, Ending
+from worker.backlog import Backlog
+from worker.claims import Claim, Errand
+from worker.outcomes import Acknowledged, Dead, Hold, Outcome, Retry, Sign, Spends
+from worker.quota import Quota, Share
+
+OUTAGE_AFTER = 4
+FAILED = Retry(timedelta(seconds=5), Spends.FAILURE, "HTTP 503", Sign.FAILING)
+REFUSED = Hold(HoldReason.CREDENTIALS, "HTTP 401")
+BUSY = Retry(timedelta(seconds=7), Spends.NOTHING, "HTTP 429", Sign.BUSY)
+OURS = Retry(timedelta(seconds=5), Spends.FAILURE, "KeyError", Sign.NONE)
+
+
+class Office:
+    """Attempts whose outcomes the test chooses, and the judge of their accounts."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.ledger = Ledger(redis)
+        self.holds = Holds(redis)
+        quota = Quota(redis, {name: Share.of(name, 100) for name in ("default", "other")})
+        self.watch = AccountWatch(self.holds, quota, OUTAGE_AFTER)
+        self.backlog = Backlog(self.ledger, quota)
+        self.attempts = Attempts(
+            self.ledger, Acknowledger({}, RetryPolicy(), lambda: 0.5, Unlimited()), "worker-1"
+        )
+
+    def end(
+        self, *outcomes: Outcome, key: PushKey | None = None, probe: bool = False
+    ) -> list[Push]:
+        """Let an attempt end in each of the outcomes; the records afterwards."""
+        keys_ended, endings = [], []
+        for outcome in outcomes:
+            ending_key = key or put(self.ledger, State.QUEUED).key
+            pop(self.ledger)
+            taken = claim(self.ledger, ending_key)
+            if probe:
+                taken = Claim(ending_key, taken.data, taken.push, Errand.PROBE)
+            (attempt,) = self.attempts.begin([taken])
+            endings.append(Ending.of(attempt, outcome, Report(), NOW))
+            keys_ended.append(ending_key)
+        self.attempts.settle(self.watch.judge(endings, NOW))
+        return [push for push in self.ledger.get_many(keys_ended) if push]
+
+    def held(self, account: str = "default") -> AccountHold | None:
+        return self.holds.get(account)
+
+
+@pytest.fixture
+def office(redis_client: Redis) -> Office:
+    return Office(redis_client)
+
+
+def test_failures_of_many_orders_in_a_row_are_an_outage_and_spend_nothing(office: Office) -> None:
+    pushes = office.end(*[FAILED] * OUTAGE_AFTER)
+
+    hold = office.held()
+    assert hold
+    assert (hold.reason, hold.cause, hold.since) == (HoldReason.OUTAGE, "HTTP 503", NOW)
+    assert hold.probe_at == NOW + timedelta(seconds=5)
+    assert {(push.state, push.reason, push.failures) for push in pushes} == {
+        (State.HELD, HoldReason.OUTAGE, 0)
+    }
+
+
+def test_one_order_that_keeps_failing_is_no_outage(office: Office) -> None:
+    key = put(office.ledger, State.QUEUED).key
+    for _ in range(3 * OUTAGE_AFTER):
+        office.end(FAILED, key=key)
+
+    assert office.held() is None
+    push = office.ledger.get(key)
+    assert push
+    assert (push.state, push.failures) == (State.RETRYING, 3 * OUTAGE_AFTER)
+
+
+def test_a_sensible_answer_begins_the_row_anew(office: Office) -> None:
+    for _ in range(3):
+        office.end(*[FAILED] * (OUTAGE_AFTER - 1))
+        office.end(Acknowledged())
+
+    assert office.held() is None
+    assert not office.ledger.redis.exists(keys.failing("default"))
+
+
+@pytest.mark.parametrize("outcome", [OURS, BUSY])
+def test_what_is_not_klarnas_trouble_is_no_outage(office: Office, outcome: Outcome) -> None:
+    office.end(*[outcome] * 3 * OUTAGE_AFTER)
+
+    assert office.held() is None
+
+
+def test_one_refusal_of_the_account_holds_it(office: Office) -> None:
+    (push,) = office.end(REFUSED)
+
+    hold = office.held()
+    assert hold
+    assert (hold.reason, hold.cause) == (HoldReason.CREDENTIALS, "HTTP 401")
+    assert hold.probe_at == NOW + timedelta(minutes=1)
+    assert (push.state, push.reason) == (State.HELD, HoldReason.CREDENTIALS)
+
+
+def test_the_last_attempt_of_an_order_does_not_die_of_an_outage(office: Office) -> None:
+    office.end(*[FAILED] * OUTAGE_AFTER)
+
+    (push,) = office.end(Dead(Reason.RETRIES_EXHAUSTED, "HTTP 503", Sign.FAILING))
+
+    assert (push.state, push.reason) == (State.HELD, HoldReason.OUTAGE)
+
+
+def test_other_accounts_are_not_touched(office: Office) -> None:
+    office.end(REFUSED, key=put(office.ledger, State.QUEUED, a_key("other")).key)
+
+    assert office.held("other")
+    assert office.held() is None
+
+
+def test_a_probe_that_passes_resumes_the_account(office: Office) -> None:
+    (waiting,) = office.end(REFUSED)
+
+    office.end(Acknowledged(), probe=True)
+
+    assert office.held() is None
+    assert office.backlog.release(NOW) == 1
+    resumed = office.ledger.get(waiting.key)
+    assert resumed
+    assert (resumed.state, resumed.reason) == (State.QUEUED, None)
+    assert office.ledger.timeline(waiting.key)[-1].event == "resumed"
+
+
+def test_a_probe_that_shows_another_trouble_changes_the_reason(office: Office) -> None:
+    office.end(*[FAILED] * OUTAGE_AFTER)
+
+    office.end(REFUSED, probe=True)
+
+    hold = office.held()
+    assert hold
+    assert hold.reason is HoldReason.CREDENTIALS
+
+
+def test_an_answer_of_before_the_hold_does_not_end_it(office: Office) -> None:
+    office.end(REFUSED)
+
+    office.end(Acknowledged())
+
+    assert office.held()
+
+
+def test_nothing_but_an_operator_ends_an_operators_hold(office: Office) -> None:
+    office.holds.begin("default", HoldReason.OPERATOR, "moving house", NOW, by="ops")
+
+    office.end(Acknowledged(), probe=True)
+    refused = office.end(REFUSED)
+    hold = office.held()
+
+    assert hold
+    assert (hold.reason, hold.by, hold.probe_at) == (HoldReason.OPERATOR, "ops", None)
+    assert refused[0].reason is HoldReason.OPERATOR
+    assert office.holds.end("default", NOW, by_operator=True) == hold
+    assert office.held() is None
+
+
+def test_a_pause_that_klarna_asks_for_holds_nothing_but_the_calls(office: Office) -> None:
+    (push,) = office.end(BUSY)
+
+    assert office.held() is None
+    assert (push.state, push.failures) == (State.RETRYING, 0)
+    next_at = office.ledger.redis.hget(keys.quota("default"), "next_at")
+    assert float(next_at or 0) > NOW.timestamp() + 6
+
+
+def test_what_was_held_is_queued_in_portions_the_earliest_deadline_first(office: Office) -> None:
+    held = [
+        put(office.ledger, State.HELD, now=NOW - timedelta(minutes=number)).key
+        for number in range(120)
+    ]
+
+    assert office.backlog.release(NOW) == 95  # two seconds of 47 orders, at 100 calls a second
+    assert office.backlog.release(NOW) == 0
+    waiting = office.ledger.members(State.HELD)
+    assert waiting == list(reversed(held[:25]))
+
+
+def test_nothing_is_queued_while_the_account_is_held(office: Office) -> None:
+    office.end(REFUSED)
+
+    assert office.backlog.release(NOW) == 0

@@ -1,0 +1,278 @@
+"""Which jobs a worker may take, in which order, and when each may call Klarna."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from redis import Redis
+
+from pushes import keys, life, policy, queue, replay
+from pushes.holds import Holds
+from pushes.ledger import Ledger
+from pushes.model import HoldReason, Lane, PushKey, State
+from tests.builders import NOW, a_key, put
+from worker.claims import Claims, Errand, Taken
+from worker.quota import Quota, QuotaSpentError, Share
+
+RATE_PER_S = 10.0
+INTERVAL_S = 1 / (0.94 * RATE_PER_S)
+
+
+class TestClock:
+    """A time that the test moves."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return (self.time - NOW).total_seconds()
+
+    def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+class Desk:
+    """Two workers' claims over one Redis."""
+
+    def __init__(self, redis: Redis, *accounts: str, rate_per_s: float = RATE_PER_S) -> None:
+        self.ledger = Ledger(redis)
+        self.holds = Holds(redis)
+        self.clock = TestClock()
+        shares = {name: Share.of(name, rate_per_s) for name in accounts or ("default",)}
+        now = self.clock.now
+        self.quota = Quota(redis, shares, now)
+        self.claims = [Claims(self.ledger, self.quota, self.clock, now) for _ in range(2)]
+        self._turn = 0
+
+    def take(self, at_most: int = 32) -> Taken:
+        self._turn += 1
+        return self.claims[self._turn % 2].take(at_most)
+
+    def take_for(self, seconds: float, step_s: float = 0.01) -> list[float]:
+        """Take whatever can be taken meanwhile; when each may call Klarna."""
+        end, slots = self.clock.monotonic() + seconds, list[float]()
+        while self.clock.monotonic() < end:
+            slots += [claim.slot_at for claim in self.take().claims]
+            self.clock.sleep(step_s)
+        return slots
+
+    def push(self, count: int = 1, account: str = "default") -> list[PushKey]:
+        return [
+            queue.accept(self.ledger, a_key(account), self.clock.now()).key for _ in range(count)
+        ]
+
+
+@pytest.fixture
+def desk(redis_client: Redis) -> Desk:
+    return Desk(redis_client)
+
+
+def test_it_takes_a_job_once_and_leaves_it_where_recovery_finds_it(desk: Desk) -> None:
+    (key,) = desk.push()
+
+    taken, again = desk.take(), desk.take()
+
+    assert [(claim.key, claim.errand) for claim in taken.claims] == [(key, Errand.ATTEMPT)]
+    assert taken.claims[0].push == desk.ledger.get(key)
+    assert (again.claims, again.wait_s, again.queue_is_empty) == ([], None, True)
+    popped = desk.ledger.placement.queue.intermediate_queue_key
+    assert desk.ledger.redis.lrange(popped, 0, -1) == [keys.job_id(key).encode()]
+
+
+def test_it_takes_no_more_than_the_quota_in_any_second_and_nearly_all_of_it(desk: Desk) -> None:
+    desk.push(60)
+
+    times = desk.take_for(5)
+
+    busiest = max(sum(at <= other < at + 1 for other in times) for at in times)
+    assert busiest <= RATE_PER_S
+    assert len(times) >= 0.9 * RATE_PER_S * 5
+
+
+def test_it_says_how_long_until_the_next_slot(desk: Desk) -> None:
+    desk.push(3)
+
+    first = desk.take()
+    desk.clock.sleep((first.wait_s or 0) + 0.001)
+    second = desk.take()
+
+    assert 0 < (first.wait_s or 0) < INTERVAL_S
+    assert len(second.claims) == 1
+    assert not first.queue_is_empty
+
+
+def test_an_acknowledge_gets_a_slot_before_another_job_is_begun(desk: Desk) -> None:
+    desk.push(5)
+    begun = len(desk.take().claims)
+
+    waits = [desk.quota.reserve("default") for _ in range(3)]
+    desk.clock.sleep(INTERVAL_S)
+
+    assert begun < 5
+    assert waits == sorted(waits)
+    assert waits[-1] < 4 * INTERVAL_S
+    assert desk.take().claims == []
+
+
+def test_it_calls_nobody_during_a_pause_that_klarna_asked_for(desk: Desk) -> None:
+    desk.push()
+
+    desk.quota.pause("default", 30)
+    taken = desk.take()
+
+    assert (taken.claims, taken.queue_is_empty) == ([], False)
+    assert 29 < (taken.wait_s or 0) <= 30
+    with pytest.raises(QuotaSpentError, match=r"30\.0 s"):
+        desk.quota.reserve("default")
+    desk.clock.sleep(30)
+    assert len(desk.take().claims) == 1
+
+
+def test_no_account_spends_the_quota_of_another(redis_client: Redis) -> None:
+    desk = Desk(redis_client, "eu", "us")
+    desk.push(20, "eu")
+    (key,) = desk.push(1, "us")
+
+    assert key in [claim.key for claim in desk.take().claims]
+
+
+def test_it_leaves_the_jobs_of_an_account_it_does_not_serve(desk: Desk) -> None:
+    desk.push(1, "elsewhere")
+
+    taken = desk.take()
+
+    assert (taken.claims, taken.wait_s, taken.queue_is_empty) == ([], None, False)
+
+
+def test_it_serves_the_earliest_deadline_of_a_lane_first(redis_client: Redis) -> None:
+    desk = Desk(redis_client, rate_per_s=1000)
+    late = [put(desk.ledger, State.DEAD, now=NOW - timedelta(hours=hours)) for hours in (1, 9, 5)]
+    for push in late:
+        replay.replay(desk.ledger, push.key, by="ops", why="over", now=NOW)
+
+    taken = desk.take().claims
+
+    assert [claim.key for claim in taken] == [late[1].key, late[2].key, late[0].key]
+
+
+def test_fresh_pushes_keep_their_share_and_the_backlog_its_own(redis_client: Redis) -> None:
+    desk = Desk(redis_client, rate_per_s=1000)
+    for _ in range(20):
+        queue.accept(desk.ledger, a_key(), NOW - timedelta(hours=1), event="queued", by="ops")
+    desk.push(20)
+
+    lanes = [claim.push.lane for claim in desk.take(10).claims if claim.push]
+
+    assert lanes.count(Lane.FRESH) == policy.TURNS.count(Lane.FRESH) + 1  # nobody is unknown
+    assert lanes.count(Lane.BACKLOG) == policy.TURNS.count(Lane.BACKLOG)
+
+
+def test_what_klarna_does_not_know_never_takes_more_than_its_share(desk: Desk) -> None:
+    for _ in range(30):
+        push = put(desk.ledger, State.RUNNING)
+        unknown = life.retrying(push, NOW, NOW, error="HTTP 404", not_found=True)
+        due = life.due(unknown.after, NOW)
+        assert due
+        assert desk.ledger.update_many([unknown]) == [True]
+        assert desk.ledger.update_many([due]) == [True]
+
+    taken = desk.take_for(10, step_s=0.05)
+
+    assert len(taken) <= policy.UNKNOWN_SHARE * RATE_PER_S * 10 + 1
+    assert len(taken) >= policy.UNKNOWN_SHARE * RATE_PER_S * 10 * 0.8
+
+
+def test_it_parks_the_jobs_of_a_held_account(desk: Desk) -> None:
+    pushed = desk.push(3)
+    desk.holds.begin("default", HoldReason.OUTAGE, "HTTP 503", NOW)
+
+    taken = desk.take()
+
+    assert {claim.key for claim in taken.claims} == set(pushed)
+    assert {(claim.errand, claim.why_held) for claim in taken.claims} == {
+        (Errand.PARK, HoldReason.OUTAGE)
+    }
+
+
+def hold_with(desk: Desk, count: int, reason: HoldReason) -> list[PushKey]:
+    held = [put(desk.ledger, State.HELD, now=desk.clock.now()).key for _ in range(count)]
+    desk.holds.begin("default", reason, "because", desk.clock.now())
+    return held
+
+
+def probes(desk: Desk, seconds: int) -> list[tuple[int, PushKey]]:
+    """The probes taken while so many seconds pass, each with its time."""
+    found = []
+    for second in range(seconds + 1):
+        found += [
+            (second, claim.key) for claim in desk.take().claims if claim.errand is Errand.PROBE
+        ]
+        desk.clock.sleep(1)
+    return found
+
+
+def test_it_probes_an_outage_at_growing_intervals_and_with_different_orders(desk: Desk) -> None:
+    hold_with(desk, 3, HoldReason.OUTAGE)
+
+    found = probes(desk, 240)
+
+    assert [at for at, _key in found] == [5, 15, 35, 75, 135, 195]
+    assert len({key for _at, key in found}) == 3
+
+
+def test_it_probes_refused_credentials_once_a_minute(desk: Desk) -> None:
+    hold_with(desk, 3, HoldReason.CREDENTIALS)
+
+    assert [at for at, _key in probes(desk, 200)] == [60, 120, 180]
+
+
+def test_it_never_probes_an_operators_hold(desk: Desk) -> None:
+    hold_with(desk, 3, HoldReason.OPERATOR)
+
+    assert probes(desk, 300) == []
+
+
+def test_it_resumes_in_steps_after_an_outage(redis_client: Redis) -> None:
+    desk = Desk(redis_client, rate_per_s=100)
+    desk.holds.begin("default", HoldReason.OUTAGE, "HTTP 503", NOW)
+    assert desk.holds.end("default", NOW)
+    desk.push(2500)
+
+    taken = []
+    for _ in range(5):
+        count = len(desk.take_for(5, step_s=0.02))
+        taken.append(round(count / 5))
+
+    assert taken == [pytest.approx(share, abs=2) for share in (9, 24, 47, 47, 94)]
+
+
+def test_a_job_that_came_while_it_waited_is_taken_at_once(desk: Desk) -> None:
+    (key,) = desk.push()
+    popped = desk.claims[0].wait(1)
+
+    taken = desk.claims[0].take(1, popped)
+
+    assert [claim.key for claim in taken.claims] == [key]
+    assert taken.queue_is_empty
+
+
+def test_a_job_that_somebody_else_queued_is_judged_like_any(desk: Desk) -> None:
+    push = put(desk.ledger, State.DEAD)
+    desk.ledger.placement.queue.push_job_id(keys.job_id(push.key))
+
+    taken = desk.claims[0].take(1, desk.claims[0].wait(1))
+
+    assert [claim.key for claim in taken.claims] == [push.key]
+
+
+def test_it_drops_a_job_that_is_no_push(desk: Desk) -> None:
+    desk.ledger.placement.queue.push_job_id("rubbish")
+
+    taken = desk.claims[0].take(1, desk.claims[0].wait(1))
+
+    assert (taken.claims, taken.queue_is_empty) == ([], True)
+    assert desk.ledger.tallies() == {"foreign_job_dropped": 1}

@@ -1,0 +1,78 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from pushes import views
+from pushes.holds import Hold, Holds
+from pushes.ledger import Ledger
+from pushes.model import HoldReason
+from tests.integration.test_cli_support import after, answer, at, error, run, two_accounts
+
+
+@pytest.fixture
+def holds(redis_client: "Redis") -> Holds:
+    return Holds(Ledger(redis_client).redis)
+
+
+def pause(redis_url: str, *arguments: str) -> Any:  # noqa: ANN401 - JSON
+    with at(after(3)):
+        return answer(
+            run(redis_url, "pause", *arguments, "--why", "moving", "--by", "ops", "--json")
+        )
+
+
+def test_it_holds_the_account_and_says_who_and_why(holds: Holds, redis_url: str) -> None:
+    shown = pause(redis_url)
+
+    assert holds.get("default") == Hold(HoldReason.OPERATOR, "moving", after(3), "ops")
+    assert shown == {
+        "account": "default",
+        "held": "operator",
+        "cause": "moving",
+        "since": views.instant(after(3)),
+        "by": "ops",
+        "probe_at": None,
+    }
+
+
+def test_it_overrules_what_holds_the_account_by_itself(holds: Holds, redis_url: str) -> None:
+    holds.begin("default", HoldReason.OUTAGE, "HTTP 503", after(0))
+
+    pause(redis_url, "default")
+
+    hold = holds.get("default")
+    assert hold
+    assert hold.reason is HoldReason.OPERATOR
+
+
+@pytest.mark.parametrize("reason", HoldReason)
+def test_it_resumes_whatever_held_the_account(
+    holds: Holds, redis_url: str, reason: HoldReason
+) -> None:
+    holds.begin("default", reason, "because", after(0))
+
+    result = run(redis_url, "resume")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"default: It was held: {reason} since 2026-")
+    assert holds.get("default") is None
+
+
+def test_it_refuses_to_resume_what_is_not_held(redis_url: str) -> None:
+    complaint = error(run(redis_url, "resume"), 1)
+
+    assert complaint == "Error: The account 'default' is not held. Nothing to resume.\n"
+
+
+def test_it_asks_which_of_several_accounts(redis_url: str, tmp_path: Path) -> None:
+    complaint = error(run(redis_url, "resume", ACCOUNTS_FILE=two_accounts(tmp_path)), 2)
+
+    assert "Several accounts are configured: eu, us." in complaint
+
+
+def test_it_knows_no_account_of_that_name(redis_url: str) -> None:
+    complaint = error(run(redis_url, "pause", "nobody", "--why", "x"), 2)
+
+    assert "There is no account 'nobody'." in complaint

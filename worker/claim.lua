@@ -1,0 +1,145 @@
+-- Take the jobs that may be attempted now, the most urgent of each account first.
+-- ARGV[1]: what is asked for, as JSON; `worker/claims.py` says what each field means.
+-- Returns the jobs taken, {kind, id, wait in s, why held, data, record} each; how long until more
+-- can be taken ('' when nothing waits); and how many jobs are left in the queue.
+
+local ask = cjson.decode(ARGV[1])
+local now = time_of(ask.now)
+local taken, wait_s = {}, nil
+
+local function sooner(seconds)
+  if not wait_s or seconds < wait_s then wait_s = seconds end
+end
+
+local function ready_key(name, lane)
+  return ask.prefix .. ':ready:' .. name .. ':' .. lane
+end
+
+local function found(command, ...)
+  local answer = redis.pcall(command, ...)
+  if type(answer) == 'table' and answer.err then return {'unreadable', answer.err} end
+  return answer
+end
+
+local function hand_over(kind, id, slot_s, why)
+  local data = found('HGET', ask.job_prefix .. id, 'data')
+  if type(data) == 'table' then data = '' end
+  local record = found('HGETALL', ask.prefix .. ':push:' .. id)
+  table.insert(taken, {kind, id, tostring(slot_s), why, data, record})
+end
+
+-- Redis searches a list from one end: begin where this lane's jobs are likelier to be.
+local function pop(name, lane, id)
+  redis.call('ZREM', ready_key(name, lane), id)
+  local from_head = redis.call('ZCARD', ready_key(name, lane)) * 2 >= redis.call('LLEN', ask.queue)
+  if redis.call('LREM', ask.queue, from_head and 1 or -1, id) > 0 then
+    redis.call('RPUSH', ask.popped, id)
+  end
+end
+
+-- A job that somebody else put into the queue gets a place in the order, and is judged like any.
+local function put_back(id)
+  if redis.call('LREM', ask.popped, 1, id) == 0 then return end
+  redis.call('RPUSH', ask.queue, id)
+  local name = string.match(id, '^([^_]+)_')
+  for _, lane in ipairs(ask.lanes) do
+    if redis.call('ZSCORE', ready_key(name, lane), id) then return end
+  end
+  redis.call('ZADD', ready_key(name, ask.lanes[1]), now, id)
+end
+
+local function park(name, why)
+  for _, lane in ipairs(ask.lanes) do
+    local ids = redis.call('ZRANGE', ready_key(name, lane), 0, ask.at_most - #taken - 1)
+    if #taken >= ask.at_most then return end
+    for _, id in ipairs(ids) do
+      pop(name, lane, id)
+      hand_over('park', id, 0, why)
+    end
+  end
+end
+
+-- One at a time over all workers, at growing intervals, and not always the same order: it may be
+-- the one order that Klarna fails on.
+local function probe(account, hold, why)
+  local probe_at = tonumber(redis.call('HGET', hold, 'probe_at') or '')
+  if not probe_at then return end
+  if probe_at > now then return sooner(probe_at - now) end
+  local held = ask.prefix .. ':held:' .. account.name
+  local probes = tonumber(redis.call('HGET', hold, 'probes') or '0')
+  local waiting = math.min(redis.call('ZCARD', held), ask.probe_among)
+  if waiting == 0 or #taken >= ask.at_most then return end
+  local at = probes % waiting
+  local slot_s = reserve(ask.prefix .. ':quota:' .. account.name, 'next_at', now,
+    account.interval_s, 0, math.huge)
+  local first_s = tonumber(redis.call('HGET', hold, 'probe_first_s'))
+  local longest_s = tonumber(redis.call('HGET', hold, 'probe_longest_s'))
+  local pause_s = math.min(longest_s, first_s * 2 ^ (probes + 1))
+  redis.call('HSET', hold, 'probes', probes + 1, 'probe_at', string.format('%.3f', now + pause_s))
+  hand_over('probe', redis.call('ZRANGE', held, at, at)[1], slot_s, why)
+end
+
+local function serve(account)
+  local quota = ask.prefix .. ':quota:' .. account.name
+  local interval_s = interval_of(quota, account, now)
+  local waiting, next_of = {}, {}
+  for _, lane in ipairs(ask.lanes) do
+    waiting[lane] = redis.call('ZRANGE', ready_key(account.name, lane), 0, ask.at_most - 1)
+    next_of[lane] = 1
+  end
+  local turn = tonumber(redis.call('HGET', quota, 'turn') or '0')
+  local unknown_at = tonumber(redis.call('HGET', quota, 'unknown_next_at') or '') or 0
+
+  local function can_serve(lane)
+    if not waiting[lane][next_of[lane]] then return false end
+    if lane ~= ask.unknown_lane or unknown_at - now <= ask.horizon_s then return true end
+    sooner(unknown_at - now - ask.horizon_s)
+    return false
+  end
+
+  local function choose()
+    local turns = ask.lanes_by_turn
+    if can_serve(turns[turn % #turns + 1]) then return turns[turn % #turns + 1] end
+    for _, lane in ipairs(ask.lanes) do
+      if can_serve(lane) then return lane end
+    end
+  end
+
+  local taken_before = #taken
+  while #taken < ask.at_most do
+    local lane = choose()
+    if not lane then break end
+    local slot_s, more_s = reserve(quota, 'next_at', now, interval_s, account.burst_s,
+      ask.horizon_s)
+    if not slot_s then
+      sooner(more_s)
+      break
+    end
+    if lane == ask.unknown_lane then
+      reserve(quota, 'unknown_next_at', now, interval_s / ask.unknown_share, 0, math.huge)
+      unknown_at = tonumber(redis.call('HGET', quota, 'unknown_next_at'))
+    end
+    local id = waiting[lane][next_of[lane]]
+    next_of[lane] = next_of[lane] + 1
+    turn = turn + 1
+    pop(account.name, lane, id)
+    hand_over('attempt', id, slot_s, '')
+  end
+  if #taken > taken_before then
+    redis.call('HSET', quota, 'turn', turn % 1000000)
+    redis.call('EXPIRE', quota, ask.quota_ttl_s)
+  end
+end
+
+if type(ask.in_hand) == 'string' then put_back(ask.in_hand) end
+for _, account in ipairs(ask.accounts) do
+  local hold = ask.prefix .. ':hold:' .. account.name
+  local why = redis.call('HGET', hold, 'reason')
+  if why then
+    probe(account, hold, why)
+    park(account.name, why)
+  else
+    serve(account)
+  end
+end
+return {taken, wait_s and tostring(wait_s) or '', redis.call('LLEN', ask.queue)}
