@@ -5,18 +5,22 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import requests
 from redis import Redis
+from redis.exceptions import RedisError
 
 from chaos.fleet import Fleet
 from cli.embedded import EmbeddedServer
 from cli.supervised import Supervised
+from pushes.holds import Holds
 from pushes.ledger import Ledger
+from pushes.settings import DEFAULT_ACCOUNT
 from tests.processes import ROOT, poll
 from tests.sandbox_control import Order, SandboxControl
 
@@ -27,6 +31,7 @@ Fsync = Literal["always", "everysec"]
 _SETTINGS = {
     "KLARNA_USERNAME": "sandbox",
     "KLARNA_PASSWORD": "sandbox",
+    "KLARNA_RATE_PER_S": "1000",  # the load is what is to be felt here, not the limit
     "RETRY_DELAYS_S": "0.2,0.3,0.4,0.4,0.4,0.5,0.5,0.5,0.5,0.5",
     "NOT_FOUND_DELAYS_S": "0.2,0.3,0.5,0.5,0.5",
 }
@@ -51,6 +56,11 @@ class Stage:
         answer = requests.get(f"{self.sandbox.url}/_control/orders", timeout=10)
         answer.raise_for_status()
         return {order["order_id"]: order for order in answer.json()}
+
+    def resume(self) -> None:
+        """Serve the account again when it is held, as an operator who has put it right."""
+        with suppress(RedisError):
+            Holds(self.ledger.redis).end(DEFAULT_ACCOUNT, datetime.now(UTC), by_operator=True)
 
     def replay_the_dead(self) -> None:
         """Replay every dead letter with the operator's own command."""

@@ -9,7 +9,7 @@ from chaos.result import Times
 from chaos.trial import Trial
 from pushes.model import State
 
-# A held order is tried again after a minute, and may be held once more by the next fault.
+# Far longer than it takes: what is not quiet then never will be.
 _QUIET_WITHIN_S = 240.0
 _LOOK_EVERY_S = 0.25
 # What was on its way when all looked quiet has arrived by then.
@@ -46,6 +46,7 @@ def _await_quiet(trial: Trial) -> None:
     """Until nothing waits any more, or the time is up: then the audit says what still does."""
     until = time.monotonic() + _QUIET_WITHIN_S
     while time.monotonic() < until:
+        trial.stage.resume()
         if _is_quiet(trial):
             time.sleep(_STILL_QUIET_AFTER_S)
             if _is_quiet(trial):

@@ -54,7 +54,7 @@ FINAL = (
     Failure("wrong_order_id", 0.003, operation="get_order"),
 )
 
-# Looks like a wrong configuration: the order is held for a minute. So few times, since it is long.
+# Looks like a wrong configuration: the account is held until it is resumed.
 HOLDING = (
     Failure("unauthorized_html", times=2),
     Failure("forbidden_html", times=2),

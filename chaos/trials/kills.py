@@ -33,7 +33,7 @@ def run(  # noqa: PLR0913 - what the sizes of a trial are
     fsync: Fsync = "always",
     holding: bool = False,
 ) -> Result:
-    """Kill `kills` times in `over_s` seconds; `holding` adds the faults that hold for a minute."""
+    """Kill `kills` times in `over_s` seconds; `holding` adds the faults that hold the account."""
     strikes = plan.make(random, kills, over_s, odds)
     failures = (*weather.PASSING, *weather.FINAL, *(weather.HOLDING if holding else ()))
     with trial(name, random, count=count, over_s=over_s + _PUSHES_OUTLAST_S, fsync=fsync) as held:
@@ -43,6 +43,7 @@ def run(  # noqa: PLR0913 - what the sizes of a trial are
         for strike in strikes:
             held.wait_until(strike.at_s)
             _make(strike, held, back_s)
+            held.stage.resume()
         if back_s:
             what = "killed Redis, back again: until a push is accepted"
             held.result.times.append(Times(what, back_s, _LIMIT_S))

@@ -183,9 +183,7 @@ class Life(RuleBasedStateMachine):
     def what_waits_for_a_worker_has_one_place_in_the_order(self) -> None:
         rq = self.ledger.placement.queue
         ordered = [
-            job_id
-            for lane in Lane
-            for job_id in self._members_of(keys.ready("default", lane))
+            job_id for lane in Lane for job_id in self._members_of(keys.ready("default", lane))
         ]
         popped = map(as_text, self.ledger.redis.lrange(rq.intermediate_queue_key, 0, -1))
         assert sorted(set(ordered) - set(popped)) == sorted(rq.get_job_ids())
