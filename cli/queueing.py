@@ -13,7 +13,8 @@ from cli import batch, options, order_ids, output
 from cli.context import opened
 from cli.pace import Pace
 from pushes import queue
-from pushes.model import Push, PushKey, State
+from pushes.life import Sender
+from pushes.model import Lane, Push, PushKey, State
 
 # The name of the event in the timeline: Klarna's own are `pushed`.
 EVENT = "pushed_by_operator"
@@ -44,8 +45,10 @@ def push(
     with opened() as context:
         chosen = context.choose_configured_account(account)
 
+        sender = Sender(EVENT, by, lane=Lane.BACKLOG)
+
         def accept(key: PushKey) -> Push:
-            return queue.accept(context.ledger, key, datetime.now(UTC), event=EVENT, by=by)
+            return queue.accept(context.ledger, key, datetime.now(UTC), sender)
 
         batch.each(
             context.ledger,

@@ -65,6 +65,21 @@ def page(ledger: Ledger, wanted: Filter, *, limit: int = 50, cursor: str | None 
     return Page(tuple(dead), following)
 
 
+def cut_unknown(ledger: Ledger, account: str, keep: int) -> list[Push]:
+    """Forget the oldest orders that Klarna does not know, beyond `keep` of them; return which.
+
+    A flood of made-up ids must not fill Redis. One that is pushed again is taken in anew.
+    """
+    place = keys.dead_letters(account, Reason.NO_SUCH_ORDER)
+    excess = min(ledger.redis.zcard(place) - keep, PAGE)
+    if excess <= 0:
+        return []
+    oldest = cast(list[bytes], ledger.redis.zrange(place, 0, excess - 1))
+    found = ledger.get_many(keys.parse_job_id(member.decode()) for member in oldest)
+    dead = [push for push in found if push and push.reason is Reason.NO_SUCH_ORDER]
+    return ledger.remove_many(dead)
+
+
 def _walk_all(ledger: Ledger, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
     return merge(
         *(_walk(ledger.redis, name, wanted, after) for name in _partitions(ledger, wanted))

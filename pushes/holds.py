@@ -123,6 +123,19 @@ class Holds:
         counts = cast(list[bytes], pipeline.execute()[-1])
         return policy.is_outage([int(count) for count in counts], after)
 
+    def unknown(self, account: str) -> int:
+        """Count an order that Klarna did not know when first asked; return how many in a row."""
+        name = keys.unknown_in_a_row(account)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.incr(name)
+        pipeline.expire(name, _FAILING_TTL_S)
+        return int(pipeline.execute()[0])
+
+    def is_suspicious(self, account: str) -> bool:
+        """Whether Klarna knew none of the account's last orders."""
+        count = cast(bytes | None, self._redis.get(keys.unknown_in_a_row(account)))
+        return int(count or 0) >= policy.SUSPICIOUS_UNKNOWN
+
 
 def _keys(account: str) -> list[str]:
     return [keys.hold(account), keys.failing(account), keys.quota(account)]

@@ -58,6 +58,21 @@ def failing(account: str) -> str:
     return f"{PREFIX}:failing:{account}"
 
 
+def sources(account: str) -> str:
+    """Name the sorted set of the networks that pushed an account's real orders, by last time."""
+    return f"{PREFIX}:sources:{account}"
+
+
+def unknown(account: str) -> str:
+    """Name the sorted set of waiting pushes in the lane `unknown`, scored by deadline."""
+    return f"{PREFIX}:unknown:{account}"
+
+
+def unknown_in_a_row(account: str) -> str:
+    """Name the count of orders that Klarna did not know when it was first asked, in a row."""
+    return f"{PREFIX}:unknown-in-a-row:{account}"
+
+
 def quota(account: str) -> str:
     """Name the hash that says when the next call for an account may be made."""
     return f"{PREFIX}:quota:{account}"

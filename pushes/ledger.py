@@ -145,6 +145,16 @@ class Ledger:
         answers = pipeline.execute()[: len(changes)]
         return [_is_committed(*pair) for pair in zip(changes, answers, strict=True)]
 
+    def remove_many(self, pushes: list[Push]) -> list[Push]:
+        """Forget pushes in one round trip; return those that were still as the caller saw them."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for push in pushes:
+            commands = [*self.placement.remove(push), *writing.removal(push)]
+            args = [str(push.rev), records.to_json(commands)]
+            self._commit([keys.record(push.key)], args, client=pipeline)
+        answers = pipeline.execute()
+        return [push for push, present in zip(pushes, answers, strict=True) if present is None]
+
     def accounts(self) -> list[str]:
         """Name the accounts that ever had a push."""
         return sorted(
@@ -182,9 +192,9 @@ class Ledger:
         self.placement.queue.finished_job_registry.cleanup()
         clean_worker_registry(self.placement.queue)
 
-    def tally(self, event: str) -> None:
+    def tally(self, event: str, count: int = 1) -> None:
         """Count an event that operators watch over all processes: see `keys.TALLIES`."""
-        self.redis.hincrby(keys.TALLIES, event, 1)
+        self.redis.hincrby(keys.TALLIES, event, count)
 
     def tallies(self) -> dict[str, int]:
         """Read what was counted since the ledger began."""

@@ -4,7 +4,7 @@ Whoever acts (intake, worker, recovery, operator) asks here what becomes of the 
 commits the answer in the ledger. A step that does not apply returns None.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pushes import policy
@@ -24,13 +24,27 @@ from pushes.model import (
 _UNCLEAR = frozenset({Reason.RETRIES_EXHAUSTED, Reason.INTERNAL_ERROR, Reason.CRASH_LOOP})
 
 
-def pushed(
-    push: Push | None, key: PushKey, now: datetime, event: str = "pushed", by: str | None = None
-) -> Change:
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who pushed: the name of the event, an operator's name, the network it came from, the lane.
+
+    The lane is that of an order which this push queues.
+    """
+
+    event: str = "pushed"
+    by: str | None = None
+    source: str | None = None
+    lane: Lane = Lane.FRESH
+
+
+KLARNA = Sender()
+
+
+def pushed(push: Push | None, key: PushKey, now: datetime, sender: Sender = KLARNA) -> Change:
     """Take in one push: queue a new order, revive a dead one, count what is already in hand."""
-    lane = Lane.FRESH if by is None else Lane.BACKLOG
+    event, by, lane = sender.event, sender.by, sender.lane
     if push is None:
-        fresh = Push(key, State.QUEUED, 1, now, now, now, pushes=1, lane=lane)
+        fresh = Push(key, State.QUEUED, 1, now, now, now, pushes=1, lane=lane, source=sender.source)
         return Change(None, fresh, (Entry(now, event, by=by),))
     counted = replace(push, rev=push.rev + 1, pushes=push.pushes + 1, last_push_at=now)
     if _needs_another_life(push, now):
@@ -151,6 +165,7 @@ def retrying(  # noqa: PLR0913 - one step of the life, each fact named by the ca
         _leave_running(push, now, State.RETRYING, judged=not_found),
         failures=push.failures + failed,
         not_found=push.not_found + not_found,
+        lane=Lane.UNKNOWN if not_found and push.verified_at is None else push.lane,
         next_attempt_at=at,
         last_error=error,
     )
@@ -193,11 +208,11 @@ def due(push: Push, now: datetime) -> Change | None:
 
 
 def _waiting_no_longer(push: Push, now: datetime) -> Push:
-    is_unknown = push.not_found and push.verified_at is None
+    stays = push.lane is Lane.UNKNOWN and push.verified_at is None
     return replace(
         push,
         state=State.QUEUED,
-        lane=Lane.UNKNOWN if is_unknown else Lane.BACKLOG,
+        lane=Lane.UNKNOWN if stays else Lane.BACKLOG,
         rev=push.rev + 1,
         changed_at=now,
         reason=None,

@@ -224,6 +224,7 @@ class Push:
     last_error: str | None = None
     discarded: bool = False
     lane: Lane = Lane.FRESH
+    source: str | None = None
     order: OrderSnapshot = field(default_factory=OrderSnapshot)
 
     @property

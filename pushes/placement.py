@@ -73,6 +73,10 @@ class Placement:
             return [*commands, ("DEL", *_keys_of(after))]
         return [*commands, *self._enter(before, after)]
 
+    def remove(self, push: Push) -> list[Command]:
+        """List the commands that remove the job from RQ, wherever it stands."""
+        return [*self._leave(push), ("DEL", *_keys_of(push))]
+
     def execution(self, push: Push) -> Execution:
         """Name the RQ execution of a running push."""
         return Execution(

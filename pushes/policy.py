@@ -45,6 +45,20 @@ TURNS = (
 # shop's own calls share the quota with us, and a forger must not use it up.
 UNKNOWN_SHARE = 0.2
 
+# A network that pushed a real order is believed to be Klarna's for this long.
+PROVEN_FOR = timedelta(days=30)
+
+# So many pushes of strangers may wait for an account; what comes beyond that is answered 503, and
+# Klarna sends it again. At 2 kB each, this bounds what a flood can cost in memory.
+MAX_UNKNOWN_WAITING = 20_000
+
+# So many dead letters of an account may be orders that Klarna does not know; the oldest are cut,
+# counted and logged.
+MAX_UNKNOWN_DEAD = 10_000
+
+# So many orders in a row that Klarna does not know: probably the wrong region or account.
+SUSPICIOUS_UNKNOWN = 20
+
 # So many failures in a row, of so many orders, are Klarna's trouble and not the orders'.
 OUTAGE_AFTER_FAILURES = 10
 _OUTAGE_ORDERS = 3

@@ -21,7 +21,7 @@ _TIMES = (
     "acknowledged_at",
     "idempotent_since",
 )
-_TEXTS = ("worker", "execution_id", "last_error")
+_TEXTS = ("worker", "execution_id", "last_error", "source")
 _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
 _ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
 _ORDER = "order."

@@ -4,7 +4,7 @@ Every index is derived from the record before and after, so none can be forgotte
 """
 
 from pushes import keys, policy, records
-from pushes.model import Change, Push, Reason, State
+from pushes.model import Change, Lane, Push, Reason, State
 from pushes.placement import Command
 
 
@@ -24,12 +24,32 @@ def commands(change: Change) -> list[Command]:
         if before:
             written.append(("LTRIM", timeline, -policy.MAX_TIMELINE_ENTRIES, -1))
     written += _index(before, after)
+    written += _proof(before, after)
     if after.state.is_settled or after.discarded:
         ttl_s = int(policy.RETENTION.total_seconds())
         written += [("EXPIRE", record, ttl_s), ("EXPIRE", timeline, ttl_s)]
     elif before and (before.state.is_settled or before.discarded):
         written += [("PERSIST", record), ("PERSIST", timeline)]
     return written
+
+
+def removal(push: Push) -> list[Command]:
+    """List what takes a push out of the ledger as if it had never been there."""
+    member = keys.job_id(push.key)
+    gone: list[Command] = [("ZREM", place, member) for place in _places(push)]
+    return [*gone, ("DEL", keys.record(push.key), keys.timeline(push.key))]
+
+
+def _proof(before: Push | None, after: Push) -> list[Command]:
+    """Note who pushed an order, when Klarna has shown it for the first time."""
+    is_first = before is not None and before.verified_at is None
+    if not is_first or after.verified_at is None or after.source is None:
+        return []
+    name, ttl_s = keys.sources(after.key.account), int(policy.PROVEN_FOR.total_seconds())
+    return [
+        ("ZADD", name, records.epoch(after.verified_at), after.source),
+        ("EXPIRE", name, ttl_s),
+    ]
 
 
 def _index(before: Push | None, after: Push) -> list[Command]:
@@ -48,6 +68,8 @@ def _places(push: Push | None) -> dict[str, str]:
         return {}
     score = records.epoch(push.deadline_at if push.state.is_waiting else push.changed_at)
     places = {keys.index(push.state): score}
+    if push.state.is_waiting and push.lane is Lane.UNKNOWN:
+        places[keys.unknown(push.key.account)] = score
     if push.state is State.HELD:
         places[keys.held(push.key.account)] = score
     if isinstance(push.reason, Reason):

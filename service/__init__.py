@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pushes import log
 from pushes.connection import connect
@@ -14,6 +15,7 @@ from service import errors, health, intake, metrics
 from service.breaker import Breaker
 from service.query import TolerantRequest
 from service.settings import WebSettings, load
+from service.strangers import Strangers
 
 # Klarna's push client has been seen giving up after 5 s, so a Redis that does not answer must
 # become a 503 well before: one retry, for a pooled connection that Redis closed by restarting.
@@ -33,6 +35,7 @@ def create_app(environment: Mapping[str, str] | None = None) -> Flask:
         sys.stderr.write(f"klarna-ack web: the configuration is not usable:\n{error}\n")
         sys.exit(EXIT_CONFIGURATION)
     log.configure(settings.log_level, settings.log_format or log.default_form(environment))
+    settings.warn_of_missing_tokens()
     return make_app(settings)
 
 
@@ -45,6 +48,9 @@ def make_app(settings: WebSettings) -> Flask:
     app.extensions["settings"] = settings
     app.extensions["ledger"] = Ledger(redis)
     app.extensions["breaker"] = Breaker()
+    app.extensions["strangers"] = Strangers(redis)
+    if settings.proxy_hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxy_hops, x_proto=0)  # type: ignore[method-assign]  # as werkzeug shows it
     app.register_blueprint(intake.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)

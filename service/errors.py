@@ -48,6 +48,11 @@ def not_stored(error: RedisError) -> Response:
     return _unavailable("The push could not be stored. Send it again.")
 
 
+def too_many_strangers(_error: Exception) -> Response:
+    """Answer a push that is not taken because too many unverified ones wait: send it again."""
+    return _unavailable("Too many pushes of unknown senders wait. Send it again later.")
+
+
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     answer = problem(status, error.name, _WAYS_OUT.get(status) or error.description or error.name)

@@ -9,12 +9,15 @@ from werkzeug.exceptions import BadRequest
 
 from pushes import log, queue
 from pushes.ledger import Ledger
+from pushes.life import Sender
 from pushes.model import PushKey, is_order_id
 from pushes.settings import DEFAULT_ACCOUNT
+from pushes.sources import source_of
 from service import order_id
 from service.breaker import Breaker
-from service.errors import not_stored
+from service.errors import not_stored, too_many_strangers
 from service.settings import WebSettings
+from service.strangers import Strangers, TooManyStrangersError
 
 _log = log.get(__name__)
 
@@ -26,6 +29,7 @@ _PATIENCE_BYTES = 2 * 1024 * 1024
 
 blueprint = Blueprint("intake", __name__)
 blueprint.register_error_handler(RedisError, not_stored)
+blueprint.register_error_handler(TooManyStrangersError, too_many_strangers)
 
 
 def take(first: str | None = None, second: str | None = None) -> Response:
@@ -33,18 +37,21 @@ def take(first: str | None = None, second: str | None = None) -> Response:
 
     Answers 200 only after Redis confirmed the push. Refuses a wrong account or token (404), a
     missing or malformed order id (400) and a large body (413); whatever fails on our side is a
-    503, and Klarna sends the push again.
+    503, and Klarna sends the push again. So is a push of a stranger while thousands of them wait.
     """
     settings: WebSettings = current_app.extensions["settings"]
     ledger: Ledger = current_app.extensions["ledger"]
     breaker: Breaker = current_app.extensions["breaker"]
+    strangers: Strangers = current_app.extensions["strangers"]
     _refuse_large_body()
     account, in_path = _split_path(first, second, settings)
     _refuse_stranger(account, settings)
     wanted = _order_id(in_path, settings)
 
+    source, now = source_of(request.remote_addr), datetime.now(UTC)
     with breaker.guard():
-        push = queue.accept(ledger, PushKey(account, wanted), datetime.now(UTC))
+        lane = strangers.lane_of(source, account, now)
+        push = queue.accept(ledger, PushKey(account, wanted), now, Sender(source=source, lane=lane))
 
     _log.info(
         "push.accepted", order_id=wanted, account=account, state=str(push.state), pushes=push.pushes

@@ -6,7 +6,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from pushes import log
 from pushes import settings as shared
+
+_log = log.get(__name__)
 
 
 def _split(value: object) -> object:
@@ -33,7 +36,19 @@ class WebSettings(shared.Settings):
         ),
         alias="PUSH_ORDER_ID_PARAMS",
     )
+    proxy_hops: int = Field(0, ge=0, le=10, alias="PROXY_HOPS")
     tokens: Mapping[str, SecretStr | None] = Field(default_factory=dict, repr=False)
+
+    def warn_of_missing_tokens(self) -> None:
+        """Say in the log which accounts anybody can push to."""
+        if open_to_all := [name for name, token in self.tokens.items() if token is None]:
+            _log.warning(
+                "push.no_token_set",
+                accounts=open_to_all,
+                meaning="anybody who knows the push URL can make work for the workers and dead "
+                "letters for you, though never an acknowledgement",
+                action="set PUSH_TOKEN and add token=… to the push URL at Klarna",
+            )
 
 
 def load(environment: Mapping[str, str]) -> WebSettings:

@@ -7,12 +7,12 @@ its outcome becomes a hold, which spends nothing.
 
 from datetime import datetime
 
-from pushes import keys, log
+from pushes import keys, log, policy
 from pushes.holds import Hold as AccountHold
 from pushes.holds import Holds
 from pushes.model import HoldReason
 from worker.attempts import Ending
-from worker.outcomes import Hold, Retry, Sign
+from worker.outcomes import Hold, Retry, Sign, Spends
 from worker.quota import Quota
 
 _log = log.get(__name__)
@@ -53,6 +53,8 @@ class AccountWatch:
         key, outcome = ending.attempt.push.key, ending.outcome
         if outcome.sign is Sign.WELL and ending.attempt.is_probe:
             self._resume(key.account, now)
+        if _is_first_not_found(ending):
+            self._suspect(key.account)
         elif outcome.sign is Sign.FAILING:
             if self._holds.failed(key.account, keys.job_id(key), self._outage_after):
                 self._hold(key.account, HoldReason.OUTAGE, _error_of(ending), now)
@@ -60,6 +62,18 @@ class AccountWatch:
             self._hold(key.account, HoldReason.CREDENTIALS, _error_of(ending), now)
         elif outcome.sign is Sign.BUSY and isinstance(outcome, Retry):
             self._quota.pause(key.account, outcome.delay.total_seconds())
+
+    def _suspect(self, account: str) -> None:
+        """Count an order that Klarna does not know; say so when it knows hardly any."""
+        if self._holds.unknown(account) == policy.SUSPICIOUS_UNKNOWN:
+            _log.error(
+                "account.probably_wrong",
+                account=account,
+                unknown_in_a_row=policy.SUSPICIOUS_UNKNOWN,
+                meaning="Klarna knows none of the last orders: probably the wrong region or "
+                "account, or somebody pushes made-up ids; they are dead in about 20 minutes",
+                action="check that KLARNA_API_URL and the credentials are those of the shop",
+            )
 
     def _hold(self, account: str, reason: HoldReason, cause: str, now: datetime) -> None:
         if self._holds.begin(account, reason, cause, now):
@@ -80,6 +94,12 @@ class AccountWatch:
                 reason=str(hold.reason),
                 held_s=round((now - hold.since).total_seconds()),
             )
+
+
+def _is_first_not_found(ending: Ending) -> bool:
+    outcome, push = ending.outcome, ending.attempt.push
+    not_found = isinstance(outcome, Retry) and outcome.spends is Spends.NOT_FOUND
+    return not_found and not push.not_found and push.verified_at is None
 
 
 def _is_failing(ending: Ending) -> bool:

@@ -185,8 +185,10 @@ class Attempts:
         Raises RedisError; then calling it again with the same endings is safe.
         """
         well = {ending.account for ending in endings if ending.outcome.sign is Sign.WELL}
+        known = {ending.account for ending in endings if ending.report.order}
         current = self._ledger.update_many(
-            [ending.change for ending in endings], forget=map(keys.failing, well)
+            [ending.change for ending in endings],
+            forget=[*map(keys.failing, well), *map(keys.unknown_in_a_row, known)],
         )
         for ending, is_current in zip(endings, current, strict=True):
             change = ending.change if is_current else self._settle_again(ending)

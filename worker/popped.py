@@ -10,7 +10,8 @@ from random import getrandbits
 from pushes import jobs, keys, life
 from pushes import queue as front_door
 from pushes.ledger import Ledger, UnreadableRecordError
-from pushes.model import Change, Reason
+from pushes.life import Sender
+from pushes.model import Change, Lane, Reason
 from worker.claims import Claim, Errand
 
 
@@ -35,5 +36,5 @@ def drop(ledger: Ledger, claim: Claim, now: datetime) -> None:
     """Forget a job; one without a record is taken in anew, since it may be an order."""
     if claim.push is None:
         with suppress(UnreadableRecordError):  # reported when it was read; nobody can help it here
-            front_door.accept(ledger, claim.key, now, event="found_in_queue")
+            front_door.accept(ledger, claim.key, now, Sender("found_in_queue", lane=Lane.BACKLOG))
     ledger.forget_popped(keys.job_id(claim.key).encode())

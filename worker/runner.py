@@ -18,7 +18,7 @@ from pushes import log
 from pushes.holds import Holds
 from pushes.ledger import Ledger
 from pushes.placement import LEASE_S
-from worker import scheduler
+from worker import flood, scheduler
 from worker.accounts import AccountWatch
 from worker.acknowledge import Acknowledger
 from worker.attempts import Attempt, Attempts, Ending
@@ -215,6 +215,7 @@ class Runner:
     def _tidy(self) -> None:
         self._ledger.forget_expired(datetime.now(UTC))
         self._backlog.report_unserved()
+        flood.cut(self._ledger)
 
     def _queue_due(self) -> int:
         return scheduler.queue_due(self._ledger, datetime.now(UTC))

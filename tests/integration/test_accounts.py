@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from pushes import keys
+from pushes import keys, policy
 from pushes.holds import Hold as AccountHold
 from pushes.holds import Holds
 from pushes.ledger import Ledger
-from pushes.model import HoldReason, Push, PushKey, Reason, State
+from pushes.model import HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, Unlimited, a_key, claim, pop, put
 from worker.accounts import AccountWatch
@@ -41,7 +41,11 @@ class Office:
         )
 
     def end(
-        self, *outcomes: Outcome, key: PushKey | None = None, probe: bool = False
+        self,
+        *outcomes: Outcome,
+        key: PushKey | None = None,
+        probe: bool = False,
+        order: OrderSnapshot | None = None,
     ) -> list[Push]:
         """Let an attempt end in each of the outcomes; the records afterwards."""
         keys_ended, endings = [], []
@@ -52,7 +56,7 @@ class Office:
             if probe:
                 taken = Claim(ending_key, taken.data, taken.push, Errand.PROBE)
             (attempt,) = self.attempts.begin([taken])
-            endings.append(Ending.of(attempt, outcome, Report(), NOW))
+            endings.append(Ending.of(attempt, outcome, Report(order=order), NOW))
             keys_ended.append(ending_key)
         self.attempts.settle(self.watch.judge(endings, NOW))
         return [push for push in self.ledger.get_many(keys_ended) if push]
@@ -200,3 +204,32 @@ def test_nothing_is_queued_while_the_account_is_held(office: Office) -> None:
     office.end(REFUSED)
 
     assert office.backlog.release(NOW) == 0
+
+
+NOT_FOUND = Retry(timedelta(seconds=5), Spends.NOT_FOUND, "HTTP 404", Sign.WELL)
+
+
+def test_many_unknown_orders_in_a_row_are_suspicious_and_hold_nothing(office: Office) -> None:
+    office.end(*[NOT_FOUND] * (policy.SUSPICIOUS_UNKNOWN - 1))
+    before = office.holds.is_suspicious("default")
+    office.end(NOT_FOUND)
+
+    assert not before
+    assert office.holds.is_suspicious("default")
+    assert office.held() is None
+
+
+def test_one_order_that_is_asked_for_again_and_again_is_not_suspicious(office: Office) -> None:
+    key = put(office.ledger, State.QUEUED).key
+    for _ in range(policy.SUSPICIOUS_UNKNOWN + 1):
+        office.end(NOT_FOUND, key=key)
+
+    assert not office.holds.is_suspicious("default")
+
+
+def test_an_order_that_klarna_knows_ends_the_suspicion(office: Office) -> None:
+    office.end(*[NOT_FOUND] * policy.SUSPICIOUS_UNKNOWN)
+
+    office.end(Acknowledged(), order=OrderSnapshot("AUTHORIZED"))
+
+    assert not office.holds.is_suspicious("default")

@@ -8,11 +8,13 @@ from redis import Redis
 from pushes import keys, life, policy, queue, replay
 from pushes.holds import Holds
 from pushes.ledger import Ledger
+from pushes.life import Sender
 from pushes.model import HoldReason, Lane, PushKey, State
 from tests.builders import NOW, a_key, put
 from worker.claims import Claims, Errand, Taken
 from worker.quota import Quota, QuotaSpentError, Share
 
+OPERATOR = Sender("queued", "ops", lane=Lane.BACKLOG)
 RATE_PER_S = 10.0
 INTERVAL_S = 1 / (0.94 * RATE_PER_S)
 
@@ -162,7 +164,7 @@ def test_it_serves_the_earliest_deadline_of_a_lane_first(redis_client: Redis) ->
 def test_fresh_pushes_keep_their_share_and_the_backlog_its_own(redis_client: Redis) -> None:
     desk = Desk(redis_client, rate_per_s=1000)
     for _ in range(20):
-        queue.accept(desk.ledger, a_key(), NOW - timedelta(hours=1), event="queued", by="ops")
+        queue.accept(desk.ledger, a_key(), NOW - timedelta(hours=1), OPERATOR)
     desk.push(20)
 
     lanes = [claim.push.lane for claim in desk.take(10).claims if claim.push]

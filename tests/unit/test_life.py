@@ -171,11 +171,20 @@ def test_it_queues_what_is_due() -> None:
 
 
 def test_it_serves_what_klarna_does_not_know_apart() -> None:
-    unknown = a_push(State.RETRYING, not_found=1)
-    shown_before = a_push(State.RETRYING, not_found=1, verified_at=NOW)
+    def lane_after_404(push: Push) -> Lane:
+        retrying = life.retrying(push, SOON, NOW, error="HTTP 404", not_found=True).after
+        return after(life.due(retrying, SOON)).lane
 
-    assert after(life.due(unknown, SOON)).lane is Lane.UNKNOWN
-    assert after(life.due(shown_before, SOON)).lane is Lane.BACKLOG
+    assert lane_after_404(a_push(State.RUNNING)) is Lane.UNKNOWN
+    assert lane_after_404(a_push(State.RUNNING, verified_at=NOW)) is Lane.BACKLOG
+
+
+def test_a_strangers_push_stays_apart_until_klarna_has_shown_the_order() -> None:
+    push = a_push(State.RUNNING, lane=Lane.UNKNOWN)
+    failed = life.retrying(push, SOON, NOW, error="HTTP 503", failed=True).after
+
+    assert after(life.due(failed, SOON)).lane is Lane.UNKNOWN
+    assert after(life.due(replace(failed, verified_at=NOW), SOON)).lane is Lane.BACKLOG
 
 
 def test_it_parks_what_is_queued_and_queues_it_again() -> None:

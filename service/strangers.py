@@ -1,0 +1,68 @@
+"""Which lane a push goes to by its sender, and when a stranger's push is too many.
+
+A flood of made-up ids must neither delay Klarna's pushes nor fill Redis. See `pushes.sources`.
+"""
+
+import threading
+import time
+from collections import Counter
+from datetime import datetime
+
+from redis import Redis
+
+from pushes import keys, log, sources
+from pushes.model import Lane
+from pushes.sources import Standing
+
+_log = log.get(__name__)
+
+# What is known of the senders is read this often: a new sender of Klarna's is believed this late.
+_KNOWN_FOR_S = 2.0
+
+# What was refused is counted in Redis and logged this often, not push by push.
+_TOLD_EVERY_S = 60.0
+
+
+class TooManyStrangersError(Exception):
+    """So many pushes of strangers wait that this one is not taken."""
+
+
+class Strangers:
+    """Shared by the threads of one process; a stale reading is wrong by seconds."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._known: dict[str, tuple[float, Standing]] = {}
+        self._refused: Counter[str] = Counter()
+        self._told_at = 0.0
+        self._lock = threading.Lock()
+
+    def lane_of(self, source: str | None, account: str, now: datetime) -> Lane:
+        """Choose the lane of a push. Raises TooManyStrangersError or RedisError."""
+        standing = self._standing(account, now)
+        if standing.refuses(source):
+            self._note_refusal(account)
+            raise TooManyStrangersError
+        return standing.lane_of(source)
+
+    def _standing(self, account: str, now: datetime) -> Standing:
+        until, standing = self._known.get(account, (0.0, None))
+        if standing is None or time.monotonic() > until:
+            standing = sources.standing(self._redis, account, now)
+            self._known[account] = (time.monotonic() + _KNOWN_FOR_S, standing)
+        return standing
+
+    def _note_refusal(self, account: str) -> None:
+        with self._lock:
+            self._refused[account] += 1
+            if time.monotonic() - self._told_at < _TOLD_EVERY_S:
+                return
+            refused, self._refused, self._told_at = self._refused, Counter(), time.monotonic()
+        self._redis.hincrby(keys.TALLIES, "stranger_refused", refused.total())
+        _log.error(
+            "push.strangers_refused",
+            refused=dict(refused),
+            meaning="too many pushes of senders unknown to us wait, so these were answered 503; "
+            "a real one among them is sent again by Klarna, for 48 hours",
+            action="somebody floods the push URL: set PUSH_TOKEN, or block the sender at the proxy",
+        )
