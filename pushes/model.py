@@ -222,6 +222,15 @@ class Push:
         """When Klarna stops re-sending: first push + 48 h."""
         return self.first_push_at + PUSH_WINDOW
 
+    @property
+    def is_unacknowledged(self) -> bool:
+        """Whether the order is still open at Klarna for all we know: in hand, or dead."""
+        return not (self.state.is_settled or self.discarded)
+
+    def is_late(self, now: datetime) -> bool:
+        """Whether the deadline passed before the order was settled; work goes on regardless."""
+        return self.is_unacknowledged and now >= self.deadline_at
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -27,6 +27,10 @@ MAX_TIMELINE_ENTRIES = 50
 # Repeats of a push closer together than this are counted but get no line of their own.
 PUSHES_NOTED_APART = timedelta(minutes=1)
 
+# The last attempt before the deadline is made this long before it: room for its two calls of at
+# most 15 s each, for a queue in front of it, and for clocks that differ.
+LAST_ATTEMPT_BEFORE = timedelta(minutes=2)
+
 # Many orders fail together in an outage; the spread keeps them from coming back together.
 _JITTER = 0.2
 
@@ -49,3 +53,13 @@ def delay_after(
     if failures >= len(delays_s):
         return None
     return timedelta(seconds=delays_s[failures] * (1 - _JITTER + 2 * _JITTER * random()))
+
+
+def within(delay: timedelta, left: timedelta) -> timedelta:
+    """Shorten a delay that would jump past the deadline, `left` from now, to shortly before it.
+
+    Once less than `LAST_ATTEMPT_BEFORE` is left that attempt has been made, and delays are what
+    they are: an order can still be acknowledged after its deadline.
+    """
+    last = left - LAST_ATTEMPT_BEFORE
+    return min(delay, last) if last > timedelta(0) else delay

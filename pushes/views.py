@@ -50,7 +50,10 @@ class OrderView(TypedDict):
 
 
 class PushView(Brief):
-    """Everything known about one push. `next_step` is what an operator does with a dead one."""
+    """Everything known about one push. `next_step` is what an operator does with a dead one.
+
+    `late`: the deadline passed, and the order is neither settled nor discarded.
+    """
 
     reason: str | None
     attempts: int
@@ -59,6 +62,7 @@ class PushView(Brief):
     last_push_at: str
     next_attempt_at: str | None
     deadline_at: str
+    late: bool
     verified_at: str | None
     acknowledged_at: str | None
     crashes: int
@@ -78,6 +82,7 @@ class DeadLetterView(TypedDict):
     died_at: str
     first_push_at: str
     deadline_at: str
+    late: bool
     attempts: int
     pushes: int
     last_error: str | None
@@ -105,7 +110,7 @@ def brief(push: Push) -> Brief:
     return {"order_id": key.order_id, "account": key.account, "state": str(push.state)}
 
 
-def full(push: Push, timeline: Iterable[Entry]) -> PushView:
+def full(push: Push, timeline: Iterable[Entry], now: datetime) -> PushView:
     """Show everything known about a push; `timeline` oldest first."""
     return {
         **brief(push),
@@ -116,6 +121,7 @@ def full(push: Push, timeline: Iterable[Entry]) -> PushView:
         "last_push_at": instant(push.last_push_at),
         "next_attempt_at": _instant(push.next_attempt_at),
         "deadline_at": instant(push.deadline_at),
+        "late": push.is_late(now),
         "verified_at": _instant(push.verified_at),
         "acknowledged_at": _instant(push.acknowledged_at),
         "crashes": push.crashes,
@@ -127,7 +133,7 @@ def full(push: Push, timeline: Iterable[Entry]) -> PushView:
     }
 
 
-def dead_letter(push: Push) -> DeadLetterView:
+def dead_letter(push: Push, now: datetime) -> DeadLetterView:
     """Show a dead push as one line of the list of dead letters."""
     return {
         "order_id": push.key.order_id,
@@ -136,6 +142,7 @@ def dead_letter(push: Push) -> DeadLetterView:
         "died_at": instant(push.changed_at),
         "first_push_at": instant(push.first_push_at),
         "deadline_at": instant(push.deadline_at),
+        "late": push.is_late(now),
         "attempts": push.attempts,
         "pushes": push.pushes,
         "last_error": push.last_error,

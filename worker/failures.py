@@ -15,7 +15,7 @@ from klarna import (
     RateLimitedError,
 )
 from pushes.model import HoldReason, Push, Reason
-from pushes.policy import RetryPolicy, delay_after
+from pushes.policy import RetryPolicy, delay_after, within
 from worker.outcomes import Dead, Hold, Outcome, Retry, Spends
 
 # Klarna counts requests per second (Klarna docs, "Rate limiting"): the next window is close.
@@ -31,17 +31,23 @@ _PROBE_AFTER = timedelta(minutes=1)
 def decide(
     error: Exception, push: Push, policy: RetryPolicy, random: Callable[[], float]
 ) -> Outcome:
-    """Judge the error that ended an attempt for `push`. `random` returns 0 to 1, for jitter."""
+    """Judge the error that ended an attempt for `push`. `random` returns 0 to 1, for jitter.
+
+    No delay jumps past the deadline while there is time for an attempt before it. That includes
+    Klarna's own `Retry-After`: one call too early is refused and spends nothing, one too late
+    finds that Klarna has stopped pushing.
+    """
     text = str(error)[:200] or type(error).__name__
+    left = push.deadline_at - push.changed_at  # when the attempt began: half a minute ago at most
     outcome: Outcome
     match error:
         case RateLimitedError():
-            outcome = Retry(_pause(error.retry_after_s), Spends.NOTHING, text)
+            outcome = Retry(within(_pause(error.retry_after_s), left), Spends.NOTHING, text)
         case ConfigurationError():
             outcome = Hold(HoldReason.CREDENTIALS, _PROBE_AFTER, text)
         case NoSuchOrderError():
             delay = delay_after(push.not_found, policy.not_found_delays_s, random)
-            outcome = _again(delay, Spends.NOT_FOUND, Reason.NO_SUCH_ORDER, text)
+            outcome = _again(delay, left, Spends.NOT_FOUND, Reason.NO_SUCH_ORDER, text)
         case NotAllowedError():
             outcome = Dead(Reason.NOT_ALLOWED, text)
         case PermanentError():
@@ -50,12 +56,14 @@ def decide(
             ours = not isinstance(error, KlarnaError)
             last = Reason.INTERNAL_ERROR if ours else Reason.RETRIES_EXHAUSTED
             delay = delay_after(push.failures, policy.delays_s, random)
-            outcome = _again(delay, Spends.FAILURE, last, text)
+            outcome = _again(delay, left, Spends.FAILURE, last, text)
     return outcome
 
 
-def _again(delay: timedelta | None, spends: Spends, last: Reason, text: str) -> Outcome:
-    return Dead(last, text) if delay is None else Retry(delay, spends, text)
+def _again(
+    delay: timedelta | None, left: timedelta, spends: Spends, last: Reason, text: str
+) -> Outcome:
+    return Dead(last, text) if delay is None else Retry(within(delay, left), spends, text)
 
 
 def unknown_account(account: str) -> Outcome:

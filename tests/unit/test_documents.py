@@ -24,7 +24,7 @@ from klarna.failures import failure_of
 from klarna.results import read_acceptance, read_order
 from pushes import log, policy
 from pushes import settings as shared
-from pushes.model import Push, Reason, State
+from pushes.model import PUSH_WINDOW, Push, Reason, State
 from pushes.policy import RetryPolicy
 from service import make_app
 from service.settings import WebSettings
@@ -178,6 +178,13 @@ def test_it_tells_how_long_records_are_kept() -> None:
     assert f"are kept for {policy.RETENTION.days} days" in README
     minutes = int(policy.ALREADY_ACKNOWLEDGED.total_seconds() // 60)
     assert f"settled less than {minutes} minutes ago" in README
+
+
+def test_it_tells_when_the_last_attempt_before_the_deadline_is_made() -> None:
+    minutes = int(policy.LAST_ATTEMPT_BEFORE.total_seconds() // 60)
+    hours = int(PUSH_WINDOW.total_seconds() // 3600)
+    assert f"the deadline, {hours} hours after the first push" in README
+    assert f"is made {minutes} minutes before it" in README
 
 
 ATTEMPT = a_push(State.RUNNING)

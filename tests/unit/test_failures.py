@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -56,6 +57,30 @@ def test_it_waits_as_long_as_klarna_asks_within_reason(
 
     assert isinstance(outcome, Retry)
     assert (outcome.delay, outcome.spends) == (seconds(delay_s), Spends.NOTHING)
+
+
+@pytest.mark.parametrize("error", [TransientError("t"), KeyError("k"), RateLimitedError(600)])
+def test_it_makes_the_last_attempt_shortly_before_the_deadline(error: Exception) -> None:
+    def delay(left: timedelta) -> timedelta:
+        push = a_push(State.RUNNING)
+        push = replace(push, changed_at=push.deadline_at - left)
+        outcome = decide(error, push, RetryPolicy((600,), (600,)), lambda: 0.5)
+        assert isinstance(outcome, Retry)
+        return outcome.delay
+
+    assert delay(timedelta(hours=1)) == seconds(600)
+    assert delay(timedelta(minutes=9)) == timedelta(minutes=7)
+    assert delay(timedelta(minutes=2)) == seconds(600)
+    assert delay(timedelta(hours=-1)) == seconds(600)
+
+
+def test_it_looks_for_an_unknown_order_shortly_before_the_deadline() -> None:
+    push = a_push(State.RUNNING)
+    push = replace(push, changed_at=push.deadline_at - timedelta(minutes=3))
+
+    outcome = decide(NoSuchOrderError("n"), push, RetryPolicy((600,), (600,)), lambda: 0.5)
+
+    assert outcome == Retry(timedelta(minutes=1), Spends.NOT_FOUND, "n")
 
 
 @pytest.mark.parametrize("cause", list(ConfigurationCause))

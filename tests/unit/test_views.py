@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from pushes import views
@@ -34,7 +35,7 @@ def test_it_names_a_push_and_its_state() -> None:
 
 def test_it_shows_every_key_of_a_push_that_has_only_just_come() -> None:
     push = Push(KEY, State.QUEUED, 1, AT, AT, AT, pushes=1)
-    assert views.full(push, []) == {
+    assert views.full(push, [], after(1)) == {
         "order_id": ORDER_ID,
         "account": "eu",
         "state": "queued",
@@ -45,6 +46,7 @@ def test_it_shows_every_key_of_a_push_that_has_only_just_come() -> None:
         "last_push_at": "2026-01-31T08:15:00.250Z",
         "next_attempt_at": None,
         "deadline_at": "2026-02-02T08:15:00.250Z",
+        "late": False,
         "verified_at": None,
         "acknowledged_at": None,
         "crashes": 0,
@@ -95,7 +97,7 @@ def test_it_shows_everything_that_is_known() -> None:
     nothing = dict.fromkeys(
         ("call", "http_status", "ms", "error_code", "correlation_id", "detail", "by")
     )
-    assert views.full(push, timeline) == {
+    assert views.full(push, timeline, after(1)) == {
         "order_id": ORDER_ID,
         "account": "eu",
         "state": "dead",
@@ -106,6 +108,7 @@ def test_it_shows_everything_that_is_known() -> None:
         "last_push_at": "2026-01-31T08:16:00.250Z",
         "next_attempt_at": "2026-01-31T08:17:00.250Z",
         "deadline_at": "2026-02-02T08:15:00.250Z",
+        "late": False,
         "verified_at": "2026-01-31T08:18:00.250Z",
         "acknowledged_at": "2026-01-31T08:19:00.250Z",
         "crashes": 1,
@@ -142,9 +145,23 @@ def test_it_shows_everything_that_is_known() -> None:
     }
 
 
+def test_it_calls_late_what_is_open_past_its_deadline() -> None:
+    over = AT + timedelta(hours=48)
+    dead = Push(KEY, State.DEAD, 3, AT, AT, AT, reason=Reason.REJECTED)
+    pushes = [
+        Push(KEY, State.RETRYING, 3, AT, AT, AT),
+        dead,
+        replace(dead, discarded=True),
+        Push(KEY, State.ACKNOWLEDGED, 3, AT, AT, AT),
+    ]
+    assert [views.full(push, [], over)["late"] for push in pushes] == [True, True, False, False]
+    assert not views.full(dead, [], over - timedelta(milliseconds=1))["late"]
+    assert views.dead_letter(dead, over)["late"]
+
+
 def test_it_gives_no_next_step_for_what_is_held() -> None:
     push = Push(KEY, State.HELD, 3, AT, AT, AT, reason=HoldReason.OUTAGE)
-    view = views.full(push, [])
+    view = views.full(push, [], after(1))
     assert (view["reason"], view["next_step"]) == ("outage", None)
 
 
@@ -161,13 +178,14 @@ def test_it_shows_a_dead_letter_in_one_line() -> None:
         attempts=1,
         last_error="HTTP 400 BAD_VALUE",
     )
-    assert views.dead_letter(push) == {
+    assert views.dead_letter(push, after(1)) == {
         "order_id": ORDER_ID,
         "account": "eu",
         "reason": "rejected",
         "died_at": "2026-01-31T08:17:00.250Z",
         "first_push_at": "2026-01-31T08:15:00.250Z",
         "deadline_at": "2026-02-02T08:15:00.250Z",
+        "late": False,
         "attempts": 1,
         "pushes": 2,
         "last_error": "HTTP 400 BAD_VALUE",
@@ -213,6 +231,6 @@ def test_it_writes_every_time_in_utc() -> None:
 
 def test_it_writes_plain_words_only() -> None:
     push = Push(KEY, State.DEAD, 3, AT, AT, AT, reason=Reason.REJECTED)
-    view = views.full(push, [])
+    view = views.full(push, [], after(1))
     assert json.loads(json.dumps(view)) == view
     assert (type(view["state"]), type(view["reason"])) == (str, str)
