@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import cast
 
 from cli.context import Context
-from pushes import keys, views
+from pushes import at_risk, keys, views
 from pushes.census import live_workers
 from pushes.ledger import Ledger
 from pushes.model import PushKey, State
@@ -22,7 +22,12 @@ def read(context: Context, now: datetime) -> views.StatusView:
     ledger = context.ledger
     held = dict.fromkeys(context.known_accounts()) | _held(ledger)
     return views.status(
-        ledger.counts(now), ledger.oldest_deadline(), live_workers(ledger), held, now
+        ledger.counts(now),
+        ledger.oldest_deadline(),
+        live_workers(ledger),
+        held,
+        now,
+        at_risk=at_risk.read(ledger, now),
     )
 
 

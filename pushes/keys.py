@@ -11,6 +11,9 @@ _PREFIX = "klarna-ack"
 # The names of the accounts that ever had a push: what the dead-letter index is divided by.
 ACCOUNTS = f"{_PREFIX}:accounts"
 
+# The orders not acknowledged yet, in hand or dead, scored by their deadline: one sorted set.
+UNACKNOWLEDGED = f"{_PREFIX}:unacknowledged"
+
 # How often each event that operators watch has happened, over all processes: one hash.
 TALLIES = f"{_PREFIX}:tallies"
 

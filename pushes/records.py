@@ -4,8 +4,8 @@ Values under 64 bytes keep a hash packed. Times are epoch seconds with milliseco
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,6 +70,31 @@ def _decode_order(raw: Mapping[str, str]) -> OrderSnapshot:
         else:
             known[field] = moment(text) if field == "expires_at" else text
     return OrderSnapshot(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What an order is about, in minor units."""
+
+    minor_units: int
+    currency: str
+
+
+# The fields of a record that `decode_amount` reads.
+AMOUNT_FIELDS = (f"{_ORDER}order_amount", f"{_ORDER}purchase_currency")
+
+
+def decode_amount(values: Sequence[bytes | None] | Exception) -> Amount | None:
+    """Read the values of `AMOUNT_FIELDS`. None when Klarna showed no amount, or they are none."""
+    if isinstance(values, Exception):
+        return None
+    minor_units, currency = values
+    if minor_units is None or currency is None:
+        return None
+    try:
+        return Amount(int(minor_units), currency.decode())
+    except ValueError:
+        return None
 
 
 def encode_entry(entry: Entry) -> str:

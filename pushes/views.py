@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypedDict
 
+from pushes.at_risk import Group
 from pushes.model import PUSH_WINDOW, Entry, OrderSnapshot, Push, Reason, State
 
 
@@ -95,6 +96,19 @@ class AccountView(TypedDict):
     held: str | None
 
 
+class AtRiskView(TypedDict):
+    """The orders with less than `under_h` hours left to the deadline; 0: past it.
+
+    Those past it are in no other group. `amounts` are sums by currency of what Klarna showed.
+    """
+
+    under_h: int
+    orders: int
+    amounts: dict[str, int]
+    amount_unknown: int
+    amounts_partial: bool
+
+
 class StatusView(TypedDict):
     """How everything is."""
 
@@ -102,6 +116,7 @@ class StatusView(TypedDict):
     oldest_waiting_s: float | None
     workers: int
     accounts: dict[str, AccountView]
+    at_risk: list[AtRiskView]
 
 
 def brief(push: Push) -> Brief:
@@ -150,12 +165,14 @@ def dead_letter(push: Push, now: datetime) -> DeadLetterView:
     }
 
 
-def status(
+def status(  # noqa: PLR0913 - each fact was read on its own
     counts: Mapping[State, int],
     oldest_deadline: datetime | None,
     workers: int,
     held: Mapping[str, str | None],
     now: datetime,
+    *,
+    at_risk: Iterable[Group],
 ) -> StatusView:
     """Show how everything is; `held` names every account, with the reason while it is paused."""
     waiting_s = None
@@ -167,6 +184,7 @@ def status(
         "oldest_waiting_s": waiting_s,
         "workers": workers,
         "accounts": {name: {"held": held[name]} for name in sorted(held)},
+        "at_risk": [_at_risk(group) for group in at_risk],
     }
 
 
@@ -185,6 +203,16 @@ def _word(reason: str | None) -> str | None:
 
 def _next_step(push: Push) -> str | None:
     return push.reason.next_step if isinstance(push.reason, Reason) else None
+
+
+def _at_risk(group: Group) -> AtRiskView:
+    return {
+        "under_h": group.under_h,
+        "orders": group.orders,
+        "amounts": dict(sorted(group.amounts.items())),
+        "amount_unknown": group.amount_unknown,
+        "amounts_partial": group.partial,
+    }
 
 
 def _order(order: OrderSnapshot) -> OrderView:

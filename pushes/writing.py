@@ -36,7 +36,7 @@ def _index(before: Push | None, after: Push) -> list[Command]:
     old, new = _places(before), _places(after)
     member = keys.job_id(after.key)
     moved: list[Command] = [("ZREM", place, member) for place in old if place not in new]
-    moved += [("ZADD", place, new[place], member) for place in new if place not in old]
+    moved += [("ZADD", place, new[place], member) for place in new if old.get(place) != new[place]]
     if before is None or after.state is State.DEAD:
         moved.append(("SADD", keys.ACCOUNTS, after.key.account))
     return moved
@@ -48,6 +48,8 @@ def _places(push: Push | None) -> dict[str, str]:
         return {}
     score = records.epoch(push.deadline_at if push.state.is_waiting else push.changed_at)
     places = {keys.index(push.state): score}
+    if push.is_unacknowledged:
+        places[keys.UNACKNOWLEDGED] = records.epoch(push.deadline_at)
     if isinstance(push.reason, Reason):
         places[keys.dead_letters(push.key.account, push.reason)] = score
     return places

@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from pushes import at_risk
 from pushes.census import live_workers
 from pushes.ledger import Ledger
 from pushes.model import PUSH_WINDOW
@@ -53,6 +54,14 @@ class QueueState(Collector):
             "Age of the first push of the order that has waited longest for its acknowledge.",
             value=(now - (deadline - PUSH_WINDOW)).total_seconds() if deadline else 0,
         )
+        left = GaugeMetricFamily(
+            "klarna_ack_at_risk",
+            "Orders not acknowledged, by less than so many hours to the deadline; 0: past it.",
+            labels=["under_hours"],
+        )
+        for under_h, count in at_risk.count(self._ledger, now).items():
+            left.add_metric([str(under_h)], count)
+        yield left
         yield GaugeMetricFamily(
             "klarna_ack_workers",
             "Workers that beat.",

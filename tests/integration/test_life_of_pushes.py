@@ -141,6 +141,17 @@ class Life(RuleBasedStateMachine):
             assert places == ([push.state] if push and key not in self.discarded else [])
 
     @invariant()
+    def what_is_not_acknowledged_stands_by_its_deadline(self) -> None:
+        records = zip(KEYS, self.ledger.get_many(KEYS), strict=True)
+        expected = {
+            keys.job_id(key).encode(): push.deadline_at.timestamp()
+            for key, push in records
+            if push and not push.state.is_settled and key not in self.discarded
+        }
+        raw = self.ledger.redis.zrange(keys.UNACKNOWLEDGED, 0, -1, withscores=True)
+        assert dict(cast(list[tuple[bytes, float]], raw)) == expected
+
+    @invariant()
     def rq_says_the_same(self) -> None:
         rq = self.ledger.placement.queue
         popped = map(as_text, self.ledger.redis.lrange(rq.intermediate_queue_key, 0, -1))

@@ -22,7 +22,7 @@ from klarna import PRESETS, KlarnaError, Observe, Operation, Order
 from klarna.answers import Answer
 from klarna.failures import failure_of
 from klarna.results import read_acceptance, read_order
-from pushes import log, policy
+from pushes import at_risk, log, policy, views
 from pushes import settings as shared
 from pushes.model import PUSH_WINDOW, Push, Reason, State
 from pushes.policy import RetryPolicy
@@ -157,6 +157,13 @@ def test_it_shows_an_accounts_file_that_both_processes_read(tmp_path: Path) -> N
     web, worker = load_web(environment), load_worker(environment)
     assert set(web.tokens) == set(worker.accounts) == {"sweden", "kustom"}
     assert worker.accounts["sweden"].password.get_secret_value() == "from a file"
+
+
+def test_it_tells_how_status_counts_what_is_at_risk() -> None:
+    assert "less than {}, {} and {} hours".format(*at_risk.HOURS) in README
+    assert f"the {at_risk.AMOUNTS_READ:,} most urgent orders" in README
+    for key in views.AtRiskView.__annotations__:
+        assert f'"{key}"' in README
 
 
 # States, reasons, answers

@@ -3,6 +3,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from pushes import views
+from pushes.at_risk import Group
 from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 
 ORDER_ID = "0c3e1f2a-1111-6222-a333-444455556666"
@@ -197,7 +198,8 @@ def test_it_shows_how_everything_is() -> None:
     counts = {state: number for number, state in enumerate(State)}
     held = {"us": None, "eu": "credentials"}
     oldest_deadline = after(-90) + timedelta(hours=48)
-    assert views.status(counts, oldest_deadline, 2, held, AT) == {
+    late = Group(0, 3, {"SEK": 6000, "EUR": 1}, 1, partial=True)
+    assert views.status(counts, oldest_deadline, 2, held, AT, at_risk=[late]) == {
         "states": {
             "queued": 0,
             "running": 1,
@@ -210,17 +212,26 @@ def test_it_shows_how_everything_is() -> None:
         "oldest_waiting_s": 5400.0,
         "workers": 2,
         "accounts": {"eu": {"held": "credentials"}, "us": {"held": None}},
+        "at_risk": [
+            {
+                "under_h": 0,
+                "orders": 3,
+                "amounts": {"EUR": 1, "SEK": 6000},
+                "amount_unknown": 1,
+                "amounts_partial": True,
+            }
+        ],
     }
 
 
 def test_it_says_null_when_nothing_waits() -> None:
-    view = views.status(dict.fromkeys(State, 0), None, 0, {}, AT)
+    view = views.status(dict.fromkeys(State, 0), None, 0, {}, AT, at_risk=[])
     assert view["oldest_waiting_s"] is None
 
 
 def test_it_never_lets_an_order_wait_since_the_future() -> None:
     a_clock_ahead = after(1) + timedelta(hours=48)
-    view = views.status(dict.fromkeys(State, 0), a_clock_ahead, 0, {}, AT)
+    view = views.status(dict.fromkeys(State, 0), a_clock_ahead, 0, {}, AT, at_risk=[])
     assert view["oldest_waiting_s"] == 0.0
 
 
