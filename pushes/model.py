@@ -192,7 +192,8 @@ class Push:
     `rev` counts the changes of the record: whoever writes says which revision it saw, so no
     change is lost and no late worker overwrites a newer one. `failures`, `not_found` and
     `crashes` count what was spent since the push was last queued afresh; `attempts` counts
-    every attempt ever started.
+    every attempt ever started. `after_failure` says of a retry that a failure planned it, not a
+    rate limit nor a 404.
     """
 
     key: PushKey
@@ -214,6 +215,7 @@ class Push:
     worker: str | None = None
     execution_id: str | None = None
     last_error: str | None = None
+    after_failure: bool = False
     discarded: bool = False
     order: OrderSnapshot = field(default_factory=OrderSnapshot)
 

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+# A repeated push hastens a retry that has waited this long: less than Klarna's shortest gap of 5
+# minutes, and long enough that forged repeats force no more than one attempt in this time.
+HASTENED_AFTER = timedelta(minutes=4)
+
 # A push for an order acknowledged this recently was under way when we acknowledged. One that
 # comes later means that Klarna did not hear us, so the order is acknowledged again.
 ALREADY_ACKNOWLEDGED = timedelta(minutes=5)

@@ -22,6 +22,7 @@ _TIMES = (
     "idempotent_since",
 )
 _TEXTS = ("worker", "execution_id", "last_error")
+_FLAGS = ("after_failure", "discarded")
 _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
 _ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
 _ORDER = "order."
@@ -35,8 +36,7 @@ def encode(push: Push) -> dict[str, str]:
     raw |= {name: value for name in _TEXTS if (value := getattr(push, name))}
     if push.reason:
         raw["reason"] = str(push.reason)
-    if push.discarded:
-        raw["discarded"] = "1"
+    raw |= {name: "1" for name in _FLAGS if getattr(push, name)}
     for name in _ORDER_FIELDS:
         value = getattr(push.order, name)
         if value is not None:
@@ -52,7 +52,8 @@ def decode(key: PushKey, raw: Mapping[str, str]) -> Push:
     known["state"] = state = State.of(raw["state"])
     if "reason" in raw:
         known["reason"] = _reason(state, raw["reason"])
-    return Push(key=key, discarded="discarded" in raw, order=_decode_order(raw), **known)
+    known |= {name: True for name in _FLAGS if name in raw}
+    return Push(key=key, order=_decode_order(raw), **known)
 
 
 def _reason(state: State, word: str) -> Reason | HoldReason:

@@ -70,6 +70,15 @@ class Life(RuleBasedStateMachine):
         self.accepted.add(key)
         assert push.pushes == (before.pushes + 1 if before else 1)
 
+    @rule(key=st.sampled_from(KEYS))
+    def push_again_after_the_last_step(self, key: PushKey) -> None:
+        """Attempts are stamped by the system's clock: a push later than that may hasten one."""
+        before = self.ledger.get(key)
+        push = queue.accept(self.ledger, key, datetime.now(NOW.tzinfo) + timedelta(minutes=4))
+        self.accepted.add(key)
+        if before and before.state is State.RETRYING:
+            assert (push.state, push.failures) == (State.QUEUED, before.failures - 1)
+
     @rule(lose_reply=st.booleans())
     def begin(self, lose_reply: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
         if job_id := pop(self.ledger):

@@ -187,6 +187,11 @@ def test_it_tells_how_long_records_are_kept() -> None:
     assert f"settled less than {minutes} minutes ago" in README
 
 
+def test_it_tells_when_a_repeated_push_hastens_a_retry() -> None:
+    minutes = int(policy.HASTENED_AFTER.total_seconds() // 60)
+    assert f"`retrying` after a failure for {minutes} minutes or longer" in README
+
+
 def test_it_tells_when_the_last_attempt_before_the_deadline_is_made() -> None:
     minutes = int(policy.LAST_ATTEMPT_BEFORE.total_seconds() // 60)
     hours = int(PUSH_WINDOW.total_seconds() // 3600)

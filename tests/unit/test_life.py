@@ -80,6 +80,42 @@ def test_it_gives_repeats_within_a_minute_no_line_of_their_own() -> None:
     assert len(life.pushed(push, push.key, NOW + timedelta(seconds=60)).entries) == 1
 
 
+def test_it_hastens_a_retry_after_a_failure_that_klarna_pushes_again() -> None:
+    waiting = a_push(State.RETRYING, failures=3)
+
+    change = life.pushed(waiting, waiting.key, NOW + timedelta(minutes=4))
+
+    hastened = after(change)
+    assert (hastened.state, hastened.next_attempt_at, hastened.pushes) == (State.QUEUED, None, 2)
+    assert [(one.event, one.detail) for one in change.entries] == [
+        ("pushed", "was retrying, tried at once")
+    ]
+    running = after(life.started(hastened, "w", "d" * 32, LATER))
+    again = after(life.retrying(running, LATER, LATER, error="e", failed=True))
+    assert again.failures == waiting.failures  # the attempt took the place of the planned one
+
+
+def test_it_forces_no_attempt_by_repeats_within_four_minutes() -> None:
+    waiting = a_push(State.RETRYING)
+    soon = NOW + timedelta(minutes=3, seconds=59)
+
+    assert after(life.pushed(waiting, waiting.key, soon)).state is State.RETRYING
+
+
+@pytest.mark.parametrize("not_found", [True, False])
+def test_it_hastens_no_retry_that_klarna_or_the_order_asked_for(not_found: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    running = a_push(State.RUNNING, failures=1)
+    waiting = after(life.retrying(running, LATER, NOW, error="e", not_found=not_found))
+
+    assert after(life.pushed(waiting, waiting.key, LATER)).state is State.RETRYING
+
+
+def test_it_does_not_hasten_what_is_held() -> None:
+    held = a_push(State.HELD, failures=1)
+
+    assert after(life.pushed(held, held.key, LATER)).state is State.HELD
+
+
 @pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING, State.HELD])
 def test_it_starts_an_attempt(state: State) -> None:
     push = a_push(state)
@@ -167,6 +203,7 @@ def test_it_holds_without_spending_anything() -> None:
 def test_it_queues_what_is_due(state: State) -> None:
     queued = after(life.due(a_push(state), SOON))
 
+    assert not queued.after_failure
     assert (queued.state, queued.reason, queued.next_attempt_at) == (State.QUEUED, None, None)
 
 
