@@ -29,16 +29,20 @@ def pushed(
     """Take in one push: queue a new order, revive a dead one, count what is already in hand.
 
     One that waits after a failure is queued at once: Klarna still pushes, so it may be well again.
+    One that Klarna did not know gets a single look, unless an operator (`by`) pushes it.
     """
     if push is None:
         fresh = Push(key, State.QUEUED, 1, now, now, now, pushes=1)
         return Change(None, fresh, (Entry(now, event, by=by),))
     counted = replace(push, rev=push.rev + 1, pushes=push.pushes + 1, last_push_at=now)
-    if _needs_another_life(push, now):
+    if _needs_another_life(push, now) and (by or not _is_unknown_of_late(push, now)):
         entry = Entry(now, event, detail=f"was {push.state}", by=by)
         # Klarna opens its 48 hours anew when it pushes after they were over.
         first = push.first_push_at if now < push.deadline_at else now
-        return Change(push, replace(_afresh(counted, now), first_push_at=first), (entry,))
+        # What was spent on looking for an order nobody knows stays spent.
+        looked = push.not_found if _is_unknown(push) and not by else 0
+        revived = replace(_afresh(counted, now), first_push_at=first, not_found=looked)
+        return Change(push, revived, (entry,))
     if _can_be_hastened(push, now):
         entry = Entry(now, event, detail="was retrying, tried at once", by=by)
         return Change(push, _hastened(counted, now), (entry,))
@@ -52,6 +56,14 @@ def _needs_another_life(push: Push, now: datetime) -> bool:
     if push.state is State.DEAD:
         return not push.discarded
     return push.state.is_settled and now - push.changed_at >= policy.ALREADY_ACKNOWLEDGED
+
+
+def _is_unknown(push: Push) -> bool:
+    return push.reason is Reason.NO_SUCH_ORDER
+
+
+def _is_unknown_of_late(push: Push, now: datetime) -> bool:
+    return _is_unknown(push) and now - push.changed_at < policy.UNKNOWN_REMEMBERED
 
 
 def _can_be_hastened(push: Push, now: datetime) -> bool:

@@ -16,6 +16,10 @@ HASTENED_AFTER = timedelta(minutes=4)
 # comes later means that Klarna did not hear us, so the order is acknowledged again.
 ALREADY_ACKNOWLEDGED = timedelta(minutes=5)
 
+# An order that Klarna did not know this recently is not looked for again: repeats of a forged push
+# cost nothing, and Klarna's next push of a real one comes later.
+UNKNOWN_REMEMBERED = timedelta(minutes=5)
+
 # Acknowledged records answer "did we?" for as long as orders are commonly disputed or captured.
 RETENTION = timedelta(days=30)
 

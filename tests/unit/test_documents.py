@@ -192,6 +192,11 @@ def test_it_tells_when_a_repeated_push_hastens_a_retry() -> None:
     assert f"`retrying` after a failure for {minutes} minutes or longer" in README
 
 
+def test_it_tells_how_long_an_unknown_order_is_remembered() -> None:
+    minutes = int(policy.UNKNOWN_REMEMBERED.total_seconds() // 60)
+    assert f"for {minutes} minutes repeats are only counted" in README
+
+
 def test_it_tells_when_the_last_attempt_before_the_deadline_is_made() -> None:
     minutes = int(policy.LAST_ATTEMPT_BEFORE.total_seconds() // 60)
     hours = int(PUSH_WINDOW.total_seconds() // 3600)

@@ -12,9 +12,10 @@ from klarna import (
     RejectedError,
     TransientError,
 )
+from pushes import life
 from pushes.model import HoldReason, Reason, State
 from pushes.policy import RetryPolicy
-from tests.builders import a_push
+from tests.builders import NOW, a_push
 from worker.failures import decide, unknown_account
 from worker.outcomes import Dead, Hold, Outcome, Retry, Spends
 
@@ -57,6 +58,17 @@ def test_it_waits_as_long_as_klarna_asks_within_reason(
 
     assert isinstance(outcome, Retry)
     assert (outcome.delay, outcome.spends) == (seconds(delay_s), Spends.NOTHING)
+
+
+def test_it_gives_an_order_up_at_the_one_look_that_a_repeated_push_gets() -> None:
+    unknown = a_push(State.DEAD, not_found=2)
+    revived = life.pushed(unknown, unknown.key, NOW + timedelta(hours=4)).after
+    running = life.started(revived, "w", "a" * 32, NOW + timedelta(hours=4))
+    assert running
+
+    outcome = decide(NoSuchOrderError("n"), running.after, POLICY, lambda: 0.5)
+
+    assert outcome == Dead(Reason.NO_SUCH_ORDER, "n")
 
 
 @pytest.mark.parametrize("error", [TransientError("t"), KeyError("k"), RateLimitedError(600)])

@@ -47,13 +47,41 @@ def test_it_acknowledges_again_what_klarna_still_pushes_five_minutes_later(state
 
 
 def test_it_revives_a_dead_push_with_fresh_attempts() -> None:
-    push = a_push(State.DEAD, failures=6, not_found=5, crashes=2)
+    push = a_push(State.DEAD, reason=Reason.RETRIES_EXHAUSTED, failures=6, not_found=5, crashes=2)
 
     revived = after(life.pushed(push, push.key, SOON))
 
     assert revived.state is State.QUEUED
     assert (revived.failures, revived.not_found, revived.crashes) == (0, 0, 0)
     assert (revived.reason, revived.last_error, revived.attempts) == (None, None, push.attempts)
+
+
+def test_it_only_counts_pushes_of_an_order_that_klarna_did_not_know_minutes_ago() -> None:
+    push = a_push(State.DEAD, not_found=5)
+    repeated = NOW + timedelta(minutes=4, seconds=59)
+
+    counted = after(life.pushed(push, push.key, repeated))
+
+    assert counted == replace(push, rev=push.rev + 1, pushes=2, last_push_at=repeated)
+
+
+def test_it_gives_an_order_that_klarna_did_not_know_a_single_look() -> None:
+    push = a_push(State.DEAD, failures=3, not_found=5, crashes=2)
+
+    revived = after(life.pushed(push, push.key, NOW + timedelta(minutes=5)))
+
+    assert (revived.state, revived.reason) == (State.QUEUED, None)
+    assert (revived.failures, revived.not_found, revived.crashes) == (0, 5, 0)
+
+
+def test_it_looks_as_often_as_at_first_for_what_an_operator_pushes_or_replays() -> None:
+    push = a_push(State.DEAD, not_found=5)
+
+    pushed = after(life.pushed(push, push.key, SOON, "pushed_by_operator", "mia"))
+    replayed = after(life.replayed(push, "mia", "region corrected", SOON))
+
+    assert (pushed.state, pushed.not_found) == (State.QUEUED, 0)
+    assert (replayed.state, replayed.not_found) == (State.QUEUED, 0)
 
 
 def test_it_opens_48_hours_anew_when_klarna_pushes_after_they_were_over() -> None:
