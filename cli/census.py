@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import cast
 
 from cli.context import Context
-from pushes import at_risk, keys, views
+from pushes import alarms, at_risk, keys, views
 from pushes.census import live_workers
 from pushes.ledger import Ledger
 from pushes.model import PushKey, State
@@ -28,6 +28,7 @@ def read(context: Context, now: datetime) -> views.StatusView:
         held,
         now,
         at_risk=at_risk.read(ledger, now),
+        alarms=alarms.raised(ledger.redis),
     )
 
 

@@ -51,6 +51,10 @@ def blocks(view: views.StatusView) -> list[output.Block]:
     ]
     if any(group["orders"] for group in view["at_risk"]):
         shown.insert(2, _at_risk(view["at_risk"]))
+    shown += [
+        f"Alarm since {alarm['since']}: {alarm['meaning']} {alarm['action']}"
+        for alarm in view["alarms"]
+    ]
     if not view["workers"]:
         shown.append("No worker is alive, so nothing is acknowledged: start `python -m worker`.")
     return shown

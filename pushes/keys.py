@@ -14,6 +14,12 @@ ACCOUNTS = f"{_PREFIX}:accounts"
 # The orders not acknowledged yet, in hand or dead, scored by their deadline: one sorted set.
 UNACKNOWLEDGED = f"{_PREFIX}:unacknowledged"
 
+# The orders that Klarna should push again, scored by when that push counts as missed.
+RESENDS = f"{_PREFIX}:resends"
+
+# How many re-sends came and how many did not, since the ledger began: one hash.
+RESEND_TOTALS = f"{_PREFIX}:resends:totals"
+
 # How often each event that operators watch has happened, over all processes: one hash.
 TALLIES = f"{_PREFIX}:tallies"
 
@@ -38,6 +44,16 @@ def index(state: State) -> str:
     seconds either way.
     """
     return f"{_PREFIX}:state:{state}"
+
+
+def resends_counted(bucket: int) -> str:
+    """Name the hash that counts the re-sends expected in one span of time; it expires."""
+    return f"{_PREFIX}:resends:{bucket}"
+
+
+def alarm(word: str) -> str:
+    """Name the flag of an alarm: it holds the time since when, and expires."""
+    return f"{_PREFIX}:alarm:{word}"
 
 
 def dead_letters(account: str, reason: Reason) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypedDict
 
+from pushes.alarms import Alarm
 from pushes.at_risk import Group
 from pushes.model import PUSH_WINDOW, Entry, OrderSnapshot, Push, Reason, State
 
@@ -109,6 +110,15 @@ class AtRiskView(TypedDict):
     amounts_partial: bool
 
 
+class AlarmView(TypedDict):
+    """What all workers together have found to be wrong, and what to do."""
+
+    name: str
+    since: str
+    meaning: str
+    action: str
+
+
 class StatusView(TypedDict):
     """How everything is."""
 
@@ -117,6 +127,7 @@ class StatusView(TypedDict):
     workers: int
     accounts: dict[str, AccountView]
     at_risk: list[AtRiskView]
+    alarms: list[AlarmView]
 
 
 def brief(push: Push) -> Brief:
@@ -173,6 +184,7 @@ def status(  # noqa: PLR0913 - each fact was read on its own
     now: datetime,
     *,
     at_risk: Iterable[Group],
+    alarms: Mapping[Alarm, datetime],
 ) -> StatusView:
     """Show how everything is; `held` names every account, with the reason while it is paused."""
     waiting_s = None
@@ -185,6 +197,7 @@ def status(  # noqa: PLR0913 - each fact was read on its own
         "workers": workers,
         "accounts": {name: {"held": held[name]} for name in sorted(held)},
         "at_risk": [_at_risk(group) for group in at_risk],
+        "alarms": [_alarm(alarm, since) for alarm, since in alarms.items()],
     }
 
 
@@ -212,6 +225,15 @@ def _at_risk(group: Group) -> AtRiskView:
         "amounts": dict(sorted(group.amounts.items())),
         "amount_unknown": group.amount_unknown,
         "amounts_partial": group.partial,
+    }
+
+
+def _alarm(alarm: Alarm, since: datetime) -> AlarmView:
+    return {
+        "name": str(alarm),
+        "since": instant(since),
+        "meaning": alarm.meaning,
+        "action": alarm.action,
     }
 
 

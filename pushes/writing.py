@@ -3,7 +3,7 @@
 Every index is derived from the record before and after, so none can be forgotten.
 """
 
-from pushes import keys, policy, records
+from pushes import keys, policy, records, sightings
 from pushes.model import Change, Push, Reason, State
 from pushes.placement import Command
 
@@ -24,6 +24,7 @@ def commands(change: Change) -> list[Command]:
         if before:
             written.append(("LTRIM", timeline, -policy.MAX_TIMELINE_ENTRIES, -1))
     written += _index(before, after)
+    written += sightings.commands(change)
     if after.state.is_settled or after.discarded:
         ttl_s = int(policy.RETENTION.total_seconds())
         written += [("EXPIRE", record, ttl_s), ("EXPIRE", timeline, ttl_s)]

@@ -12,7 +12,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pushes import at_risk
+from pushes import alarms, at_risk, sightings
+from pushes.alarms import Alarm
 from pushes.census import live_workers
 from pushes.ledger import Ledger
 from pushes.model import PUSH_WINDOW
@@ -73,3 +74,25 @@ class QueueState(Collector):
         for event, count in sorted(self._ledger.tallies().items()):
             events.add_metric([event], count)
         yield events
+        yield from self._resends()
+
+    def _resends(self) -> Iterator[Metric]:
+        """Tell whether Klarna's pushes reach us, as far as workers can tell."""
+        counts = sightings.totals(self._ledger.redis)
+        for word, count in (
+            ("expected", counts.expected),
+            ("seen", counts.seen),
+            ("missed", counts.missed),
+        ):
+            yield CounterMetricFamily(
+                f"klarna_ack_resends_{word}",
+                f"Klarna's repeated pushes of orders not acknowledged: {word}.",
+                value=count,
+            )
+        raised = alarms.raised(self._ledger.redis)
+        shown = GaugeMetricFamily(
+            "klarna_ack_alarm", "1 while workers find that it is so.", labels=["alarm"]
+        )
+        for alarm in Alarm:
+            shown.add_metric([str(alarm)], alarm in raised)
+        yield shown

@@ -11,6 +11,7 @@ from rq.worker import SimpleWorker
 
 from cli.embedded import EmbeddedServer
 from pushes import life
+from pushes.alarms import Alarm, set_off
 from pushes.ledger import Ledger
 from pushes.model import HoldReason, PushKey, State
 from tests.builders import a_key, put
@@ -82,6 +83,7 @@ def test_it_shows_every_state_of_an_empty_system(redis_url: str) -> None:
         "workers": 0,
         "accounts": {"default": {"held": None}},
         "at_risk": at_risk(),
+        "alarms": [],
     }
 
 
@@ -98,6 +100,7 @@ def test_it_counts_what_is_in_each_state_and_how_long_the_oldest_waits(
         "workers": 0,
         "accounts": {"default": {"held": "credentials"}},
         "at_risk": at_risk(),
+        "alarms": [],
     }
 
 
@@ -116,6 +119,7 @@ def test_it_names_the_configured_accounts_and_those_of_the_ledger(
             "us": {"held": None},
         },
         "at_risk": at_risk(),
+        "alarms": [],
     }
 
 
@@ -225,6 +229,21 @@ def test_it_shows_what_runs_out_of_time(ledger: Ledger, redis_url: str) -> None:
     ) in shown
 
 
+def test_it_shows_that_pushes_do_not_reach_us(ledger: Ledger, redis_url: str) -> None:
+    alarm = Alarm.PUSHES_NOT_REACHING_US
+    set_off(ledger.redis, alarm, after(-20))
+    assert answer(run(redis_url, "status", "--json"))["alarms"] == [
+        {
+            "name": "pushes_not_reaching_us",
+            "since": "2026-03-01T11:40:00.000Z",
+            "meaning": alarm.meaning,
+            "action": alarm.action,
+        }
+    ]
+    shown = run(redis_url, "status").stdout
+    assert f"Alarm since 2026-03-01T11:40:00.000Z: {alarm.meaning} {alarm.action}\n" in shown
+
+
 @pytest.mark.usefixtures("worker")
 def test_it_has_no_warning_while_a_worker_is_alive(redis_url: str) -> None:
     result = run(redis_url, "status")
@@ -265,7 +284,7 @@ def test_it_watches_until_ctrl_c_a_json_line_a_look(
     states += '"not_needed": 0, "dead": 0}'
     line = '{"states": ' + states + ', "oldest_waiting_s": %s, "workers": 0, '
     line += '"accounts": {"default": {"held": null}}, '
-    line += f'"at_risk": {json.dumps(at_risk())}}}\n'
+    line += f'"at_risk": {json.dumps(at_risk())}, "alarms": []}}\n'
     assert (result.exit_code, result.stderr, slept) == (0, "", [2.0, 2.0])
     assert result.stdout == line % (0, "null") + line % (1, "60.0")
 

@@ -161,6 +161,11 @@ class Life(RuleBasedStateMachine):
         assert dict(cast(list[tuple[bytes, float]], raw)) == expected
 
     @invariant()
+    def only_what_is_not_acknowledged_is_awaited_again(self) -> None:
+        awaited = set(self.ledger.redis.zrange(keys.RESENDS, 0, -1))
+        assert awaited <= set(self.ledger.redis.zrange(keys.UNACKNOWLEDGED, 0, -1))
+
+    @invariant()
     def rq_says_the_same(self) -> None:
         rq = self.ledger.placement.queue
         popped = map(as_text, self.ledger.redis.lrange(rq.intermediate_queue_key, 0, -1))

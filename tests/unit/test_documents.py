@@ -24,6 +24,7 @@ from klarna.failures import failure_of
 from klarna.results import read_acceptance, read_order
 from pushes import at_risk, log, policy, views
 from pushes import settings as shared
+from pushes.alarms import Alarm
 from pushes.model import PUSH_WINDOW, Push, Reason, State
 from pushes.policy import RetryPolicy
 from service import make_app
@@ -339,6 +340,13 @@ def test_it_lists_every_endpoint() -> None:
     # Two forms of the path share a rule: one segment is an account or an order id.
     in_readme -= {"POST /push/<account>", "POST /push/<account>/<order_id>"}
     assert in_readme == in_code - {"POST /push/<order_id>/<second>"}
+
+
+def test_it_names_every_alarm() -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text()
+    for alarm in Alarm:
+        assert f"`{alarm}`" in README
+        assert f'klarna_ack_alarm{{alarm="{alarm}"}}' in operations
 
 
 # Log events

@@ -3,6 +3,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from pushes import views
+from pushes.alarms import Alarm
 from pushes.at_risk import Group
 from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 
@@ -198,8 +199,9 @@ def test_it_shows_how_everything_is() -> None:
     counts = {state: number for number, state in enumerate(State)}
     held = {"us": None, "eu": "credentials"}
     oldest_deadline = after(-90) + timedelta(hours=48)
+    raised = {Alarm.PUSHES_NOT_REACHING_US: AT}
     late = Group(0, 3, {"SEK": 6000, "EUR": 1}, 1, partial=True)
-    assert views.status(counts, oldest_deadline, 2, held, AT, at_risk=[late]) == {
+    assert views.status(counts, oldest_deadline, 2, held, AT, at_risk=[late], alarms=raised) == {
         "states": {
             "queued": 0,
             "running": 1,
@@ -221,17 +223,25 @@ def test_it_shows_how_everything_is() -> None:
                 "amounts_partial": True,
             }
         ],
+        "alarms": [
+            {
+                "name": "pushes_not_reaching_us",
+                "since": "2026-01-31T08:15:00.250Z",
+                "meaning": Alarm.PUSHES_NOT_REACHING_US.meaning,
+                "action": Alarm.PUSHES_NOT_REACHING_US.action,
+            }
+        ],
     }
 
 
 def test_it_says_null_when_nothing_waits() -> None:
-    view = views.status(dict.fromkeys(State, 0), None, 0, {}, AT, at_risk=[])
+    view = views.status(dict.fromkeys(State, 0), None, 0, {}, AT, at_risk=[], alarms={})
     assert view["oldest_waiting_s"] is None
 
 
 def test_it_never_lets_an_order_wait_since_the_future() -> None:
     a_clock_ahead = after(1) + timedelta(hours=48)
-    view = views.status(dict.fromkeys(State, 0), a_clock_ahead, 0, {}, AT, at_risk=[])
+    view = views.status(dict.fromkeys(State, 0), a_clock_ahead, 0, {}, AT, at_risk=[], alarms={})
     assert view["oldest_waiting_s"] == 0.0
 
 
