@@ -90,15 +90,16 @@ def _group(under_h: int, orders: int, amounts: list[records.Amount | None]) -> G
 
 
 def _amounts(ledger: Ledger, places: list[_Place]) -> dict[bytes, records.Amount | None]:
-    found: dict[bytes, records.Amount | None] = {}
     names = _names(places)
-    for start in range(0, len(names), _CHUNK):
-        chunk = names[start : start + _CHUNK]
+    found: dict[bytes, records.Amount | None] = dict.fromkeys(names)
+    wanted = [(name, key) for name in names if (key := keys.find_key(name))]
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = wanted[start : start + _CHUNK]
         pipeline = ledger.redis.pipeline(transaction=False)
-        for member in chunk:
-            pipeline.hmget(keys.record(keys.parse_job_id(member.decode())), records.AMOUNT_FIELDS)
+        for _, key in chunk:
+            pipeline.hmget(keys.record(key), records.AMOUNT_FIELDS)
         answers = pipeline.execute(raise_on_error=False)
-        found |= zip(chunk, map(records.decode_amount, answers), strict=True)
+        found |= zip((name for name, _ in chunk), map(records.decode_amount, answers), strict=True)
     return found
 
 

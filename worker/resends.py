@@ -60,15 +60,17 @@ def _count_due(ledger: Ledger, now: datetime, is_held: IsHeld) -> list[_Due]:
             keys.RESENDS, "-inf", records.epoch(now), start=0, num=_BATCH, withscores=True
         ),
     )
-    pushes = ledger.get_many(keys.parse_job_id(member.decode()) for member, _ in due)
+    wanted = {key: score for member, score in due if (key := keys.find_key(member))}
     batch: list[tuple[str, str, list[Command]]] = []
-    for (member, score), push in zip(due, pushes, strict=True):
-        name = member.decode()
+    for (key, score), push in zip(wanted.items(), ledger.get_many(wanted), strict=True):
+        name = keys.job_id(key)
         counts = push is not None and not is_held(push.key.account)
         commands = _verdicts(push, score, now, counts=counts) if push else []
         batch.append((name, repr(score), [*commands, _next(push, name, now)]))
     if batch:
         ledger.redis.eval(_COUNT_ONCE, 1, keys.RESENDS, json.dumps(batch))
+    if astray := [member for member, _ in due if keys.find_key(member) is None]:
+        ledger.redis.zrem(keys.RESENDS, *astray)  # no order of ours: it would come up for ever
     return due
 
 

@@ -105,5 +105,6 @@ def test_it_takes_what_is_no_record_for_an_unknown_amount(ledger: Ledger) -> Non
     ledger.redis.set(keys.record(no_hash), "rubbish")
     for key in (no_hash, gone):
         ledger.redis.zadd(keys.UNACKNOWLEDGED, {keys.job_id(key): (NOW + hours(1)).timestamp()})
+    ledger.redis.zadd(keys.UNACKNOWLEDGED, {b"\xff": (NOW + hours(1)).timestamp()})
 
-    assert at_risk.read(ledger, NOW)[0] == Group(24, 3, {}, 3, partial=False)
+    assert at_risk.read(ledger, NOW)[0] == Group(24, 4, {}, 4, partial=False)

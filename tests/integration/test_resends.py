@@ -150,6 +150,15 @@ def test_it_forgets_what_has_no_record_that_can_be_read(ledger: Ledger, rubbish:
     assert awaited(ledger, key) is None
 
 
+def test_it_lets_nothing_astray_come_up_for_ever(ledger: Ledger) -> None:
+    put(ledger, State.RETRYING)
+    for name in (b"\xff", b"no push"):
+        ledger.redis.zadd(keys.RESENDS, {name: 0})
+
+    assert look(ledger, 15) == Counts(missed=1)
+    assert ledger.redis.zcard(keys.RESENDS) == 1
+
+
 def test_it_counts_once_when_two_workers_look(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
