@@ -25,7 +25,8 @@ def left_for_ever(ledger: Ledger) -> list[str]:
 
 def _may_stay(ledger: Ledger) -> set[str]:
     queue = ledger.placement.queue
-    stay = {keys.ACCOUNTS, keys.TALLIES, *map(keys.index, State)}
+    stay = {keys.ACCOUNTS, keys.TALLIES, keys.UNACKNOWLEDGED, *map(keys.index, State)}
+    stay |= {keys.RESENDS, keys.RESEND_TOTALS}
     stay |= {keys.dead_letters(DEFAULT_ACCOUNT, reason) for reason in Reason}
     stay |= {queue.key, queue.intermediate_queue_key, queue.redis_queues_keys}
     stay |= {"rq:workers", f"rq:workers:{jobs.QUEUE}"}

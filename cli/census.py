@@ -6,7 +6,7 @@ RQ's own ways of counting clean up as they count, so none of them is used here.
 from datetime import datetime
 
 from cli.context import Context
-from pushes import views
+from pushes import alarms, at_risk, views
 from pushes.census import live_workers
 from pushes.holds import Holds
 
@@ -17,5 +17,11 @@ def read(context: Context, now: datetime) -> views.StatusView:
     holds = Holds(ledger.redis)
     held = {account: holds.get(account) for account in context.known_accounts()}
     return views.status(
-        ledger.counts(now), ledger.oldest_deadline(), live_workers(ledger), held, now
+        ledger.counts(now),
+        ledger.oldest_deadline(),
+        live_workers(ledger),
+        held,
+        now,
+        at_risk=at_risk.read(ledger, now),
+        alarms=alarms.raised(ledger.redis),
     )

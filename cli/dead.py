@@ -1,6 +1,6 @@
 """`klarna-ack dead list`: the dead letters, a page at a time. Changes nothing."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import click
 
@@ -55,7 +55,8 @@ def list_(  # noqa: PLR0913 - one parameter an option
         if account is not None:
             context.choose_account(account)
         page = read_page(context.ledger, wanted, limit=limit, cursor=cursor)
-    items = [views.dead_letter(push) for push in page.items]
+    now = datetime.now(UTC)
+    items = [views.dead_letter(push, now) for push in page.items]
     if as_json:
         output.emit_json({"items": items, "next_cursor": page.next_cursor})
     else:

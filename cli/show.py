@@ -1,5 +1,7 @@
 """`klarna-ack show`: everything known about one order, and what to do next. Changes nothing."""
 
+from datetime import UTC, datetime
+
 import click
 
 from cli import options, order_ids, output
@@ -41,7 +43,7 @@ def look_up(ledger: Ledger, key: PushKey) -> views.PushView:
             f" and the account, or queue it with `klarna-ack push {key.order_id} --account"
             f" {key.account}`."
         )
-    return views.full(push, ledger.timeline(key))
+    return views.full(push, ledger.timeline(key), datetime.now(UTC))
 
 
 def blocks(view: views.PushView) -> list[output.Block]:
@@ -55,6 +57,7 @@ def blocks(view: views.PushView) -> list[output.Block]:
 
 
 def _facts(view: views.PushView) -> list[tuple[str, output.Cell]]:
+    late = ": passed, and the order is not acknowledged" if view["late"] else ""
     discarded = " Discarded by an operator." if view["discarded"] else ""
     return [
         ("account", view["account"]),
@@ -67,7 +70,7 @@ def _facts(view: views.PushView) -> list[tuple[str, output.Cell]]:
         ("verified", view["verified_at"]),
         ("first push", view["first_push_at"]),
         ("last push", view["last_push_at"]),
-        ("deadline", view["deadline_at"]),
+        ("deadline", f"{view['deadline_at']}{late}"),
         ("pushes", view["pushes"]),
         ("attempts", view["attempts"]),
         ("crashes", view["crashes"] or None),

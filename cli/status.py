@@ -17,9 +17,9 @@ from pushes.model import State
 def status(*, watch: bool, as_json: bool) -> None:
     """Show how many pushes are in each state.
 
-    It also tells how long the oldest one waits, how many workers are alive, and which accounts
-    are held. With --watch a Redis that goes away later is waited for; with --json as well, each
-    reading is one line.
+    It also tells how long the oldest one waits, how many workers are alive, which orders, worth how
+    much, run out of Klarna's 48 hours, and which accounts are held. With --watch a Redis that goes
+    away later is waited for; with --json as well, each reading is one line.
     """
     with opened() as context:
 
@@ -52,6 +52,30 @@ def blocks(view: views.StatusView) -> list[output.Block]:
         output.Facts("Work", work),
         output.Table(("account", "held", "since", "because"), accounts),
     ]
+    if any(group["orders"] for group in view["at_risk"]):
+        shown.insert(2, _at_risk(view["at_risk"]))
+    shown += [
+        f"Alarm since {alarm['since']}: {alarm['meaning']} {alarm['action']}"
+        for alarm in view["alarms"]
+    ]
     if not view["workers"]:
         shown.append("No worker is alive, so nothing is acknowledged: start `python -m worker`.")
     return shown
+
+
+def _at_risk(groups: list[views.AtRiskView]) -> output.Table:
+    """Lay out what runs out of time; sums in minor units, as Klarna gives them."""
+    rows = [(_left(group["under_h"]), group["orders"], _amounts(group)) for group in groups]
+    headers = ("not acknowledged, deadline", "orders", "amounts in minor units")
+    return output.Table(headers, rows)
+
+
+def _left(under_h: int) -> str:
+    return f"in less than {under_h} h" if under_h else "passed"
+
+
+def _amounts(group: views.AtRiskView) -> str:
+    sums = [f"{amount} {currency}" for currency, amount in group["amounts"].items()]
+    unknown = [f"{group['amount_unknown']} unknown"] if group["amount_unknown"] else []
+    more = ["and more, not read"] if group["amounts_partial"] else []
+    return ", ".join([*sums, *unknown, *more])

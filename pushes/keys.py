@@ -12,6 +12,15 @@ PREFIX = "klarna-ack"
 # The names of the accounts that ever had a push: what the dead-letter index is divided by.
 ACCOUNTS = f"{PREFIX}:accounts"
 
+# The orders not acknowledged yet, in hand or dead, scored by their deadline: one sorted set.
+UNACKNOWLEDGED = f"{PREFIX}:unacknowledged"
+
+# The orders that Klarna should push again, scored by when that push counts as missed.
+RESENDS = f"{PREFIX}:resends"
+
+# How many re-sends came and how many did not, since the ledger began: one hash.
+RESEND_TOTALS = f"{PREFIX}:resends:totals"
+
 # How often each event that operators watch has happened, over all processes: one hash.
 TALLIES = f"{PREFIX}:tallies"
 
@@ -76,6 +85,16 @@ def unknown_in_a_row(account: str) -> str:
 def quota(account: str) -> str:
     """Name the hash that says when the next call for an account may be made."""
     return f"{PREFIX}:quota:{account}"
+
+
+def resends_counted(bucket: int) -> str:
+    """Name the hash that counts the re-sends expected in one span of time; it expires."""
+    return f"{PREFIX}:resends:{bucket}"
+
+
+def alarm(word: str) -> str:
+    """Name the flag of an alarm: it holds the time since when, and expires."""
+    return f"{PREFIX}:alarm:{word}"
 
 
 def dead_letters(account: str, reason: Reason) -> str:

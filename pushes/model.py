@@ -200,7 +200,8 @@ class Push:
     `rev` counts the changes of the record: whoever writes says which revision it saw, so no
     change is lost and no late worker overwrites a newer one. `failures`, `not_found` and
     `crashes` count what was spent since the push was last queued afresh; `attempts` counts
-    every attempt ever started.
+    every attempt ever started. `after_failure` says of a retry that a failure planned it, not a
+    rate limit nor a 404.
     """
 
     key: PushKey
@@ -222,6 +223,7 @@ class Push:
     worker: str | None = None
     execution_id: str | None = None
     last_error: str | None = None
+    after_failure: bool = False
     discarded: bool = False
     lane: Lane = Lane.FRESH
     source: str | None = None
@@ -231,6 +233,15 @@ class Push:
     def deadline_at(self) -> datetime:
         """When Klarna stops re-sending: first push + 48 h."""
         return self.first_push_at + PUSH_WINDOW
+
+    @property
+    def is_unacknowledged(self) -> bool:
+        """Whether the order is still open at Klarna for all we know: in hand, or dead."""
+        return not (self.state.is_settled or self.discarded)
+
+    def is_late(self, now: datetime) -> bool:
+        """Whether the deadline passed before the order was settled; work goes on regardless."""
+        return self.is_unacknowledged and now >= self.deadline_at
 
 
 @dataclass(frozen=True, slots=True)

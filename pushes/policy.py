@@ -10,9 +10,17 @@ from datetime import timedelta
 
 from pushes.model import Lane
 
+# A repeated push hastens a retry that has waited this long: less than Klarna's shortest gap of 5
+# minutes, and long enough that forged repeats force no more than one attempt in this time.
+HASTENED_AFTER = timedelta(minutes=4)
+
 # A push for an order acknowledged this recently was under way when we acknowledged. One that
 # comes later means that Klarna did not hear us, so the order is acknowledged again.
 ALREADY_ACKNOWLEDGED = timedelta(minutes=5)
+
+# An order that Klarna did not know this recently is not looked for again: repeats of a forged push
+# cost nothing, and Klarna's next push of a real one comes later.
+UNKNOWN_REMEMBERED = timedelta(minutes=5)
 
 # Acknowledged records answer "did we?" for as long as orders are commonly disputed or captured.
 RETENTION = timedelta(days=30)
@@ -63,6 +71,10 @@ SUSPICIOUS_UNKNOWN = 20
 OUTAGE_AFTER_FAILURES = 10
 _OUTAGE_ORDERS = 3
 
+# The last attempt before the deadline is made this long before it: room for its two calls of at
+# most 15 s each, for a queue in front of it, and for clocks that differ.
+LAST_ATTEMPT_BEFORE = timedelta(minutes=2)
+
 # Many orders fail together in an outage; the spread keeps them from coming back together.
 _JITTER = 0.2
 
@@ -90,3 +102,13 @@ def delay_after(
 def is_outage(failures: Collection[int], after: int) -> bool:
     """Say whether failures in a row, counted by order, show an outage rather than a bad order."""
     return sum(failures) >= after and len(failures) >= min(_OUTAGE_ORDERS, after)
+
+
+def within(delay: timedelta, left: timedelta) -> timedelta:
+    """Shorten a delay that would jump past the deadline, `left` from now, to shortly before it.
+
+    Once less than `LAST_ATTEMPT_BEFORE` is left that attempt has been made, and delays are what
+    they are: an order can still be acknowledged after its deadline.
+    """
+    last = left - LAST_ATTEMPT_BEFORE
+    return min(delay, last) if last > timedelta(0) else delay

@@ -4,8 +4,8 @@ Values under 64 bytes keep a hash packed. Times are epoch seconds with milliseco
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ _TIMES = (
     "idempotent_since",
 )
 _TEXTS = ("worker", "execution_id", "last_error", "source")
+_FLAGS = ("after_failure", "discarded")
 _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
 _ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
 _ORDER = "order."
@@ -38,10 +39,9 @@ def encode(push: Push) -> dict[str, str]:
     raw |= {name: value for name in _TEXTS if (value := getattr(push, name))}
     if push.reason:
         raw["reason"] = str(push.reason)
-    if push.discarded:
-        raw["discarded"] = "1"
     if push.lane is not Lane.FRESH:
         raw["lane"] = str(push.lane)
+    raw |= {name: "1" for name in _FLAGS if getattr(push, name)}
     for name in _ORDER_FIELDS:
         value = getattr(push.order, name)
         if value is not None:
@@ -59,7 +59,8 @@ def decode(key: PushKey, raw: Mapping[str, str]) -> Push:
         known["lane"] = Lane(raw["lane"])
     if "reason" in raw:
         known["reason"] = _reason(state, raw["reason"])
-    return Push(key=key, discarded="discarded" in raw, order=_decode_order(raw), **known)
+    known |= {name: True for name in _FLAGS if name in raw}
+    return Push(key=key, order=_decode_order(raw), **known)
 
 
 def _reason(state: State, word: str) -> Reason | HoldReason:
@@ -77,6 +78,31 @@ def _decode_order(raw: Mapping[str, str]) -> OrderSnapshot:
         else:
             known[field] = moment(text) if field == "expires_at" else text
     return OrderSnapshot(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What an order is about, in minor units."""
+
+    minor_units: int
+    currency: str
+
+
+# The fields of a record that `decode_amount` reads.
+AMOUNT_FIELDS = (f"{_ORDER}order_amount", f"{_ORDER}purchase_currency")
+
+
+def decode_amount(values: Sequence[bytes | None] | Exception) -> Amount | None:
+    """Read the values of `AMOUNT_FIELDS`. None when Klarna showed no amount, or they are none."""
+    if isinstance(values, Exception):
+        return None
+    minor_units, currency = values
+    if minor_units is None or currency is None:
+        return None
+    try:
+        return Amount(int(minor_units), currency.decode())
+    except ValueError:
+        return None
 
 
 def encode_entry(entry: Entry) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypedDict
 
+from pushes.alarms import Alarm
+from pushes.at_risk import Group
 from pushes.holds import Hold
 from pushes.model import PUSH_WINDOW, Entry, OrderSnapshot, Push, Reason, State
 
@@ -51,7 +53,10 @@ class OrderView(TypedDict):
 
 
 class PushView(Brief):
-    """Everything known about one push. `next_step` is what an operator does with a dead one."""
+    """Everything known about one push. `next_step` is what an operator does with a dead one.
+
+    `late`: the deadline passed, and the order is neither settled nor discarded.
+    """
 
     reason: str | None
     attempts: int
@@ -60,6 +65,7 @@ class PushView(Brief):
     last_push_at: str
     next_attempt_at: str | None
     deadline_at: str
+    late: bool
     verified_at: str | None
     acknowledged_at: str | None
     crashes: int
@@ -79,6 +85,7 @@ class DeadLetterView(TypedDict):
     died_at: str
     first_push_at: str
     deadline_at: str
+    late: bool
     attempts: int
     pushes: int
     last_error: str | None
@@ -95,6 +102,28 @@ class AccountView(TypedDict):
     probe_at: str | None
 
 
+class AtRiskView(TypedDict):
+    """The orders with less than `under_h` hours left to the deadline; 0: past it.
+
+    Those past it are in no other group. `amounts` are sums by currency of what Klarna showed.
+    """
+
+    under_h: int
+    orders: int
+    amounts: dict[str, int]
+    amount_unknown: int
+    amounts_partial: bool
+
+
+class AlarmView(TypedDict):
+    """What all workers together have found to be wrong, and what to do."""
+
+    name: str
+    since: str
+    meaning: str
+    action: str
+
+
 class StatusView(TypedDict):
     """How everything is."""
 
@@ -102,6 +131,8 @@ class StatusView(TypedDict):
     oldest_waiting_s: float | None
     workers: int
     accounts: dict[str, AccountView]
+    at_risk: list[AtRiskView]
+    alarms: list[AlarmView]
 
 
 def brief(push: Push) -> Brief:
@@ -110,7 +141,7 @@ def brief(push: Push) -> Brief:
     return {"order_id": key.order_id, "account": key.account, "state": str(push.state)}
 
 
-def full(push: Push, timeline: Iterable[Entry]) -> PushView:
+def full(push: Push, timeline: Iterable[Entry], now: datetime) -> PushView:
     """Show everything known about a push; `timeline` oldest first."""
     return {
         **brief(push),
@@ -121,6 +152,7 @@ def full(push: Push, timeline: Iterable[Entry]) -> PushView:
         "last_push_at": instant(push.last_push_at),
         "next_attempt_at": _instant(push.next_attempt_at),
         "deadline_at": instant(push.deadline_at),
+        "late": push.is_late(now),
         "verified_at": _instant(push.verified_at),
         "acknowledged_at": _instant(push.acknowledged_at),
         "crashes": push.crashes,
@@ -132,7 +164,7 @@ def full(push: Push, timeline: Iterable[Entry]) -> PushView:
     }
 
 
-def dead_letter(push: Push) -> DeadLetterView:
+def dead_letter(push: Push, now: datetime) -> DeadLetterView:
     """Show a dead push as one line of the list of dead letters."""
     return {
         "order_id": push.key.order_id,
@@ -141,6 +173,7 @@ def dead_letter(push: Push) -> DeadLetterView:
         "died_at": instant(push.changed_at),
         "first_push_at": instant(push.first_push_at),
         "deadline_at": instant(push.deadline_at),
+        "late": push.is_late(now),
         "attempts": push.attempts,
         "pushes": push.pushes,
         "last_error": push.last_error,
@@ -148,12 +181,15 @@ def dead_letter(push: Push) -> DeadLetterView:
     }
 
 
-def status(
+def status(  # noqa: PLR0913 - each fact was read on its own
     counts: Mapping[State, int],
     oldest_deadline: datetime | None,
     workers: int,
     held: Mapping[str, Hold | None],
     now: datetime,
+    *,
+    at_risk: Iterable[Group],
+    alarms: Mapping[Alarm, datetime],
 ) -> StatusView:
     """Show how everything is; `held` names every account, with the reason while it is paused."""
     waiting_s = None
@@ -165,6 +201,8 @@ def status(
         "oldest_waiting_s": waiting_s,
         "workers": workers,
         "accounts": {name: account(held[name]) for name in sorted(held)},
+        "at_risk": [_at_risk(group) for group in at_risk],
+        "alarms": [_alarm(alarm, since) for alarm, since in alarms.items()],
     }
 
 
@@ -196,6 +234,25 @@ def _word(reason: str | None) -> str | None:
 
 def _next_step(push: Push) -> str | None:
     return push.reason.next_step if isinstance(push.reason, Reason) else None
+
+
+def _at_risk(group: Group) -> AtRiskView:
+    return {
+        "under_h": group.under_h,
+        "orders": group.orders,
+        "amounts": dict(sorted(group.amounts.items())),
+        "amount_unknown": group.amount_unknown,
+        "amounts_partial": group.partial,
+    }
+
+
+def _alarm(alarm: Alarm, since: datetime) -> AlarmView:
+    return {
+        "name": str(alarm),
+        "since": instant(since),
+        "meaning": alarm.meaning,
+        "action": alarm.action,
+    }
 
 
 def _order(order: OrderSnapshot) -> OrderView:

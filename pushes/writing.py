@@ -3,7 +3,7 @@
 Every index is derived from the record before and after, so none can be forgotten.
 """
 
-from pushes import keys, policy, records
+from pushes import keys, policy, records, sightings
 from pushes.model import Change, Lane, Push, Reason, State
 from pushes.placement import Command
 
@@ -25,6 +25,7 @@ def commands(change: Change) -> list[Command]:
             written.append(("LTRIM", timeline, -policy.MAX_TIMELINE_ENTRIES, -1))
     written += _index(before, after)
     written += _proof(before, after)
+    written += sightings.commands(change)
     if after.state.is_settled or after.discarded:
         ttl_s = int(policy.RETENTION.total_seconds())
         written += [("EXPIRE", record, ttl_s), ("EXPIRE", timeline, ttl_s)]
@@ -56,7 +57,7 @@ def _index(before: Push | None, after: Push) -> list[Command]:
     old, new = _places(before), _places(after)
     member = keys.job_id(after.key)
     moved: list[Command] = [("ZREM", place, member) for place in old if place not in new]
-    moved += [("ZADD", place, new[place], member) for place in new if place not in old]
+    moved += [("ZADD", place, new[place], member) for place in new if old.get(place) != new[place]]
     if before is None or after.state is State.DEAD:
         moved.append(("SADD", keys.ACCOUNTS, after.key.account))
     return moved
@@ -72,6 +73,8 @@ def _places(push: Push | None) -> dict[str, str]:
         places[keys.unknown(push.key.account)] = score
     if push.state is State.HELD:
         places[keys.held(push.key.account)] = score
+    if push.is_unacknowledged:
+        places[keys.UNACKNOWLEDGED] = records.epoch(push.deadline_at)
     if isinstance(push.reason, Reason):
         places[keys.dead_letters(push.key.account, push.reason)] = score
     return places

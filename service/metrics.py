@@ -12,6 +12,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from pushes import alarms, at_risk, sightings
+from pushes.alarms import Alarm
 from pushes.census import live_workers
 from pushes.holds import Holds
 from pushes.ledger import Ledger
@@ -54,6 +56,14 @@ class QueueState(Collector):
             "Age of the first push of the order that has waited longest for its acknowledge.",
             value=(now - (deadline - PUSH_WINDOW)).total_seconds() if deadline else 0,
         )
+        left = GaugeMetricFamily(
+            "klarna_ack_at_risk",
+            "Orders not acknowledged, by less than so many hours to the deadline; 0: past it.",
+            labels=["under_hours"],
+        )
+        for under_h, count in at_risk.count(self._ledger, now).items():
+            left.add_metric([str(under_h)], count)
+        yield left
         yield GaugeMetricFamily(
             "klarna_ack_workers",
             "Workers that beat.",
@@ -75,3 +85,25 @@ class QueueState(Collector):
         for event, count in sorted(self._ledger.tallies().items()):
             events.add_metric([event], count)
         yield events
+        yield from self._resends()
+
+    def _resends(self) -> Iterator[Metric]:
+        """Tell whether Klarna's pushes reach us, as far as workers can tell."""
+        counts = sightings.totals(self._ledger.redis)
+        for word, count in (
+            ("expected", counts.expected),
+            ("seen", counts.seen),
+            ("missed", counts.missed),
+        ):
+            yield CounterMetricFamily(
+                f"klarna_ack_resends_{word}",
+                f"Klarna's repeated pushes of orders not acknowledged: {word}.",
+                value=count,
+            )
+        raised = alarms.raised(self._ledger.redis)
+        shown = GaugeMetricFamily(
+            "klarna_ack_alarm", "1 while workers find that it is so.", labels=["alarm"]
+        )
+        for alarm in Alarm:
+            shown.add_metric([str(alarm)], alarm in raised)
+        yield shown

@@ -49,6 +49,11 @@ class AccountWatch:
         held = {account: self._holds.get(account) for account in failing}
         return [_settled_with_account(ending, held.get(ending.account)) for ending in endings]
 
+    def has_outage(self, account: str) -> bool:
+        """Whether an account is held because Klarna fails. Raises RedisError."""
+        hold = self._holds.get(account)
+        return hold is not None and hold.reason is HoldReason.OUTAGE
+
     def _note(self, ending: Ending, now: datetime) -> None:
         key, outcome = ending.attempt.push.key, ending.outcome
         if outcome.sign is Sign.WELL and ending.attempt.is_probe:

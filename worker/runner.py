@@ -18,7 +18,7 @@ from pushes import log
 from pushes.holds import Holds
 from pushes.ledger import Ledger
 from pushes.placement import LEASE_S
-from worker import flood, scheduler
+from worker import flood, resends, scheduler
 from worker.accounts import AccountWatch
 from worker.acknowledge import Acknowledger
 from worker.attempts import Attempt, Attempts, Ending
@@ -59,6 +59,9 @@ _DRAIN_S = 16.0
 
 # Enough for Redis to hear a farewell; when it does not listen, everything lapses by itself.
 _FAREWELL_S = 2.0
+
+# A re-send is missed ten minutes after it was expected: half a minute more tells nobody too late.
+_RESENDS_EVERY_S = 30
 
 # What expired is taken out of the indexes this often; nobody waits for it.
 _TIDY_EVERY_S = 60
@@ -122,6 +125,7 @@ class Runner:
             Loop("schedule", _SCHEDULE_EVERY_S, self._queue_due),
             Loop("backlog", _SCHEDULE_EVERY_S, lambda: self._backlog.release(datetime.now(UTC))),
             Loop("recovery", _RECOVER_EVERY_S, self._recover),
+            Loop("resends", _RESENDS_EVERY_S, self._look_for_resends),
             Loop("tidy", _TIDY_EVERY_S, self._tidy),
         ]
         for loop in loops:
@@ -219,6 +223,9 @@ class Runner:
 
     def _queue_due(self) -> int:
         return scheduler.queue_due(self._ledger, datetime.now(UTC))
+
+    def _look_for_resends(self) -> None:
+        resends.look(self._ledger, datetime.now(UTC), self._accounts.has_outage)
 
     def _renew(self) -> None:
         """Renew the leases and the entry among RQ's workers; learn whether RQ is suspended."""

@@ -19,6 +19,7 @@ def tell(push: Push, took_ms: int | None = None) -> None:
         _log.info(f"push.{push.state}", **facts)
         return
     facts |= {"reason": push.reason and str(push.reason), "error": push.last_error}
+    facts["late"] = push.is_late(push.changed_at)
     if push.state is State.DEAD:
         step = push.reason.next_step if isinstance(push.reason, Reason) else ""
         _log.error("push.dead", **facts, action=step)

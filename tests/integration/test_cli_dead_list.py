@@ -39,7 +39,9 @@ def test_it_lists_dead_letters_the_longest_dead_first(ledger: Ledger, redis_url:
     late = dead(ledger, now=after(1), account="eu", reason=Reason.NOT_ALLOWED, error="HTTP 403")
     early = dead(ledger)
     put(ledger, State.QUEUED)
-    assert answer(run(redis_url, "dead", "list", "--json")) == {
+    with at(after(48 * 60)):  # the deadline of the first
+        listed = answer(run(redis_url, "dead", "list", "--json"))
+    assert listed == {
         "items": [
             {
                 "order_id": early.order_id,
@@ -48,6 +50,7 @@ def test_it_lists_dead_letters_the_longest_dead_first(ledger: Ledger, redis_url:
                 "died_at": NOW_TEXT,
                 "first_push_at": NOW_TEXT,
                 "deadline_at": "2026-03-03T12:00:00.000Z",
+                "late": True,
                 "attempts": 1,
                 "pushes": 1,
                 "last_error": "HTTP 400 BAD_VALUE",
@@ -60,6 +63,7 @@ def test_it_lists_dead_letters_the_longest_dead_first(ledger: Ledger, redis_url:
                 "died_at": "2026-03-01T12:01:00.000Z",
                 "first_push_at": "2026-03-01T12:01:00.000Z",
                 "deadline_at": "2026-03-03T12:01:00.000Z",
+                "late": False,
                 "attempts": 1,
                 "pushes": 1,
                 "last_error": "HTTP 403",

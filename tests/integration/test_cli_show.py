@@ -13,6 +13,7 @@ from tests.integration.test_cli_support import (
     UNKNOWN_ID,
     after,
     answer,
+    at,
     error,
     everything,
     run,
@@ -45,7 +46,9 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
         ("call", "http_status", "ms", "error_code", "correlation_id", "detail", "by")
     )
     called = {**nothing, "at": NOW_TEXT, "event": "called"}
-    assert answer(run(redis_url, "show", rejected.order_id.upper(), "--json")) == {
+    with at():
+        shown = answer(run(redis_url, "show", rejected.order_id.upper(), "--json"))
+    assert shown == {
         "order_id": rejected.order_id,
         "account": "default",
         "state": "dead",
@@ -56,6 +59,7 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
         "last_push_at": NOW_TEXT,
         "next_attempt_at": None,
         "deadline_at": "2026-03-03T12:00:00.000Z",
+        "late": False,
         "verified_at": NOW_TEXT,
         "acknowledged_at": None,
         "crashes": 0,
@@ -103,7 +107,8 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
 
 
 def test_it_lays_an_order_out_in_aligned_text(rejected: PushKey, redis_url: str) -> None:
-    result = run(redis_url, "show", rejected.order_id)
+    with at():
+        result = run(redis_url, "show", rejected.order_id)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
         f"Order {rejected.order_id}\n"
@@ -142,7 +147,9 @@ def test_it_says_who_discarded_an_order_and_leaves_out_what_is_not_known(
 ) -> None:
     key = put(ledger, State.DEAD).key
     assert ledger.advance(key, lambda push: life.discarded(push, "anna", "forged", after(2)))
-    assert run(redis_url, "show", key.order_id).stdout == (
+    with at(after(72 * 60)):  # discarded orders are not late
+        shown = run(redis_url, "show", key.order_id).stdout
+    assert shown == (
         f"Order {key.order_id}\n"
         "account     default\n"
         "state       dead: An operator decides. Discarded by an operator.\n"
@@ -160,6 +167,15 @@ def test_it_says_who_discarded_an_order_and_leaves_out_what_is_not_known(
         "2026-03-01T12:00:00.000Z  dead       no_such_order: HTTP 404\n"
         "2026-03-01T12:02:00.000Z  discarded  by anna: forged\n"
     )
+
+
+def test_it_says_when_an_order_is_late(ledger: Ledger, redis_url: str) -> None:
+    key = put(ledger, State.RETRYING).key
+    with at(after(48 * 60)):
+        shown = run(redis_url, "show", key.order_id).stdout
+        assert answer(run(redis_url, "show", key.order_id, "--json"))["late"]
+    line = "deadline      2026-03-03T12:00:00.000Z: passed, and the order is not acknowledged\n"
+    assert line in shown
 
 
 @pytest.mark.parametrize("state", list(State))

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from rq.worker import SimpleWorker
 
 from cli.embedded import EmbeddedServer
 from pushes import life, views
+from pushes.alarms import Alarm, set_off
 from pushes.holds import Holds
 from pushes.ledger import Ledger
 from pushes.model import HoldReason, PushKey, State
@@ -73,6 +75,20 @@ def held(reason: str) -> dict[str, object]:
     }
 
 
+def at_risk(**orders: int) -> list[dict[str, object]]:
+    """The groups, by `under_24` and the like; no order's amount is known."""
+    return [
+        {
+            "under_h": hours,
+            "orders": (known := orders.get(f"under_{hours}", 0)),
+            "amounts": {},
+            "amount_unknown": known,
+            "amounts_partial": False,
+        }
+        for hours in (24, 12, 4, 0)
+    ]
+
+
 NO_STATES = dict.fromkeys((str(state) for state in State), 0)
 
 
@@ -82,6 +98,8 @@ def test_it_shows_every_state_of_an_empty_system(redis_url: str) -> None:
         "oldest_waiting_s": None,
         "workers": 0,
         "accounts": {"default": NOT_HELD},
+        "at_risk": at_risk(),
+        "alarms": [],
     }
 
 
@@ -98,6 +116,8 @@ def test_it_counts_what_is_in_each_state_and_how_long_the_oldest_waits(
         "oldest_waiting_s": 5400.0,
         "workers": 0,
         "accounts": {"default": held("credentials")},
+        "at_risk": at_risk(),
+        "alarms": [],
     }
 
 
@@ -115,6 +135,8 @@ def test_it_names_the_configured_accounts_and_those_of_the_ledger(
             "eu": held("outage"),
             "us": NOT_HELD,
         },
+        "at_risk": at_risk(),
+        "alarms": [],
     }
 
 
@@ -204,6 +226,42 @@ def test_it_is_aligned_text_when_piped(ledger: Ledger, redis_url: str) -> None:
     )
 
 
+def test_it_shows_what_runs_out_of_time(ledger: Ledger, redis_url: str) -> None:
+    put(ledger, State.RETRYING, now=after(-30 * 60))
+    put(ledger, State.DEAD, now=after(-47 * 60))
+    put(ledger, State.QUEUED, now=after(-49 * 60))
+    with at():
+        assert answer(run(redis_url, "status", "--json"))["at_risk"] == at_risk(
+            under_24=2, under_12=1, under_4=1, under_0=1
+        )
+        shown = run(redis_url, "status").stdout
+    assert (
+        "\n\n"
+        "not acknowledged, deadline  orders  amounts in minor units\n"
+        "in less than 24 h           2       2 unknown\n"
+        "in less than 12 h           1       1 unknown\n"
+        "in less than 4 h            1       1 unknown\n"
+        "passed                      1       1 unknown\n"
+        "\n"
+        "account  held  since  because\n"
+    ) in shown
+
+
+def test_it_shows_that_pushes_do_not_reach_us(ledger: Ledger, redis_url: str) -> None:
+    alarm = Alarm.PUSHES_NOT_REACHING_US
+    set_off(ledger.redis, alarm, after(-20))
+    assert answer(run(redis_url, "status", "--json"))["alarms"] == [
+        {
+            "name": "pushes_not_reaching_us",
+            "since": "2026-03-01T11:40:00.000Z",
+            "meaning": alarm.meaning,
+            "action": alarm.action,
+        }
+    ]
+    shown = run(redis_url, "status").stdout
+    assert f"Alarm since 2026-03-01T11:40:00.000Z: {alarm.meaning} {alarm.action}\n" in shown
+
+
 @pytest.mark.usefixtures("worker")
 def test_it_has_no_warning_while_a_worker_is_alive(redis_url: str) -> None:
     result = run(redis_url, "status")
@@ -244,7 +302,8 @@ def test_it_watches_until_ctrl_c_a_json_line_a_look(
     states += '"not_needed": 0, "dead": 0}'
     line = '{"states": ' + states + ', "oldest_waiting_s": %s, "workers": 0, '
     line += '"accounts": {"default": {"held": null, "cause": null, "since": null, "by": null, '
-    line += '"probe_at": null}}}\n'
+    line += '"probe_at": null}}, '
+    line += f'"at_risk": {json.dumps(at_risk())}, "alarms": []}}\n'
     assert (result.exit_code, result.stderr, slept) == (0, "", [2.0, 2.0])
     assert result.stdout == line % (0, "null") + line % (1, "60.0")
 

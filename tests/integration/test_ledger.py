@@ -57,7 +57,7 @@ def test_it_recognises_its_own_change_when_the_answer_got_lost(ledger: Ledger) -
 
 def test_it_decides_again_with_the_present_record(ledger: Ledger) -> None:
     stale = put(ledger, State.DEAD)
-    queue.accept(ledger, stale.key, NOW + timedelta(minutes=1))  # revives it
+    queue.accept(ledger, stale.key, NOW + timedelta(minutes=5))  # revives it
     asked: list[Push | None] = []
 
     def decide(push: Push | None) -> Change | None:

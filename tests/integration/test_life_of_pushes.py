@@ -78,6 +78,15 @@ class Life(RuleBasedStateMachine):
         self.accepted.add(key)
         assert push.pushes == (before.pushes + 1 if before else 1)
 
+    @rule(key=st.sampled_from(KEYS))
+    def push_again_after_the_last_step(self, key: PushKey) -> None:
+        """Attempts are stamped by the system's clock: a push later than that may hasten one."""
+        before = self.ledger.get(key)
+        push = queue.accept(self.ledger, key, datetime.now(NOW.tzinfo) + timedelta(minutes=4))
+        self.accepted.add(key)
+        if before and before.state is State.RETRYING:
+            assert (push.state, push.failures) == (State.QUEUED, before.failures - 1)
+
     @rule(lose_reply=st.booleans())
     def begin(self, lose_reply: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
         if job_id := pop(self.ledger):
@@ -162,6 +171,22 @@ class Life(RuleBasedStateMachine):
         for key, push in records.items():
             places = [state for state in State if key in self.ledger.members(state)]
             assert places == ([push.state] if push and key not in self.discarded else [])
+
+    @invariant()
+    def what_is_not_acknowledged_stands_by_its_deadline(self) -> None:
+        records = zip(KEYS, self.ledger.get_many(KEYS), strict=True)
+        expected = {
+            keys.job_id(key).encode(): push.deadline_at.timestamp()
+            for key, push in records
+            if push and not push.state.is_settled and key not in self.discarded
+        }
+        raw = self.ledger.redis.zrange(keys.UNACKNOWLEDGED, 0, -1, withscores=True)
+        assert dict(cast(list[tuple[bytes, float]], raw)) == expected
+
+    @invariant()
+    def only_what_is_not_acknowledged_is_awaited_again(self) -> None:
+        awaited = set(self.ledger.redis.zrange(keys.RESENDS, 0, -1))
+        assert awaited <= set(self.ledger.redis.zrange(keys.UNACKNOWLEDGED, 0, -1))
 
     @invariant()
     def rq_says_the_same(self) -> None:

@@ -22,9 +22,10 @@ from klarna import PRESETS, KlarnaError, Observe, Operation, Order
 from klarna.answers import Answer
 from klarna.failures import failure_of
 from klarna.results import read_acceptance, read_order
-from pushes import log, policy
+from pushes import at_risk, log, policy, views
 from pushes import settings as shared
-from pushes.model import Push, Reason, State
+from pushes.alarms import Alarm
+from pushes.model import PUSH_WINDOW, Push, Reason, State
 from pushes.policy import RetryPolicy
 from service import make_app
 from service.settings import WebSettings
@@ -159,6 +160,13 @@ def test_it_shows_an_accounts_file_that_both_processes_read(tmp_path: Path) -> N
     assert worker.accounts["sweden"].password.get_secret_value() == "from a file"
 
 
+def test_it_tells_how_status_counts_what_is_at_risk() -> None:
+    assert "less than {}, {} and {} hours".format(*at_risk.HOURS) in README
+    assert f"the {at_risk.AMOUNTS_READ:,} most urgent orders" in README
+    for key in views.AtRiskView.__annotations__:
+        assert f'"{key}"' in README
+
+
 # States, reasons, answers
 
 
@@ -178,6 +186,23 @@ def test_it_tells_how_long_records_are_kept() -> None:
     assert f"are kept for {policy.RETENTION.days} days" in README
     minutes = int(policy.ALREADY_ACKNOWLEDGED.total_seconds() // 60)
     assert f"settled less than {minutes} minutes ago" in README
+
+
+def test_it_tells_when_a_repeated_push_hastens_a_retry() -> None:
+    minutes = int(policy.HASTENED_AFTER.total_seconds() // 60)
+    assert f"`retrying` after a failure for {minutes} minutes or longer" in README
+
+
+def test_it_tells_how_long_an_unknown_order_is_remembered() -> None:
+    minutes = int(policy.UNKNOWN_REMEMBERED.total_seconds() // 60)
+    assert f"for {minutes} minutes repeats are only counted" in README
+
+
+def test_it_tells_when_the_last_attempt_before_the_deadline_is_made() -> None:
+    minutes = int(policy.LAST_ATTEMPT_BEFORE.total_seconds() // 60)
+    hours = int(PUSH_WINDOW.total_seconds() // 3600)
+    assert f"the deadline, {hours} hours after the first push" in README
+    assert f"is made {minutes} minutes before it" in README
 
 
 ATTEMPT = a_push(State.RUNNING)
@@ -315,6 +340,13 @@ def test_it_lists_every_endpoint() -> None:
     # Two forms of the path share a rule: one segment is an account or an order id.
     in_readme -= {"POST /push/<account>", "POST /push/<account>/<order_id>"}
     assert in_readme == in_code - {"POST /push/<order_id>/<second>"}
+
+
+def test_it_names_every_alarm() -> None:
+    operations = (ROOT / "docs" / "operations.md").read_text()
+    for alarm in Alarm:
+        assert f"`{alarm}`" in README
+        assert f'klarna_ack_alarm{{alarm="{alarm}"}}' in operations
 
 
 # Log events

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,9 +12,10 @@ from klarna import (
     RejectedError,
     TransientError,
 )
+from pushes import life
 from pushes.model import HoldReason, Reason, State
 from pushes.policy import RetryPolicy
-from tests.builders import a_push
+from tests.builders import NOW, a_push
 from worker.failures import decide, unknown_account
 from worker.outcomes import Dead, Hold, Outcome, Retry, Sign, Spends
 
@@ -60,6 +62,41 @@ def test_it_waits_as_long_as_klarna_asks_within_reason(
         Spends.NOTHING,
         Sign.BUSY,
     )
+
+
+def test_it_gives_an_order_up_at_the_one_look_that_a_repeated_push_gets() -> None:
+    unknown = a_push(State.DEAD, not_found=2)
+    revived = life.pushed(unknown, unknown.key, NOW + timedelta(hours=4)).after
+    running = life.started(revived, "w", "a" * 32, NOW + timedelta(hours=4))
+    assert running
+
+    outcome = decide(NoSuchOrderError("n"), running.after, POLICY, lambda: 0.5)
+
+    assert outcome == Dead(Reason.NO_SUCH_ORDER, "n")
+
+
+@pytest.mark.parametrize("error", [TransientError("t"), KeyError("k"), RateLimitedError(600)])
+def test_it_makes_the_last_attempt_shortly_before_the_deadline(error: Exception) -> None:
+    def delay(left: timedelta) -> timedelta:
+        push = a_push(State.RUNNING)
+        push = replace(push, changed_at=push.deadline_at - left)
+        outcome = decide(error, push, RetryPolicy((600,), (600,)), lambda: 0.5)
+        assert isinstance(outcome, Retry)
+        return outcome.delay
+
+    assert delay(timedelta(hours=1)) == seconds(600)
+    assert delay(timedelta(minutes=9)) == timedelta(minutes=7)
+    assert delay(timedelta(minutes=2)) == seconds(600)
+    assert delay(timedelta(hours=-1)) == seconds(600)
+
+
+def test_it_looks_for_an_unknown_order_shortly_before_the_deadline() -> None:
+    push = a_push(State.RUNNING)
+    push = replace(push, changed_at=push.deadline_at - timedelta(minutes=3))
+
+    outcome = decide(NoSuchOrderError("n"), push, RetryPolicy((600,), (600,)), lambda: 0.5)
+
+    assert outcome == Retry(timedelta(minutes=1), Spends.NOT_FOUND, "n", Sign.WELL)
 
 
 @pytest.mark.parametrize("cause", list(ConfigurationCause))

@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from pushes import life, policy
+from pushes.life import Sender
 from pushes.model import Change, HoldReason, Lane, OrderSnapshot, Push, Reason, State
 from tests.builders import NOW, a_key, a_push
 
@@ -47,13 +48,41 @@ def test_it_acknowledges_again_what_klarna_still_pushes_five_minutes_later(state
 
 
 def test_it_revives_a_dead_push_with_fresh_attempts() -> None:
-    push = a_push(State.DEAD, failures=6, not_found=5, crashes=2)
+    push = a_push(State.DEAD, reason=Reason.RETRIES_EXHAUSTED, failures=6, not_found=5, crashes=2)
 
     revived = after(life.pushed(push, push.key, SOON))
 
     assert revived.state is State.QUEUED
     assert (revived.failures, revived.not_found, revived.crashes) == (0, 0, 0)
     assert (revived.reason, revived.last_error, revived.attempts) == (None, None, push.attempts)
+
+
+def test_it_only_counts_pushes_of_an_order_that_klarna_did_not_know_minutes_ago() -> None:
+    push = a_push(State.DEAD, not_found=5)
+    repeated = NOW + timedelta(minutes=4, seconds=59)
+
+    counted = after(life.pushed(push, push.key, repeated))
+
+    assert counted == replace(push, rev=push.rev + 1, pushes=2, last_push_at=repeated)
+
+
+def test_it_gives_an_order_that_klarna_did_not_know_a_single_look() -> None:
+    push = a_push(State.DEAD, failures=3, not_found=5, crashes=2)
+
+    revived = after(life.pushed(push, push.key, NOW + timedelta(minutes=5)))
+
+    assert (revived.state, revived.reason) == (State.QUEUED, None)
+    assert (revived.failures, revived.not_found, revived.crashes) == (0, 5, 0)
+
+
+def test_it_looks_as_often_as_at_first_for_what_an_operator_pushes_or_replays() -> None:
+    push = a_push(State.DEAD, not_found=5)
+
+    pushed = after(life.pushed(push, push.key, SOON, Sender("pushed_by_operator", "mia")))
+    replayed = after(life.replayed(push, "mia", "region corrected", SOON))
+
+    assert (pushed.state, pushed.not_found) == (State.QUEUED, 0)
+    assert (replayed.state, replayed.not_found) == (State.QUEUED, 0)
 
 
 def test_it_opens_48_hours_anew_when_klarna_pushes_after_they_were_over() -> None:
@@ -78,6 +107,42 @@ def test_it_gives_repeats_within_a_minute_no_line_of_their_own() -> None:
 
     assert life.pushed(push, push.key, NOW + timedelta(seconds=59)).entries == ()
     assert len(life.pushed(push, push.key, NOW + timedelta(seconds=60)).entries) == 1
+
+
+def test_it_hastens_a_retry_after_a_failure_that_klarna_pushes_again() -> None:
+    waiting = a_push(State.RETRYING, failures=3)
+
+    change = life.pushed(waiting, waiting.key, NOW + timedelta(minutes=4))
+
+    hastened = after(change)
+    assert (hastened.state, hastened.next_attempt_at, hastened.pushes) == (State.QUEUED, None, 2)
+    assert [(one.event, one.detail) for one in change.entries] == [
+        ("pushed", "was retrying, tried at once")
+    ]
+    running = after(life.started(hastened, "w", "d" * 32, LATER))
+    again = after(life.retrying(running, LATER, LATER, error="e", failed=True))
+    assert again.failures == waiting.failures  # the attempt took the place of the planned one
+
+
+def test_it_forces_no_attempt_by_repeats_within_four_minutes() -> None:
+    waiting = a_push(State.RETRYING)
+    soon = NOW + timedelta(minutes=3, seconds=59)
+
+    assert after(life.pushed(waiting, waiting.key, soon)).state is State.RETRYING
+
+
+@pytest.mark.parametrize("not_found", [True, False])
+def test_it_hastens_no_retry_that_klarna_or_the_order_asked_for(not_found: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    running = a_push(State.RUNNING, failures=1)
+    waiting = after(life.retrying(running, LATER, NOW, error="e", not_found=not_found))
+
+    assert after(life.pushed(waiting, waiting.key, LATER)).state is State.RETRYING
+
+
+def test_it_does_not_hasten_what_is_held() -> None:
+    held = a_push(State.HELD, failures=1)
+
+    assert after(life.pushed(held, held.key, LATER)).state is State.HELD
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING, State.HELD])
@@ -166,6 +231,7 @@ def test_it_holds_without_spending_anything() -> None:
 def test_it_queues_what_is_due() -> None:
     queued = after(life.due(a_push(State.RETRYING), SOON))
 
+    assert not queued.after_failure
     assert (queued.state, queued.reason, queued.next_attempt_at) == (State.QUEUED, None, None)
     assert queued.lane is Lane.BACKLOG
 

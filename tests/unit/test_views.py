@@ -1,7 +1,10 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from pushes import views
+from pushes.alarms import Alarm
+from pushes.at_risk import Group
 from pushes.holds import Hold
 from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 
@@ -35,7 +38,7 @@ def test_it_names_a_push_and_its_state() -> None:
 
 def test_it_shows_every_key_of_a_push_that_has_only_just_come() -> None:
     push = Push(KEY, State.QUEUED, 1, AT, AT, AT, pushes=1)
-    assert views.full(push, []) == {
+    assert views.full(push, [], after(1)) == {
         "order_id": ORDER_ID,
         "account": "eu",
         "state": "queued",
@@ -46,6 +49,7 @@ def test_it_shows_every_key_of_a_push_that_has_only_just_come() -> None:
         "last_push_at": "2026-01-31T08:15:00.250Z",
         "next_attempt_at": None,
         "deadline_at": "2026-02-02T08:15:00.250Z",
+        "late": False,
         "verified_at": None,
         "acknowledged_at": None,
         "crashes": 0,
@@ -96,7 +100,7 @@ def test_it_shows_everything_that_is_known() -> None:
     nothing = dict.fromkeys(
         ("call", "http_status", "ms", "error_code", "correlation_id", "detail", "by")
     )
-    assert views.full(push, timeline) == {
+    assert views.full(push, timeline, after(1)) == {
         "order_id": ORDER_ID,
         "account": "eu",
         "state": "dead",
@@ -107,6 +111,7 @@ def test_it_shows_everything_that_is_known() -> None:
         "last_push_at": "2026-01-31T08:16:00.250Z",
         "next_attempt_at": "2026-01-31T08:17:00.250Z",
         "deadline_at": "2026-02-02T08:15:00.250Z",
+        "late": False,
         "verified_at": "2026-01-31T08:18:00.250Z",
         "acknowledged_at": "2026-01-31T08:19:00.250Z",
         "crashes": 1,
@@ -143,9 +148,23 @@ def test_it_shows_everything_that_is_known() -> None:
     }
 
 
+def test_it_calls_late_what_is_open_past_its_deadline() -> None:
+    over = AT + timedelta(hours=48)
+    dead = Push(KEY, State.DEAD, 3, AT, AT, AT, reason=Reason.REJECTED)
+    pushes = [
+        Push(KEY, State.RETRYING, 3, AT, AT, AT),
+        dead,
+        replace(dead, discarded=True),
+        Push(KEY, State.ACKNOWLEDGED, 3, AT, AT, AT),
+    ]
+    assert [views.full(push, [], over)["late"] for push in pushes] == [True, True, False, False]
+    assert not views.full(dead, [], over - timedelta(milliseconds=1))["late"]
+    assert views.dead_letter(dead, over)["late"]
+
+
 def test_it_gives_no_next_step_for_what_is_held() -> None:
     push = Push(KEY, State.HELD, 3, AT, AT, AT, reason=HoldReason.OUTAGE)
-    view = views.full(push, [])
+    view = views.full(push, [], after(1))
     assert (view["reason"], view["next_step"]) == ("outage", None)
 
 
@@ -162,13 +181,14 @@ def test_it_shows_a_dead_letter_in_one_line() -> None:
         attempts=1,
         last_error="HTTP 400 BAD_VALUE",
     )
-    assert views.dead_letter(push) == {
+    assert views.dead_letter(push, after(1)) == {
         "order_id": ORDER_ID,
         "account": "eu",
         "reason": "rejected",
         "died_at": "2026-01-31T08:17:00.250Z",
         "first_push_at": "2026-01-31T08:15:00.250Z",
         "deadline_at": "2026-02-02T08:15:00.250Z",
+        "late": False,
         "attempts": 1,
         "pushes": 2,
         "last_error": "HTTP 400 BAD_VALUE",
@@ -180,7 +200,9 @@ def test_it_shows_how_everything_is() -> None:
     counts = {state: number for number, state in enumerate(State)}
     held = {"us": None, "eu": Hold(HoldReason.CREDENTIALS, "HTTP 401", AT, probe_at=after(1))}
     oldest_deadline = after(-90) + timedelta(hours=48)
-    assert views.status(counts, oldest_deadline, 2, held, AT) == {
+    raised = {Alarm.PUSHES_NOT_REACHING_US: AT}
+    late = Group(0, 3, {"SEK": 6000, "EUR": 1}, 1, partial=True)
+    assert views.status(counts, oldest_deadline, 2, held, AT, at_risk=[late], alarms=raised) == {
         "states": {
             "queued": 0,
             "running": 1,
@@ -202,17 +224,34 @@ def test_it_shows_how_everything_is() -> None:
             },
             "us": {"held": None, "cause": None, "since": None, "by": None, "probe_at": None},
         },
+        "at_risk": [
+            {
+                "under_h": 0,
+                "orders": 3,
+                "amounts": {"EUR": 1, "SEK": 6000},
+                "amount_unknown": 1,
+                "amounts_partial": True,
+            }
+        ],
+        "alarms": [
+            {
+                "name": "pushes_not_reaching_us",
+                "since": "2026-01-31T08:15:00.250Z",
+                "meaning": Alarm.PUSHES_NOT_REACHING_US.meaning,
+                "action": Alarm.PUSHES_NOT_REACHING_US.action,
+            }
+        ],
     }
 
 
 def test_it_says_null_when_nothing_waits() -> None:
-    view = views.status(dict.fromkeys(State, 0), None, 0, {}, AT)
+    view = views.status(dict.fromkeys(State, 0), None, 0, {}, AT, at_risk=[], alarms={})
     assert view["oldest_waiting_s"] is None
 
 
 def test_it_never_lets_an_order_wait_since_the_future() -> None:
     a_clock_ahead = after(1) + timedelta(hours=48)
-    view = views.status(dict.fromkeys(State, 0), a_clock_ahead, 0, {}, AT)
+    view = views.status(dict.fromkeys(State, 0), a_clock_ahead, 0, {}, AT, at_risk=[], alarms={})
     assert view["oldest_waiting_s"] == 0.0
 
 
@@ -223,6 +262,6 @@ def test_it_writes_every_time_in_utc() -> None:
 
 def test_it_writes_plain_words_only() -> None:
     push = Push(KEY, State.DEAD, 3, AT, AT, AT, reason=Reason.REJECTED)
-    view = views.full(push, [])
+    view = views.full(push, [], after(1))
     assert json.loads(json.dumps(view)) == view
     assert (type(view["state"]), type(view["reason"])) == (str, str)
