@@ -5,7 +5,7 @@ Never acknowledges without a GET of the same attempt before it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid5
 
@@ -14,6 +14,7 @@ from pushes import keys, log, records
 from pushes.model import Entry, OrderSnapshot, Push, PushKey, Reason
 from pushes.policy import RetryPolicy
 from worker import failures
+from worker.clock import SYSTEM_CLOCK, Clock
 from worker.outcomes import Acknowledged, Dead, NotNeeded, Outcome
 from worker.verify import Verdict, verify
 
@@ -37,6 +38,7 @@ class OrderClient(Protocol):
 class Report:
     """What an attempt did, call by call, and the order if Klarna showed the right one."""
 
+    clock: Clock = SYSTEM_CLOCK
     entries: list[Entry] = field(default_factory=list)
     order: OrderSnapshot | None = None
     verified_at: datetime | None = None
@@ -45,13 +47,13 @@ class Report:
         """Keep of an order what the ledger shows."""
         kept = {name.name: getattr(order, name.name) for name in fields(OrderSnapshot)}
         self.order = OrderSnapshot(**kept)
-        self.verified_at = datetime.now(UTC)
+        self.verified_at = self.clock.now()
 
     def observe(self, exchange: Exchange) -> None:
         """Note one call to Klarna."""
         self.entries.append(
             Entry(
-                at=datetime.now(UTC),
+                at=self.clock.now(),
                 event="call",
                 call=str(exchange.operation),
                 http_status=exchange.http_status,

@@ -5,11 +5,9 @@ to another worker meanwhile; the record's execution id tells.
 """
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
@@ -22,6 +20,7 @@ from pushes.model import Change, Push, PushKey, State
 from pushes.placement import LEASE_S
 from worker import popped, telling
 from worker.acknowledge import Acknowledger, Report
+from worker.clock import SYSTEM_CLOCK, Clock
 from worker.outcomes import Outcome
 
 _log = log.get(__name__)
@@ -33,12 +32,13 @@ class Attempt:
 
     push: Push
     job: PushJob
-    began: float = field(default_factory=time.monotonic)
+    began: float
+    clock: Clock
 
     @property
     def age_s(self) -> float:
         """Seconds since it began."""
-        return time.monotonic() - self.began
+        return self.clock.monotonic() - self.began
 
     @property
     def hangs(self) -> bool:
@@ -58,10 +58,17 @@ class Ending:
 class Attempts:
     """All attempts of one worker process. Threads share it."""
 
-    def __init__(self, ledger: Ledger, acknowledger: Acknowledger, worker: str) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        acknowledger: Acknowledger,
+        worker: str,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         self._ledger = ledger
         self._acknowledger = acknowledger
         self._worker = worker
+        self._clock = clock
         self._active: dict[str, Attempt] = {}
         self._lock = threading.Lock()
         self.done = 0
@@ -76,7 +83,7 @@ class Attempts:
 
         Raises RedisError; then calling it again with the same keys is safe.
         """
-        now = datetime.now(UTC)
+        now = self._clock.now()
         changes = []
         begun_before: list[Push] = []
         for one in popped.read(self._ledger, wanted):
@@ -95,7 +102,12 @@ class Attempts:
                 self._ledger.tally("unreadable_quarantined")
                 telling.tell(push)
         begun = [
-            Attempt(push, jobs.runnable(push, self._ledger.redis))
+            Attempt(
+                push,
+                jobs.runnable(push, self._ledger.redis),
+                self._clock.monotonic(),
+                self._clock,
+            )
             for push in [*begun_before, *taken]
             if push.state is State.RUNNING
         ]
@@ -114,13 +126,13 @@ class Attempts:
 
     def run(self, attempt: Attempt) -> Ending:
         """Make the attempt through its RQ job: the calls to Klarna. Raises nothing."""
-        report = Report()
+        report = Report(self._clock)
         attempt.job.attempt = partial(self._acknowledger.attempt, attempt.push, report)
         try:
             outcome = cast(Outcome, attempt.job.perform())
         except Exception as error:  # noqa: BLE001 - RQ or our own code failed before the first call
             outcome = self._acknowledger.judge(error, attempt.push)
-        now = datetime.now(UTC)
+        now = self._clock.now()
 
         def step(push: Push) -> Change:
             change = outcome.step(push, now)
@@ -176,7 +188,7 @@ class Attempts:
         for attempt in self.active():
             change = self._ledger.advance(
                 attempt.push.key,
-                self._mine(attempt, partial(life.released, now=datetime.now(UTC))),
+                self._mine(attempt, partial(life.released, now=self._clock.now())),
                 attempt.push,
             )
             if change:

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -18,6 +18,7 @@ from pushes.model import Push, Reason, State
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, a_push
 from worker.acknowledge import Acknowledger, Report, idempotency_key
+from worker.clock import SYSTEM_CLOCK, Clock
 from worker.outcomes import Acknowledged, Dead, Hold, NotNeeded, Outcome, Retry
 
 PUSH = a_push(State.RUNNING)
@@ -48,8 +49,20 @@ class FakeKlarna:
             raise self.answer
 
 
-def attempt(klarna: FakeKlarna, push: Push = PUSH) -> tuple[Outcome, Report]:
-    report = Report()
+class StoppedClock:
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+def attempt(
+    klarna: FakeKlarna, push: Push = PUSH, clock: Clock = SYSTEM_CLOCK
+) -> tuple[Outcome, Report]:
+    report = Report(clock)
     acknowledger = Acknowledger({"default": klarna}, RetryPolicy(), lambda: 0.5)
     return acknowledger.attempt(push, report), report
 
@@ -68,6 +81,13 @@ def test_it_gets_the_order_and_then_acknowledges_it() -> None:
     ]
     assert report.order
     assert (report.order.status, report.order.order_amount) == ("AUTHORIZED", 100)
+
+
+def test_it_notes_what_it_does_at_the_clocks_time() -> None:
+    _, report = attempt(FakeKlarna([an_order()]), clock=StoppedClock())
+
+    assert [entry.at for entry in report.entries] == [NOW, NOW]
+    assert report.verified_at == NOW
 
 
 @pytest.mark.parametrize("status", ["CANCELLED", "EXPIRED", "CLOSED"])
