@@ -3,9 +3,11 @@
 A thread that sleeps gives its turn to whatever comes next on the agenda: another thread whose
 time has come, a task that is to begin, or a plain act, which costs no thread at all. So code
 that blocks runs as it is, a day lasts as long as the work in it, and the same plan always gives
-the same course. Refused: threads that the clock does not know.
+the same course. Refused: threads that the clock does not know, and waiting for anything but the
+clock, such as a lock that is held while its holder sleeps.
 """
 
+import faulthandler
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +17,12 @@ from itertools import count
 
 # A small stack: there may be hundreds of threads, and none of them is deep.
 _STACK_BYTES = 512 * 1024
+
+# In real time. One step is a few calls to Redis; what takes longer waits for something else.
+_STUCK_AFTER_S = 30.0
+
+# A thread that is stuck does not end; it is a daemon.
+_END_WITHIN_S = 1.0
 
 Act = Callable[[], object]
 
@@ -50,6 +58,10 @@ class Bell:
     listener: _Turn | None = None
 
 
+class StuckError(Exception):
+    """A thread keeps its turn without coming to an end: it waits for what cannot happen."""
+
+
 class _Closed(BaseException):
     """Unwinds the threads that still wait when the clock is closed."""
 
@@ -63,6 +75,7 @@ class VirtualClock:
     def __init__(self, start: datetime) -> None:
         self._start = start
         self._now_s = 0.0
+        self._latest = -1  # of the agenda's entries
         self._agenda: list[tuple[float, int, _Turn | _Task | Act]] = []
         self._sequence = count()
         self._owner = self._current = _Turn()
@@ -115,7 +128,7 @@ class VirtualClock:
         for turn in self._all:
             turn.go.release()
             if turn.thread:
-                turn.thread.join()
+                turn.thread.join(_END_WITHIN_S)
 
     def _wake_at(self, at_s: float, turn: _Turn) -> None:
         turn.due = next(self._sequence)
@@ -125,6 +138,7 @@ class VirtualClock:
         """Let happen what is next, until it is `mine` again; an idle thread takes the next task."""
         while True:
             at_s, number, what = heappop(self._agenda)
+            self._latest = number
             if isinstance(what, _Turn):
                 if what.due != number:
                     continue
@@ -159,10 +173,22 @@ class VirtualClock:
             self._idle.append(mine)
         self._current = other
         other.go.release()
-        mine.go.acquire()
+        if mine is self._owner:
+            self._await_my_turn()
+        else:
+            mine.go.acquire()
         if self._is_closed:
             raise _Closed
-        if self._failure and mine is self._owner:
+
+    def _await_my_turn(self) -> None:
+        """Wait for the owner's turn, and see to it that the others go on meanwhile."""
+        seen = self._latest
+        while not self._owner.go.acquire(timeout=_STUCK_AFTER_S):
+            if seen == self._latest:
+                faulthandler.dump_traceback()
+                raise StuckError(f"nothing went on for {_STUCK_AFTER_S:g} s; see the threads above")
+            seen = self._latest
+        if self._failure:
             raise self._failure
 
     def _fail(self, mine: _Turn, failure: BaseException) -> None:

@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 
+from simulation import clock as clock_module
 from simulation.chance import seeded
-from simulation.clock import Bell, VirtualClock
+from simulation.clock import Bell, StuckError, VirtualClock
 from tests.builders import NOW
 
 
@@ -156,6 +157,18 @@ def test_it_refuses_to_let_an_act_sleep(clock: VirtualClock) -> None:
 
     with pytest.raises(RuntimeError, match="must not sleep"):
         clock.sleep(2)
+
+
+def test_it_says_when_a_thread_waits_for_anything_else(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock_module, "_STUCK_AFTER_S", 0.1)
+    never = threading.Event()
+    clock.start(lambda: never.wait(10))
+
+    with pytest.raises(StuckError):
+        clock.sleep(100)
+    never.set()
 
 
 def test_it_ends_every_thread_when_it_is_closed() -> None:
