@@ -52,7 +52,8 @@ def _stay_on_one_core() -> None:
     Saves a quarter of the time. Redis inherits it.
     """
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})
 
 
 def _tell(result: Result) -> None:

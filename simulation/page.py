@@ -38,6 +38,8 @@ _TAIL = dedent(
     - Orders come by chance, at the rate that is named. Klarna pushes again after 5, 15, 30 and 60
       minutes, then every 4 h, until the order is acknowledged. Of the orders that were accepted
       only one in {sample} is pushed again, as a sample; every one that was refused is.
+    - In the calm week the workers' chores, such as queueing what is due again, are done ten times
+      less often than in life.
     - When a forged push is refused, the others of the same tenth of a second count as refused.
 
     ## What this does not show

@@ -25,6 +25,8 @@ from simulation.worker import Worker
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
 WORKERS = 2
+# Two workers that were started together would do everything together.
+_CHORES_APART_S = 0.25
 
 # A run that goes wrong must not take the machine's memory: far above what any goal allows.
 _MEMORY_LIMIT_BYTES = 6 * 1024**3
@@ -101,15 +103,22 @@ class _Front:
 
 
 @contextmanager
-def opened(seed: str) -> Iterator[Stage]:
-    """Set the stage; everything is gone at the end, also after a failure or ctrl-c."""
+def opened(seed: str, leisure: float = 1.0) -> Iterator[Stage]:
+    """Set the stage; everything is gone at the end, also after a failure or ctrl-c.
+
+    With more `leisure` the workers do their chores as many times less often.
+    """
     with ExitStack() as stack:
         server = stack.enter_context(EmbeddedServer())
         redis = stack.enter_context(Redis.from_url(server.url))
         redis.config_set("appendonly", "no")  # it costs time, and is not what is looked at
         heard = stack.enter_context(alarms.listening())
         clock = stack.enter_context(closing(VirtualClock(START)))
-        yield _assembled(clock, redis, heard, seed)
+        stage = _assembled(clock, redis, heard, seed)
+        for number, worker in enumerate(stage.workers):
+            worker.start(number * _CHORES_APART_S, leisure)
+        stage.watch()
+        yield stage
 
 
 def _assembled(clock: VirtualClock, redis: Redis, heard: Alarms, seed: str) -> Stage:
@@ -129,10 +138,5 @@ def _assembled(clock: VirtualClock, redis: Redis, heard: Alarms, seed: str) -> S
     front = _Front(Intake(ledger, clock), list(workers))
     shop = Shop(clock, klarna, front, seeded(seed, "shop"))
     forger = Forger(clock, front, seeded(seed, "forger"))
-    stage = Stage(
-        clock, redis, ledger, klarna, shop, forger, workers, heard, seeded(seed, "scenario")
-    )
-    for number, worker in enumerate(workers):
-        worker.start(offset_s=number * 0.25)
-    stage.watch()
-    return stage
+    chance = seeded(seed, "scenario")
+    return Stage(clock, redis, ledger, klarna, shop, forger, workers, heard, chance)

@@ -24,11 +24,13 @@ class Worker:
         self._clock = clock
         self._ring_all = ring_all
         self._bell = Bell()
+        self._leisure = 1.0
         self._free = program.CONCURRENCY
         self._ended: list[Ending] = []
 
-    def start(self, offset_s: float) -> None:
-        """Begin; the chores of several workers are `offset_s` apart."""
+    def start(self, offset_s: float, leisure: float) -> None:
+        """Begin; the chores of several workers are `offset_s` apart, `leisure` times as seldom."""
+        self._leisure = leisure
         self._clock.start(self._work)
         for chore in self.parts.chores():
             self._clock.call_at(self._clock.monotonic() + offset_s, partial(self._do, chore))
@@ -71,4 +73,5 @@ class Worker:
     def _do(self, chore: Chore) -> None:
         if chore.act():
             self._ring_all()
-        self._clock.call_at(self._clock.monotonic() + chore.every_s, partial(self._do, chore))
+        next_s = self._clock.monotonic() + chore.every_s * self._leisure
+        self._clock.call_at(next_s, partial(self._do, chore))
