@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test chaos bench lint format lock clean $(VENV)
+.PHONY: help demo test chaos simulate bench lint format lock clean $(VENV)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: $(VENV) ## Run every test
 
 chaos: $(VENV) ## Kill everything under load, write docs/chaos.md; 10 minutes, ARGS='--only kills': 3
 	@$(BIN)/python -m chaos --report docs/chaos.md $(ARGS)
+
+simulate: $(VENV) ## Play days of trouble in minutes, write docs/scenarios.md; ARGS='--scale 0.01': only look
+	@$(BIN)/python -m simulation $(or $(ARGS),--report docs/scenarios.md)
 
 bench: $(VENV) ## Measure us beside our peers, write docs/performance.md; 8 minutes, ARGS=--quick: 1
 	@$(BIN)/python -m bench $(ARGS)

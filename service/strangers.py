@@ -6,6 +6,7 @@ A flood of made-up ids must neither delay Klarna's pushes nor fill Redis. See `p
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 
 from redis import Redis
@@ -30,11 +31,12 @@ class TooManyStrangersError(Exception):
 class Strangers:
     """Shared by the threads of one process; a stale reading is wrong by seconds."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._redis = redis
+        self._monotonic = monotonic
         self._known: dict[str, tuple[float, Standing]] = {}
         self._refused: Counter[str] = Counter()
-        self._told_at = 0.0
+        self._told_at = -_TOLD_EVERY_S
         self._lock = threading.Lock()
 
     def lane_of(self, source: str | None, account: str, now: datetime) -> Lane:
@@ -47,17 +49,17 @@ class Strangers:
 
     def _standing(self, account: str, now: datetime) -> Standing:
         until, standing = self._known.get(account, (0.0, None))
-        if standing is None or time.monotonic() > until:
+        if standing is None or self._monotonic() > until:
             standing = sources.standing(self._redis, account, now)
-            self._known[account] = (time.monotonic() + _KNOWN_FOR_S, standing)
+            self._known[account] = (self._monotonic() + _KNOWN_FOR_S, standing)
         return standing
 
     def _note_refusal(self, account: str) -> None:
         with self._lock:
             self._refused[account] += 1
-            if time.monotonic() - self._told_at < _TOLD_EVERY_S:
+            if self._monotonic() - self._told_at < _TOLD_EVERY_S:
                 return
-            refused, self._refused, self._told_at = self._refused, Counter(), time.monotonic()
+            refused, self._refused, self._told_at = self._refused, Counter(), self._monotonic()
         self._redis.hincrby(keys.TALLIES, "stranger_refused", refused.total())
         _log.error(
             "push.strangers_refused",

@@ -1,0 +1,48 @@
+"""Somebody pushes orders that do not exist, five hundred a second, among the real ones."""
+
+from simulation.durations import spoken
+from simulation.finding import Finding
+from simulation.goals import Goal
+from simulation.result import Result
+from simulation.stage import Stage
+
+_HOURS = 1.0
+_RATE_PER_S = 10.0
+_FORGED_PER_S = 500.0
+# Klarna's own addresses have become known by then.
+_LEAD_S = 300.0
+# An unknown order is dead after 23 minutes; twice that, and it is over.
+_PATIENCE_S = 3600.0
+_FRESH_P95_S = 10.0
+# An hour's real orders and their jobs are 100 MB of it.
+_MEMORY_MB = 256.0
+
+
+def run(stage: Stage, scale: float) -> Result:
+    """Play it; `scale` shortens the flood."""
+    over_s = _HOURS * 3600 * scale
+    clock, shop, forger = stage.clock, stage.shop, stage.forger
+    shop.sell(_RATE_PER_S)
+    clock.sleep(_LEAD_S * min(1.0, scale * 10))
+    began_s = clock.monotonic()
+    forger.flood(_FORGED_PER_S, over_s)
+    clock.sleep(over_s)
+    ended_s = clock.monotonic()
+    shop.sell(0)
+    stage.await_(stage.is_quiet, _PATIENCE_S, every_s=10.0)
+
+    finding = Finding(
+        "flood",
+        f"{_FORGED_PER_S:g} forged pushes/s for {spoken(over_s)} from addresses that are not"
+        f" Klarna's, among {_RATE_PER_S:g} real orders/s",
+        stage,
+    )
+    result = finding.result
+    result.notes.append(f"{forger.accepted:,} of {forger.pushed:,} forged pushes were accepted")
+    finding.measure_fresh("real ones pushed during the flood", began_s, ended_s)
+    result.goals += [
+        *finding.always(),
+        Goal("real pushes meanwhile, p95", result.fresh_p95_s, _FRESH_P95_S, "s"),
+        Goal("peak memory of Redis", result.memory_bytes / 2**20, _MEMORY_MB, "MB"),
+    ]
+    return result
