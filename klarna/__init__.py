@@ -10,8 +10,14 @@
     refusals     what a no of Klarna means (pure)
     failures     why no answer came (pure)
     transport    one HTTP call
-    connections  kept alive, watched, verified
+    adapter      requests, made for one host
+    pools        connections kept alive, with TLS and proxies; sends on them
+    connections  watched by the deadlines
     deadlines    the time limit of a whole call
+    reading      an answer, read off its socket
+    oddities     the answers http.client has to read
+    received     what comes out of a connection
+    wire         bytes of a request and of a plain head (pure)
 
 Whoever uses the package imports from here.
 """

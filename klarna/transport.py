@@ -4,19 +4,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import cast
 
 import requests
 from requests.structures import CaseInsensitiveDict
+from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
+from klarna.adapter import OneHostAdapter
 from klarna.answers import MAX_BODY_BYTES, Answer
-from klarna.connections import OneHostAdapter
 from klarna.deadlines import Deadline, Deadlines, TimeLimits
 from klarna.exchange import Operation
 from klarna.failures import failure_of
-
-_CHUNK_BYTES: Final = 64 * 1024  # an order fits into one; nobody can make us allocate more at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,10 @@ class Transport:
     def __init__(
         self, url: str, headers: Mapping[str, str], *, pool_size: int, limits: TimeLimits
     ) -> None:
-        self._template = requests.Request("GET", url, headers=dict(headers)).prepare()
-        self._url = str(self._template.url).rstrip("/")  # as requests normalised it
-        self._limits = limits
+        template = requests.Request("GET", url, headers=dict(headers)).prepare()
+        self._url = str(template.url).rstrip("/")  # as requests normalised it
+        self._headers = dict(template.headers)
+        self._timeout = Timeout(connect=limits.connect_s, read=limits.read_s)
         self._adapter = OneHostAdapter(url, pool_size)
         self._deadlines = Deadlines(limits.total_s)
 
@@ -49,7 +49,7 @@ class Transport:
         request = requests.PreparedRequest()
         request.method = call.method
         request.url = self._url + call.path
-        request.headers = CaseInsensitiveDict({**self._template.headers, **call.headers})
+        request.headers = CaseInsensitiveDict({**self._headers, **call.headers})
         started_s = time.monotonic()
         with self._deadlines.limit() as deadline:
             try:
@@ -71,20 +71,12 @@ class Transport:
     def _exchange(
         self, request: requests.PreparedRequest, deadline: Deadline
     ) -> tuple[requests.Response, bytes]:
-        adapter = self._adapter
-        with adapter.send(
-            request,
-            stream=True,
-            timeout=(self._limits.connect_s, self._limits.read_s),
-            verify=adapter.verify,
-            proxies=adapter.proxies,
-        ) as response:
-            body = bytearray()
-            while len(body) <= MAX_BODY_BYTES and (chunk := response.raw.read(_CHUNK_BYTES)):
-                body += chunk
+        timeout = cast(tuple[float, float], self._timeout)  # a Timeout it takes as well
+        with self._adapter.send(request, stream=True, timeout=timeout) as response:
+            body = response.raw.read(MAX_BODY_BYTES + 1)
         if deadline.has_passed:  # a connection shut half way may look like a complete answer
             raise TimeoutError
-        return response, bytes(body[: MAX_BODY_BYTES + 1])
+        return response, body
 
     def close(self) -> None:
         """Close the idle connections and stop the watching thread; calls under way may fail."""

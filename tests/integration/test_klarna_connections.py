@@ -1,0 +1,281 @@
+"""Which connections carry another call, which are dropped, and the ways around proxies."""
+
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from klarna import KlarnaError, TimeLimits, TransientError
+from tests.integration.test_klarna_tls import CERTIFICATE
+from tests.integration.test_klarna_wire import (
+    IN_TIME_S,
+    OK,
+    ORDER,
+    ORDER_ID,
+    Line,
+    Recorder,
+    Server,
+    client_of,
+    headers_of,
+    http,
+    no_answer,
+)
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (
+    len(ORDER),
+    ORDER,
+)
+
+
+def two_calls_over(server: Server) -> int:
+    """Get an order twice; the number of connections that took."""
+    with server, client_of(server) as client:
+        for _ in range(2):
+            assert client.get_order(ORDER_ID).order_id == ORDER_ID
+        return server.connections
+
+
+def in_pieces(*pieces: bytes) -> Server:
+    """Say each piece only once the one before was surely read alone."""
+
+    def talk(line: Line) -> None:
+        while line.request():
+            for piece in pieces:
+                line.say(piece)
+                line.closing_down.wait(0.05)
+
+    return Server(talk)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        Recorder(),
+        Recorder(CHUNKED),
+        Recorder(b"HTTP/1.1 100 Continue\r\n\r\n" + OK),
+        in_pieces(OK[:30], OK[30:-10], OK[-10:]),
+        in_pieces(CHUNKED[:30], CHUNKED[30:-10], CHUNKED[-10:]),
+    ],
+    ids=["plain", "chunked", "after 100", "in pieces", "chunked in pieces"],
+)
+def test_it_keeps_a_connection(server: Server) -> None:
+    assert two_calls_over(server) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http("200 OK", ORDER, "Connection: close"),
+        OK + b"HTTP/1.1 204 No Content\r\n\r\n",
+        CHUNKED + b"HTTP/1.1 204 No Content\r\n\r\n",
+        OK.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        http("200 OK", ORDER, f"Content-Length: {len(ORDER)}"),
+    ],
+    ids=lambda answer: repr(answer[:40]),
+)
+def test_it_drops_a_connection_that_may_be_out_of_step(answer: bytes) -> None:
+    assert two_calls_over(Recorder(answer)) == 2
+
+
+def test_it_never_takes_a_late_byte_for_the_next_answer() -> None:
+    late = threading.Event()
+
+    def talk(line: Line) -> None:
+        while line.request():
+            line.say(OK)
+            line.closing_down.wait(0.05)
+            line.say(http("404 Not Found"))
+            late.set()
+
+    with Server(talk) as server, client_of(server) as client:
+        client.get_order(ORDER_ID)
+        assert late.wait(IN_TIME_S)
+        assert client.get_order(ORDER_ID).order_id == ORDER_ID
+        assert server.connections == 2
+
+
+def test_it_drops_a_connection_after_a_broken_answer() -> None:
+    answers = iter([OK[:-5], OK, OK])
+
+    def talk(line: Line) -> None:
+        while line.request():
+            answer = next(answers)
+            line.say(answer)
+            if answer is not OK:
+                return
+
+    with Server(talk) as server, client_of(server) as client:
+        assert no_answer(client).startswith("connection broken off")
+        assert client.get_order(ORDER_ID).order_id == ORDER_ID
+        assert client.get_order(ORDER_ID).order_id == ORDER_ID
+        assert server.connections == 2
+
+
+def test_it_drops_a_connection_after_a_time_out() -> None:
+    answers = iter([b"", OK])
+
+    def talk(line: Line) -> None:
+        while line.request():
+            line.say(next(answers))
+
+    limits = TimeLimits(connect_s=IN_TIME_S, read_s=0.2, total_s=IN_TIME_S)
+    with Server(talk) as server, client_of(server, limits) as client:
+        assert no_answer(client) == "time-out"
+        assert client.get_order(ORDER_ID).order_id == ORDER_ID
+        assert server.connections == 2
+
+
+def test_it_hears_the_answer_of_a_server_that_hangs_up_at_once() -> None:
+    def talk(line: Line) -> None:
+        line.say(http("503 Service Unavailable", b"", "Connection: close"))
+        line.request()
+
+    with Server(talk) as server, client_of(server) as client:
+        with pytest.raises(TransientError) as caught:
+            client.get_order(ORDER_ID)
+        assert caught.value.exchange
+        assert caught.value.exchange.http_status == 503
+
+
+@pytest.fixture
+def tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ssl.SSLContext:
+    """Make the server's side of TLS; this client trusts it."""
+    bundle = tmp_path / "certificate.pem"
+    bundle.write_text(CERTIFICATE)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(bundle)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("answer", "connections"),
+    [(OK, 1), (CHUNKED, 1), (OK + b"x", 2), (CHUNKED + b"x", 2), (OK + b"x" * 20_000, 2)],
+    ids=["plain", "chunked", "more", "more than chunks", "much more"],
+)
+def test_it_looks_behind_an_answer_in_tls(
+    tls: ssl.SSLContext, answer: bytes, connections: int
+) -> None:
+    assert two_calls_over(Recorder(answer, tls)) == connections
+
+
+class Proxy(Server):
+    """Opens tunnels to where it is asked to; `requests` holds how it was asked."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(self._tunnel, tls)
+
+    def _tunnel(self, line: Line) -> None:
+        self.requests.append(line.request())
+        host, _, port = self.requests[-1].split(" ")[1].partition(":")
+        with socket.create_connection((host, int(port))) as there:
+            line.say(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            _carry(line.sock, there)
+
+
+def _carry(one: socket.socket, other: socket.socket) -> None:
+    """Hand on in one thread what either says: a TLS socket must not be used by two at a time."""
+    ends = {one: other, other: one}
+    while True:
+        for source in select.select(list(ends), [], [])[0]:
+            received = source.recv(65536)  # more than a TLS record holds: nothing is left unseen
+            if not received:
+                return
+            ends[source].sendall(received)
+
+
+@pytest.fixture
+def through(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("no_proxy", "")
+    return monkeypatch
+
+
+def test_it_tunnels_to_a_host_in_tls(through: pytest.MonkeyPatch, tls: ssl.SSLContext) -> None:
+    with Proxy() as proxy, Recorder(tls=tls) as server:
+        through.setenv("https_proxy", proxy.url.replace("://", "://ada:pass@"))
+        with client_of(server) as client:
+            client.get_order(ORDER_ID)
+            client.get_order(ORDER_ID)
+        assert (proxy.connections, server.connections) == (1, 1)
+    assert proxy.requests[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")
+    assert headers_of(proxy.requests[0])["Proxy-Authorization"] == "Basic YWRhOnBhc3M="
+    assert server.requests[0].startswith(f"GET /ordermanagement/v1/orders/{ORDER_ID} ")
+    heard = headers_of(server.requests[0])
+    assert (heard["Host"], "Proxy-Authorization" in heard) == (f"127.0.0.1:{server.port}", False)
+
+
+def test_it_tells_a_proxy_that_forwards_who_it_is(through: pytest.MonkeyPatch) -> None:
+    with Recorder() as proxy:
+        through.setenv("http_proxy", proxy.url.replace("://", "://ada:pass@"))
+        with client_of("http://klarna.test:8080/base") as client:
+            client.get_order(ORDER_ID)
+            client.get_order(ORDER_ID)
+        assert proxy.connections == 1
+    line, _, _ = proxy.requests[0].partition("\r\n")
+    assert line == (
+        f"GET http://klarna.test:8080/base/ordermanagement/v1/orders/{ORDER_ID} HTTP/1.1"
+    )
+    heard = headers_of(proxy.requests[0])
+    assert heard["Host"] == "klarna.test:8080"
+    assert heard["Proxy-Authorization"] == "Basic YWRhOnBhc3M="
+
+
+@pytest.mark.parametrize(
+    ("answer", "connections"),
+    [(OK, 1), (CHUNKED, 1), (OK + b"x", 2), (CHUNKED + b"x", 2)],
+    ids=["plain", "chunked", "more", "more than chunks"],
+)
+def test_it_speaks_tls_to_a_proxy_too(
+    through: pytest.MonkeyPatch, tls: ssl.SSLContext, answer: bytes, connections: int
+) -> None:
+    with Proxy(tls) as proxy:
+        through.setenv("https_proxy", proxy.url)
+        assert two_calls_over(Recorder(answer, tls)) == connections
+        assert proxy.connections == connections
+
+
+def test_it_notices_the_end_behind_a_proxy_in_tls(
+    through: pytest.MonkeyPatch, tls: ssl.SSLContext
+) -> None:
+    def say_half_of_it(line: Line) -> None:
+        line.request()
+        line.say(OK[:-5])
+
+    with Proxy(tls) as proxy, Server(say_half_of_it, tls) as server:
+        through.setenv("https_proxy", proxy.url)
+        with client_of(server) as client:
+            assert no_answer(client).startswith("connection broken off")
+
+
+def test_it_reports_a_proxy_that_refuses(through: pytest.MonkeyPatch) -> None:
+    with Recorder(http("407 Proxy Authentication Required")) as proxy:
+        through.setenv("https_proxy", proxy.url)
+        with client_of("https://klarna.test") as client:
+            assert no_answer(client).startswith("proxy: Tunnel connection failed: 407")
+
+
+@pytest.mark.parametrize("fault", [OSError("gone"), KeyboardInterrupt()])
+def test_it_gives_the_place_in_the_pool_back(
+    monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    with Recorder() as server, client_of(server) as client:
+        with monkeypatch.context() as broken:
+            broken.setattr(socket, "getaddrinfo", _raising(fault))
+            for _ in range(40):  # more than the pool has places
+                with suppress(KlarnaError, KeyboardInterrupt):
+                    client.get_order(ORDER_ID)
+        for _ in range(2):
+            client.get_order(ORDER_ID)
+        assert server.connections == 1
+
+
+def _raising(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
