@@ -15,12 +15,12 @@ def read(context: Context, now: datetime) -> views.StatusView:
     """Read the status."""
     ledger = context.ledger
     holds = Holds(ledger.redis)
-    held = {account: holds.get(account) for account in context.known_accounts()}
+    accounts = {name: holds.standing(name) for name in context.known_accounts()}
     return views.status(
         ledger.counts(now),
         ledger.oldest_deadline(),
         live_workers(ledger),
-        held,
+        accounts,
         now,
         at_risk=at_risk.read(ledger, now),
         alarms=alarms.raised(ledger.redis),

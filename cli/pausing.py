@@ -58,8 +58,8 @@ def _because(hold: Hold) -> str:
 
 
 def _show(context: Context, name: str, sentence: str, *, as_json: bool) -> None:
-    hold = Holds(context.ledger.redis).get(name)
     if as_json:
-        output.emit_json({"account": name, **views.account(hold)})
+        standing = Holds(context.ledger.redis).standing(name)
+        output.emit_json({"account": name, **views.account(standing)})
     else:
         output.emit(f"{name}: {sentence}")

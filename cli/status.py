@@ -9,6 +9,7 @@ from cli.context import opened
 from cli.moments import describe_span
 from pushes import views
 from pushes.model import State
+from pushes.policy import SUSPICIOUS_UNKNOWN
 
 
 @click.command()
@@ -57,6 +58,12 @@ def blocks(view: views.StatusView) -> list[output.Block]:
     shown += [
         f"Alarm since {alarm['since']}: {alarm['meaning']} {alarm['action']}"
         for alarm in view["alarms"]
+    ]
+    shown += [
+        f"Klarna knew none of the last {count} orders of the account {name}: probably the wrong "
+        "region or account, or made-up pushes."
+        for name, account in view["accounts"].items()
+        if (count := account["unknown_in_a_row"]) >= SUSPICIOUS_UNKNOWN
     ]
     if not view["workers"]:
         shown.append("No worker is alive, so nothing is acknowledged: start `python -m worker`.")

@@ -59,8 +59,23 @@ def _class_of(status: int) -> type[TransientError | PermanentError]:
 
 
 def _retry_after_s(answer: Answer) -> float | None:
-    """Read Retry-After, seconds or a date; None for nonsense. Source: RFC 9110, 10.2.3."""
-    value = answer.headers.get("Retry-After", "").strip()
+    """Read how long to pause: Retry-After, else when the limit is reset; None for nonsense.
+
+    Source: RFC 9110, 10.2.3, and the IETF draft "RateLimit header fields" with its forerunners.
+    Klarna documents neither; gateways of its kind send one or the other.
+    """
+    named = ("Retry-After", "RateLimit-Reset", "X-RateLimit-Reset")
+    return next(
+        (pause_s for name in named if (pause_s := _pause_s(answer, name)) is not None), None
+    )
+
+
+def _pause_s(answer: Answer, name: str) -> float | None:
+    """Read seconds, a date, or seconds since 1970, from one header."""
+    value = answer.headers.get(name, "").strip()
+    now_s = answer.received_at.timestamp()
+    if re.fullmatch(r"[0-9]{10}", value) and float(value) > now_s / 2:
+        return max(0.0, float(value) - now_s)
     if re.fullmatch(r"[0-9]{1,9}", value):
         return float(value)
     try:

@@ -43,6 +43,19 @@ class Hold:
     probe_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an account is: what holds it, and how many orders in a row Klarna did not know."""
+
+    hold: Hold | None = None
+    unknown_in_a_row: int = 0
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether it is probably the wrong region or account."""
+        return self.unknown_in_a_row >= policy.SUSPICIOUS_UNKNOWN
+
+
 # Takes effect when nothing holds the account yet. An operator's word overrules any hold, and
 # refused credentials overrule an outage: only a person can end that.
 _BEGIN = """
@@ -131,10 +144,10 @@ class Holds:
         pipeline.expire(name, _FAILING_TTL_S)
         return int(pipeline.execute()[0])
 
-    def is_suspicious(self, account: str) -> bool:
-        """Whether Klarna knew none of the account's last orders."""
+    def standing(self, account: str) -> Standing:
+        """Read how an account is."""
         count = cast(bytes | None, self._redis.get(keys.unknown_in_a_row(account)))
-        return int(count or 0) >= policy.SUSPICIOUS_UNKNOWN
+        return Standing(self.get(account), int(count or 0))
 
 
 def _keys(account: str) -> list[str]:

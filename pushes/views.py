@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from pushes.alarms import Alarm
 from pushes.at_risk import Group
-from pushes.holds import Hold
+from pushes.holds import Standing
 from pushes.model import PUSH_WINDOW, Entry, OrderSnapshot, Push, Reason, State
 
 
@@ -93,13 +93,17 @@ class DeadLetterView(TypedDict):
 
 
 class AccountView(TypedDict):
-    """Whether an account is paused, and why; `probe_at` is when it is tried next by itself."""
+    """Whether an account is paused, and why; `probe_at` is when it is tried next by itself.
+
+    `unknown_in_a_row` counts the last orders that Klarna did not know, with none known in between.
+    """
 
     held: str | None
     cause: str | None
     since: str | None
     by: str | None
     probe_at: str | None
+    unknown_in_a_row: int
 
 
 class AtRiskView(TypedDict):
@@ -185,13 +189,13 @@ def status(  # noqa: PLR0913 - each fact was read on its own
     counts: Mapping[State, int],
     oldest_deadline: datetime | None,
     workers: int,
-    held: Mapping[str, Hold | None],
+    accounts: Mapping[str, Standing],
     now: datetime,
     *,
     at_risk: Iterable[Group],
     alarms: Mapping[Alarm, datetime],
 ) -> StatusView:
-    """Show how everything is; `held` names every account, with the reason while it is paused."""
+    """Show how everything is; `accounts` names every account there is."""
     waiting_s = None
     if oldest_deadline is not None:
         first_push_at = oldest_deadline - PUSH_WINDOW
@@ -200,22 +204,22 @@ def status(  # noqa: PLR0913 - each fact was read on its own
         "states": {str(state): counts[state] for state in State},
         "oldest_waiting_s": waiting_s,
         "workers": workers,
-        "accounts": {name: account(held[name]) for name in sorted(held)},
+        "accounts": {name: account(accounts[name]) for name in sorted(accounts)},
         "at_risk": [_at_risk(group) for group in at_risk],
         "alarms": [_alarm(alarm, since) for alarm, since in alarms.items()],
     }
 
 
-def account(hold: Hold | None) -> AccountView:
-    """Show whether an account is held."""
-    if hold is None:
-        return {"held": None, "cause": None, "since": None, "by": None, "probe_at": None}
+def account(standing: Standing) -> AccountView:
+    """Show whether an account is held, and whether it looks like the wrong one."""
+    hold = standing.hold
     return {
-        "held": str(hold.reason),
-        "cause": hold.cause,
-        "since": instant(hold.since),
-        "by": hold.by,
-        "probe_at": _instant(hold.probe_at),
+        "held": str(hold.reason) if hold else None,
+        "cause": hold.cause if hold else None,
+        "since": instant(hold.since) if hold else None,
+        "by": hold.by if hold else None,
+        "probe_at": _instant(hold.probe_at) if hold else None,
+        "unknown_in_a_row": standing.unknown_in_a_row,
     }
 
 

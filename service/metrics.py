@@ -74,11 +74,19 @@ class QueueState(Collector):
             "1 while an account is held, by reason; absent while it is not.",
             labels=["account", "reason"],
         )
+        unknown = GaugeMetricFamily(
+            "klarna_ack_account_unknown_in_a_row",
+            "Orders that Klarna did not know when first asked, with none known in between.",
+            labels=["account"],
+        )
         holds = Holds(self._ledger.redis)
         for account in self._ledger.accounts():
-            if hold := holds.get(account):
-                held.add_metric([account, str(hold.reason)], 1)
+            standing = holds.standing(account)
+            unknown.add_metric([account], standing.unknown_in_a_row)
+            if standing.hold:
+                held.add_metric([account, str(standing.hold.reason)], 1)
         yield held
+        yield unknown
         events = CounterMetricFamily(
             "klarna_ack_events", "What workers had to mend, by kind.", labels=["event"]
         )

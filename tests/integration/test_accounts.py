@@ -211,11 +211,11 @@ NOT_FOUND = Retry(timedelta(seconds=5), Spends.NOT_FOUND, "HTTP 404", Sign.WELL)
 
 def test_many_unknown_orders_in_a_row_are_suspicious_and_hold_nothing(office: Office) -> None:
     office.end(*[NOT_FOUND] * (policy.SUSPICIOUS_UNKNOWN - 1))
-    before = office.holds.is_suspicious("default")
+    before = office.holds.standing("default").is_suspicious
     office.end(NOT_FOUND)
 
     assert not before
-    assert office.holds.is_suspicious("default")
+    assert office.holds.standing("default").is_suspicious
     assert office.held() is None
 
 
@@ -224,7 +224,7 @@ def test_one_order_that_is_asked_for_again_and_again_is_not_suspicious(office: O
     for _ in range(policy.SUSPICIOUS_UNKNOWN + 1):
         office.end(NOT_FOUND, key=key)
 
-    assert not office.holds.is_suspicious("default")
+    assert not office.holds.standing("default").is_suspicious
 
 
 def test_an_order_that_klarna_knows_ends_the_suspicion(office: Office) -> None:
@@ -232,4 +232,4 @@ def test_an_order_that_klarna_knows_ends_the_suspicion(office: Office) -> None:
 
     office.end(Acknowledged(), order=OrderSnapshot("AUTHORIZED"))
 
-    assert not office.holds.is_suspicious("default")
+    assert not office.holds.standing("default").is_suspicious

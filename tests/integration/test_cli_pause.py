@@ -34,6 +34,7 @@ def test_it_holds_the_account_and_says_who_and_why(holds: Holds, redis_url: str)
         "since": views.instant(after(3)),
         "by": "ops",
         "probe_at": None,
+        "unknown_in_a_row": 0,
     }
 
 

@@ -15,6 +15,7 @@ from pushes.alarms import Alarm, set_off
 from pushes.holds import Holds
 from pushes.ledger import Ledger
 from pushes.model import HoldReason, PushKey, State
+from pushes.policy import SUSPICIOUS_UNKNOWN
 from tests.builders import a_key, put
 from tests.integration.test_cli_support import (
     after,
@@ -60,7 +61,14 @@ def status(redis_url: str, **env: str) -> object:
         return answer(run(redis_url, "status", "--json", **env))
 
 
-NOT_HELD = {"held": None, "cause": None, "since": None, "by": None, "probe_at": None}
+NOT_HELD = {
+    "held": None,
+    "cause": None,
+    "since": None,
+    "by": None,
+    "probe_at": None,
+    "unknown_in_a_row": 0,
+}
 
 
 def held(reason: str) -> dict[str, object]:
@@ -72,6 +80,7 @@ def held(reason: str) -> dict[str, object]:
         "since": views.instant(after(0)),
         "by": None,
         "probe_at": views.instant(after(0) + timedelta(seconds=first_s)),
+        "unknown_in_a_row": 0,
     }
 
 
@@ -302,7 +311,7 @@ def test_it_watches_until_ctrl_c_a_json_line_a_look(
     states += '"not_needed": 0, "dead": 0}'
     line = '{"states": ' + states + ', "oldest_waiting_s": %s, "workers": 0, '
     line += '"accounts": {"default": {"held": null, "cause": null, "since": null, "by": null, '
-    line += '"probe_at": null}}, '
+    line += '"probe_at": null, "unknown_in_a_row": 0}}, '
     line += f'"at_risk": {json.dumps(at_risk())}, "alarms": []}}\n'
     assert (result.exit_code, result.stderr, slept) == (0, "", [2.0, 2.0])
     assert result.stdout == line % (0, "null") + line % (1, "60.0")
@@ -340,3 +349,15 @@ def test_it_leaves_out_what_settled_long_ago(ledger: Ledger, redis_url: str) -> 
     shown = status(redis_url)
     assert isinstance(shown, dict)
     assert shown["states"] == NO_STATES
+
+
+def test_it_names_an_account_that_is_probably_the_wrong_one(ledger: Ledger, redis_url: str) -> None:
+    for _ in range(SUSPICIOUS_UNKNOWN):
+        Holds(ledger.redis).unknown("default")
+
+    shown = run(redis_url, "status").stdout
+
+    assert (
+        "Klarna knew none of the last 20 orders of the account default: probably the wrong region"
+        " or account, or made-up pushes.\n"
+    ) in shown

@@ -198,6 +198,24 @@ def test_it_reads_retry_after(value: str, pause_s: float | None) -> None:
     assert error.retry_after_s == pause_s
 
 
+@pytest.mark.parametrize(
+    ("headers", "pause_s"),
+    [
+        ({"ratelimit_reset": "3"}, 3.0),
+        ({"x_ratelimit_reset": "4"}, 4.0),
+        ({"retry_after": "1", "ratelimit_reset": "3"}, 1.0),
+        ({"retry_after": "soon", "ratelimit_reset": "3"}, 3.0),
+        ({"x_ratelimit_reset": str(int(NOW.timestamp()) + 40)}, 40.0),
+        ({"x_ratelimit_reset": str(int(NOW.timestamp()) - 40)}, 0.0),
+        ({"ratelimit_reset": "soon"}, None),
+    ],
+)
+def test_it_reads_when_the_limit_is_reset(headers: dict[str, str], pause_s: float | None) -> None:
+    error = error_of(answer(GET, 429, b"", **headers))
+    assert isinstance(error, RateLimitedError)
+    assert error.retry_after_s == pause_s
+
+
 def test_it_waits_without_a_number_when_klarna_names_none() -> None:
     error = error_of(answer(ACKNOWLEDGE, 429))
     assert isinstance(error, RateLimitedError)

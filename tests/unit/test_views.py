@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pushes import views
 from pushes.alarms import Alarm
 from pushes.at_risk import Group
-from pushes.holds import Hold
+from pushes.holds import Hold, Standing
 from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 
 ORDER_ID = "0c3e1f2a-1111-6222-a333-444455556666"
@@ -198,11 +198,14 @@ def test_it_shows_a_dead_letter_in_one_line() -> None:
 
 def test_it_shows_how_everything_is() -> None:
     counts = {state: number for number, state in enumerate(State)}
-    held = {"us": None, "eu": Hold(HoldReason.CREDENTIALS, "HTTP 401", AT, probe_at=after(1))}
+    hold = Hold(HoldReason.CREDENTIALS, "HTTP 401", AT, probe_at=after(1))
+    accounts = {"us": Standing(unknown_in_a_row=7), "eu": Standing(hold)}
     oldest_deadline = after(-90) + timedelta(hours=48)
     raised = {Alarm.PUSHES_NOT_REACHING_US: AT}
     late = Group(0, 3, {"SEK": 6000, "EUR": 1}, 1, partial=True)
-    assert views.status(counts, oldest_deadline, 2, held, AT, at_risk=[late], alarms=raised) == {
+    assert views.status(
+        counts, oldest_deadline, 2, accounts, AT, at_risk=[late], alarms=raised
+    ) == {
         "states": {
             "queued": 0,
             "running": 1,
@@ -221,8 +224,16 @@ def test_it_shows_how_everything_is() -> None:
                 "since": views.instant(AT),
                 "by": None,
                 "probe_at": views.instant(after(1)),
+                "unknown_in_a_row": 0,
             },
-            "us": {"held": None, "cause": None, "since": None, "by": None, "probe_at": None},
+            "us": {
+                "held": None,
+                "cause": None,
+                "since": None,
+                "by": None,
+                "probe_at": None,
+                "unknown_in_a_row": 7,
+            },
         },
         "at_risk": [
             {
