@@ -7,8 +7,9 @@ The life of a push
 3. A worker takes the job and begins an attempt under a lease. State `running`.
 4. The attempt GETs the order, which proves that the push is authentic, then acknowledges it.
    State `acknowledged`, or `not_needed` when the order turns out to be closed.
-5. What fails for a while gets a time for the next attempt (`retrying`) or waits with its account
-   (`held`); when the time has come it is `queued` again.
+5. What fails for a while gets a time for the next attempt (`retrying`); when that has come, or
+   Klarna pushes again, it is `queued` again. When the trouble is the account's, all its orders
+   wait with it (`held`), and none spends an attempt.
 6. What fails for good is `dead`, with a reason and a next step, until an operator replays or
    discards it, or until Klarna pushes it again.
 7. A worker that dies loses its lease; the push is `queued` again, and `dead` after three times.

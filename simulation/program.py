@@ -120,7 +120,7 @@ class Parts:
 
     def settle(self, endings: list[Ending]) -> None:
         """Commit how attempts ended."""
-        self._attempts.settle(self._accounts.judge(endings, self._clock.now()))
+        self._attempts.settle(self._accounts.judge(endings))
 
     def chores(self) -> list[Chore]:
         """List the loops of `worker.runner`."""

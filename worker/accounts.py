@@ -38,13 +38,13 @@ class AccountWatch:
         self._quota = quota
         self._outage_after = outage_after
 
-    def judge(self, endings: list[Ending], now: datetime) -> list[Ending]:
+    def judge(self, endings: list[Ending]) -> list[Ending]:
         """Hold, resume or slow down accounts; return the endings as they are to be settled.
 
         Raises RedisError; then calling it again with the same endings is safe.
         """
         for ending in endings:
-            self._note(ending, now)
+            self._note(ending)
         failing = {ending.account for ending in endings if _is_failing(ending)}
         held = {account: self._holds.get(account) for account in failing}
         return [_settled_with_account(ending, held.get(ending.account)) for ending in endings]
@@ -54,17 +54,17 @@ class AccountWatch:
         hold = self._holds.get(account)
         return hold is not None and hold.reason is HoldReason.OUTAGE
 
-    def _note(self, ending: Ending, now: datetime) -> None:
+    def _note(self, ending: Ending) -> None:
         key, outcome = ending.attempt.push.key, ending.outcome
         if outcome.sign is Sign.WELL and ending.attempt.is_probe:
-            self._resume(key.account, now)
+            self._resume(key.account, ending.at)
         if _is_first_not_found(ending):
             self._suspect(key.account)
         elif outcome.sign is Sign.FAILING:
             if self._holds.failed(key.account, keys.job_id(key), self._outage_after):
-                self._hold(key.account, HoldReason.OUTAGE, _error_of(ending), now)
+                self._hold(key.account, HoldReason.OUTAGE, _error_of(ending), ending.at)
         elif outcome.sign is Sign.REFUSED:
-            self._hold(key.account, HoldReason.CREDENTIALS, _error_of(ending), now)
+            self._hold(key.account, HoldReason.CREDENTIALS, _error_of(ending), ending.at)
         elif outcome.sign is Sign.BUSY and isinstance(outcome, Retry):
             self._quota.pause(key.account, outcome.delay.total_seconds())
 

@@ -58,7 +58,7 @@ class Office:
             (attempt,) = self.attempts.begin([taken])
             endings.append(Ending.of(attempt, outcome, Report(order=order), NOW))
             keys_ended.append(ending_key)
-        self.attempts.settle(self.watch.judge(endings, NOW))
+        self.attempts.settle(self.watch.judge(endings))
         return [push for push in self.ledger.get_many(keys_ended) if push]
 
     def held(self, account: str = "default") -> AccountHold | None:

@@ -1,0 +1,98 @@
+"""What each worker does besides attempts, again and again, each chore in a thread of its own."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from redis.exceptions import RedisError
+
+from pushes.ledger import Ledger
+from pushes.placement import LEASE_S
+from worker import flood, resends, scheduler
+from worker.accounts import AccountWatch
+from worker.attempts import Attempts
+from worker.backlog import Backlog
+from worker.loops import Loop
+from worker.presence import Presence
+from worker.recovery import Recovery
+from worker.redis_health import RedisHealth
+
+# Leases are renewed three times before they lapse.
+_RENEW_EVERY_S = LEASE_S / 3
+
+# A retry is late by at most this.
+_SCHEDULE_EVERY_S = 0.5
+
+# With the lease this bounds how long a kill is felt: 15 s + 5 s.
+_RECOVER_EVERY_S = 5
+
+# A re-send is missed ten minutes after it was expected: half a minute more tells nobody too late.
+_RESENDS_EVERY_S = 30
+
+# What expired is taken out of the indexes this often; nobody waits for it.
+_TIDY_EVERY_S = 60
+
+
+class Chores:
+    """The chores of one worker process, all safe to be done by several workers at a time."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a worker
+        self,
+        ledger: Ledger,
+        *,
+        presence: Presence,
+        attempts: Attempts,
+        accounts: AccountWatch,
+        backlog: Backlog,
+        redis: RedisHealth,
+    ) -> None:
+        self._ledger = ledger
+        self._presence = presence
+        self._attempts = attempts
+        self._accounts = accounts
+        self._backlog = backlog
+        self._redis = redis
+        self._recovery = Recovery(ledger)
+        self.is_suspended = False
+
+    def start(self) -> list[Loop]:
+        """Begin all of them."""
+        chores: list[tuple[str, float, Callable[[], object]]] = [
+            ("leases", _RENEW_EVERY_S, self._renew),
+            ("schedule", _SCHEDULE_EVERY_S, self.queue_what_is_due),
+            ("recovery", _RECOVER_EVERY_S, self._recover),
+            ("resends", _RESENDS_EVERY_S, self._look_for_resends),
+            ("tidy", _TIDY_EVERY_S, self._tidy),
+        ]
+        loops = [Loop(*chore) for chore in chores]
+        for loop in loops:
+            loop.start()
+        return loops
+
+    def queue_what_is_due(self) -> int:
+        """Queue what has waited long enough, for its time or with its account; return how many."""
+        now = datetime.now(UTC)
+        return scheduler.queue_due(self._ledger, now) + self._backlog.release(now)
+
+    def _renew(self) -> None:
+        """Renew the leases and the entry among RQ's workers; learn whether RQ is suspended."""
+        try:
+            self._attempts.renew_leases()
+            self._presence.beat(len(self._attempts.active()), self._attempts.done)
+            self.is_suspended = self._presence.is_suspended()
+        except RedisError as error:
+            self._redis.note_away(error)
+        else:
+            self._redis.note_there()
+
+    def _recover(self) -> None:
+        """Put back what dead workers left; not while a return of Redis leaves all leases stale."""
+        if self._redis.leases_tell:
+            self._recovery.look(datetime.now(UTC), self._attempts.alive())
+
+    def _look_for_resends(self) -> None:
+        resends.look(self._ledger, datetime.now(UTC), self._accounts.has_outage)
+
+    def _tidy(self) -> None:
+        self._ledger.forget_expired(datetime.now(UTC))
+        self._backlog.report_unserved()
+        flood.cut(self._ledger)
