@@ -118,7 +118,7 @@ def encode_entry(entry: Entry) -> str:
         "detail": entry.detail,
         "by": entry.by,
     }
-    return json.dumps({k: v for k, v in facts.items() if v is not None}, separators=(",", ":"))
+    return to_json({name: fact for name, fact in facts.items() if fact is not None})
 
 
 def decode_entry(text: str) -> Entry:

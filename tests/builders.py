@@ -1,6 +1,5 @@
 """Records in any state, as tests need them: real steps of `pushes.life`, a fixed time."""
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -70,7 +69,7 @@ class Unlimited:
 
 def claim(ledger: Ledger, key: PushKey) -> Claim:
     """What a worker knows of a job that it took."""
-    return reread(ledger, [Claim(key, None, None, slot_at=time.monotonic())])[0]
+    return reread(ledger, [Claim(key, None, None)])[0]
 
 
 def pop(ledger: Ledger) -> str | None:

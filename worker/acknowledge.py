@@ -110,8 +110,10 @@ class Acknowledger:
         Raises QuotaSpentError, having waited for nothing, when that is too far away.
         """
         for _ in range(_SLOTS_MISSED):
-            at = clock.monotonic() + self._slots.reserve(account)
-            clock.sleep(max(0.0, at - clock.monotonic()))
+            wait_s = self._slots.reserve(account)
+            at = clock.monotonic() + wait_s
+            if wait_s:
+                clock.sleep(wait_s)
             if clock.monotonic() - at <= GRACE_S:
                 return
 

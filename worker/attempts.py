@@ -37,7 +37,7 @@ class Attempt:
     job: PushJob
     began: float
     clock: Clock
-    slot_at: float
+    slot_at: float | None
     is_probe: bool = False
 
     @property
@@ -173,10 +173,15 @@ class Attempts:
         return Ending.of(attempt, outcome, report, self._clock.now())
 
     def _await_slot(self, attempt: Attempt) -> None:
-        """Wait for the slot that was reserved with the job; when it was missed, for another."""
-        clock = self._clock
-        clock.sleep(max(0.0, attempt.slot_at - clock.monotonic()))
-        if clock.monotonic() - attempt.slot_at > GRACE_S:
+        """Wait for the slot that was reserved with the job; when it was missed, for another.
+
+        One that was there at once may be late: then slots are left over.
+        """
+        clock, slot_at = self._clock, attempt.slot_at
+        if slot_at is None:
+            return
+        clock.sleep(max(0.0, slot_at - clock.monotonic()))
+        if clock.monotonic() - slot_at > GRACE_S:
             self._acknowledger.await_slot(attempt.push.key.account, clock)
 
     def settle(self, endings: list[Ending]) -> None:

@@ -1,10 +1,12 @@
 -- Take the jobs that may be attempted now, the most urgent of each account first.
--- ARGV[1]: what is asked for, as JSON; `worker/claims.py` says what each field means.
+-- ARGV: what is always asked for, as JSON (`worker/claims.py` says what each field means); how many
+-- at most; which account comes first; a job to put back in its place, or ''; the time, or ''.
 -- Returns the jobs taken, {kind, id, wait in s, why held, data, record} each; how long until more
 -- can be taken ('' when nothing waits); and how many jobs are left in the queue.
 
 local ask = cjson.decode(ARGV[1])
-local now = time_of(ask.now)
+local at_most, first, in_hand = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local now = time_of(tonumber(ARGV[5]))
 local taken, wait_s = {}, nil
 
 local function sooner(seconds)
@@ -50,8 +52,8 @@ end
 
 local function park(name, why)
   for _, lane in ipairs(ask.lanes) do
-    local ids = redis.call('ZRANGE', ready_key(name, lane), 0, ask.at_most - #taken - 1)
-    if #taken >= ask.at_most then return end
+    local ids = redis.call('ZRANGE', ready_key(name, lane), 0, at_most - #taken - 1)
+    if #taken >= at_most then return end
     for _, id in ipairs(ids) do
       pop(name, lane, id)
       hand_over('park', id, 0, why)
@@ -68,7 +70,7 @@ local function probe(account, hold, why)
   local held = ask.prefix .. ':held:' .. account.name
   local probes = tonumber(redis.call('HGET', hold, 'probes') or '0')
   local waiting = math.min(redis.call('ZCARD', held), ask.probe_among)
-  if waiting == 0 or #taken >= ask.at_most then return end
+  if waiting == 0 or #taken >= at_most then return end
   local at = probes % waiting
   local slot_s = reserve(ask.prefix .. ':quota:' .. account.name, 'next_at', now,
     account.interval_s, 0, math.huge)
@@ -81,10 +83,10 @@ end
 
 local function serve(account)
   local quota = ask.prefix .. ':quota:' .. account.name
-  local interval_s = interval_of(quota, account, now)
+  local interval_s = interval_of(quota, account.interval_s, now)
   local waiting, next_of = {}, {}
   for _, lane in ipairs(ask.lanes) do
-    waiting[lane] = redis.call('ZRANGE', ready_key(account.name, lane), 0, ask.at_most - 1)
+    waiting[lane] = redis.call('ZRANGE', ready_key(account.name, lane), 0, at_most - 1)
     next_of[lane] = 1
   end
   local turn = tonumber(redis.call('HGET', quota, 'turn') or '0')
@@ -106,7 +108,7 @@ local function serve(account)
   end
 
   local taken_before = #taken
-  while #taken < ask.at_most do
+  while #taken < at_most do
     local lane = choose()
     if not lane then break end
     local slot_s, more_s = reserve(quota, 'next_at', now, interval_s, account.burst_s,
@@ -131,8 +133,9 @@ local function serve(account)
   end
 end
 
-if type(ask.in_hand) == 'string' then put_back(ask.in_hand) end
-for _, account in ipairs(ask.accounts) do
+if in_hand ~= '' then put_back(in_hand) end
+for number = 1, #ask.accounts do
+  local account = ask.accounts[(first + number) % #ask.accounts + 1]
   local hold = ask.prefix .. ':hold:' .. account.name
   local why = redis.call('HGET', hold, 'reason')
   if why then

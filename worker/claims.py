@@ -8,7 +8,6 @@ worker that dies in between loses nothing, recovery finds it there.
 """
 
 import json
-from collections import deque
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import cast
@@ -48,14 +47,14 @@ class Errand(StrEnum):
 class Claim:
     """One job that was taken, as Redis holds it; `data` is None when its hash is gone.
 
-    The attempt may call Klarna at `slot_at`, on the worker's monotonic clock.
+    The attempt may call Klarna at `slot_at`, on the worker's monotonic clock; None: at once.
     """
 
     key: PushKey
     data: bytes | None
     push: Push | None
     errand: Errand = Errand.ATTEMPT
-    slot_at: float = 0.0
+    slot_at: float | None = None
     why_held: HoldReason | None = None
 
 
@@ -87,11 +86,11 @@ class Claims:
         self._ledger = ledger
         self._clock = clock
         self._now = now
-        # Another account comes first each time, so that none takes all the free threads.
-        self._accounts = deque(share.facts() for share in quota.shares.values())
+        self._turn = 0
         queue = ledger.placement.queue
         self._claim = ledger.redis.register_script(script("quota.lua", "claim.lua"))
-        self._fixed = {
+        always = {
+            "accounts": [share.facts() for share in quota.shares.values()],
             "prefix": keys.PREFIX,
             "job_prefix": PushJob.redis_job_namespace_prefix,
             "queue": queue.key,
@@ -104,6 +103,7 @@ class Claims:
             "probe_among": _PROBE_AMONG,
             "quota_ttl_s": TTL_S,
         }
+        self._always = json.dumps(always)
 
     def take(self, at_most: int, in_hand: bytes | None = None) -> Taken:
         """Take the jobs that may be attempted now, at most so many.
@@ -111,17 +111,16 @@ class Claims:
         `in_hand` is one that `wait` popped: it gets its place in the order, and mostly is what
         comes back.
         """
-        self._accounts.rotate()
-        ask = self._fixed | {
-            "now": self._now().timestamp() if self._now else None,
-            "at_most": at_most,
-            "in_hand": in_hand.decode() if in_hand else None,
-            "accounts": list(self._accounts),
-        }
         if in_hand and keys.find_key(in_hand) is None:
             self._ledger.drop_foreign(in_hand)
-            ask["in_hand"] = None
-        raw, wait_s, left = cast(tuple[list[_Row], bytes, int], self._claim([], [json.dumps(ask)]))
+            in_hand = None
+        self._turn += 1  # another account comes first each time: none takes all the free threads
+        now = self._now().timestamp() if self._now else ""
+        asked: list[str | bytes | int | float] = [
+            *(self._always, at_most, self._turn),
+            *(in_hand or "", now),
+        ]
+        raw, wait_s, left = cast(tuple[list[_Row], bytes, int], self._claim([], asked))
         claims = [self._read(facts) for facts in raw]
         shortest = max(float(wait_s), _SHORTEST_WAIT_S) if wait_s else None
         return Taken(claims, shortest, queue_is_empty=not left)
@@ -140,7 +139,7 @@ class Claims:
             data,
             self._ledger.read(key, record),
             Errand(errand.decode()),
-            self._clock.monotonic() + float(wait_s),
+            self._clock.monotonic() + float(wait_s) if float(wait_s) else None,
             HoldReason(why_held.decode()) if why_held else None,
         )
 

@@ -12,12 +12,12 @@ end
 -- After an outage work resumes in steps: the share of the quota by seconds since then.
 local STEPS = {{5, 0.1}, {10, 0.25}, {20, 0.5}}
 
-local function interval_of(quota, account, now)
+local function interval_of(quota, interval_s, now)
   local resumed_at = tonumber(redis.call('HGET', quota, 'resumed_at') or '') or 0
   for _, step in ipairs(STEPS) do
-    if now - resumed_at < step[1] then return account.interval_s / step[2] end
+    if now - resumed_at < step[1] then return interval_s / step[2] end
   end
-  return account.interval_s
+  return interval_s
 end
 
 -- Returns how long to wait for the slot; or nil and how long until one is near enough.

@@ -7,9 +7,9 @@ some milliseconds ahead and no more; here, an acknowledge reserves the next one 
 what is under way is finished before more is begun.
 """
 
-import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,15 +69,34 @@ class Share:
         return {"name": self.name, "interval_s": self.interval_s, "burst_s": self.burst_s}
 
 
+class _Wish:
+    """One thread that wants a slot, and at last how long it has to wait for it."""
+
+    __slots__ = ("is_done", "wait_s")
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self.wait_s = 0.0
+
+
+class _Desk:
+    """The threads of this process that want a slot of one account: served in one round trip."""
+
+    def __init__(self) -> None:
+        self.wishes: deque[_Wish] = deque()
+        self.turn = threading.Lock()
+        self.alone_at = 0.0
+
+
 class Quota:
     """The schedules of the accounts. Threads share it. `now` is Redis's time unless given."""
 
     def __init__(self, redis: Redis, shares: Mapping[str, Share], now: Now | None = None) -> None:
         self.shares = shares
         self._now = now
-        self._lock = threading.Lock()
-        self._alone_at: dict[str, float] = {}
+        self._desks = {account: _Desk() for account in shares}
         self._reserve = redis.register_script(script("quota.lua", "reserve.lua"))
+        self._pause = redis.register_script(script("quota.lua", "pause.lua"))
 
     def reserve(self, account: str) -> float:
         """Reserve the next slot and return how many seconds away it is.
@@ -86,36 +105,46 @@ class Quota:
         process's own: nobody begins anything meanwhile. Raises QuotaSpentError, having reserved
         nothing, when the slot is too far away.
         """
-        try:
-            wait_s = self._ask(account, longest_s=_LONGEST_WAIT_S)
-        except RedisError:
-            return self._reserve_alone(account)
-        if wait_s < 0:
-            raise QuotaSpentError(-wait_s)
-        return wait_s
+        desk, mine = self._desks[account], _Wish()
+        desk.wishes.append(mine)
+        with desk.turn:
+            if not mine.is_done:
+                self._serve(account, desk)
+        if mine.wait_s < 0:
+            raise QuotaSpentError(-mine.wait_s)
+        return mine.wait_s
 
     def pause(self, account: str, pause_s: float) -> None:
         """Let nobody call for this account for so many seconds: Klarna asked for that (429).
 
         Raises RedisError.
         """
-        self._ask(account, pause_s=pause_s)
+        self._pause([keys.quota(account)], [pause_s, TTL_S, self._time()])
 
-    def _reserve_alone(self, account: str) -> float:
-        with self._lock:
-            now = time.monotonic()
-            at = max(self._alone_at.get(account, 0.0), now + _QUOTA_WINDOW_S)
-            self._alone_at[account] = at + self.shares[account].interval_s
+    def _serve(self, account: str, desk: _Desk) -> None:
+        served = [desk.wishes.popleft() for _ in range(len(desk.wishes))]
+        try:
+            waits_s = self._ask(account, len(served))
+        except RedisError:
+            waits_s = [self._alone(account, desk) for _ in served]
+        for wish, wait_s in zip(served, waits_s, strict=True):
+            wish.wait_s, wish.is_done = wait_s, True
+
+    def _ask(self, account: str, count: int) -> list[float]:
+        share = self.shares[account]
+        asked = [count, share.interval_s, share.burst_s, _LONGEST_WAIT_S, TTL_S, self._time()]
+        return [
+            float(wait) for wait in cast(list[bytes], self._reserve([keys.quota(account)], asked))
+        ]
+
+    def _alone(self, account: str, desk: _Desk) -> float:
+        now = time.monotonic()
+        at = max(desk.alone_at, now + _QUOTA_WINDOW_S)
+        desk.alone_at = at + self.shares[account].interval_s
         return at - now
 
-    def _ask(self, account: str, **more: float) -> float:
-        ask = {
-            "account": self.shares[account].facts(),
-            "now": self._now().timestamp() if self._now else None,
-            "quota_ttl_s": TTL_S,
-            **more,
-        }
-        return float(cast(bytes, self._reserve([keys.quota(account)], [json.dumps(ask)])))
+    def _time(self) -> float | str:
+        return self._now().timestamp() if self._now else ""
 
 
 def script(*names: str) -> str:

@@ -1,18 +1,13 @@
--- Reserve the next slot for one call of an account, however far away it is; or, with a pause, none
--- until the pause is over. ARGV[1]: JSON {account, now, pause_s}. Returns the wait in seconds.
-local ask = cjson.decode(ARGV[1])
-local now = time_of(ask.now)
-local quota = KEYS[1]
-local wait_s = 0
-if type(ask.pause_s) == 'number' then
-  local next_at = tonumber(redis.call('HGET', quota, 'next_at') or '') or 0
-  wait_s = math.max(next_at - now, ask.pause_s)
-  redis.call('HSET', quota, 'next_at', string.format('%.6f', now + wait_s))
-else
-  local more_s
-  wait_s, more_s = reserve(quota, 'next_at', now, interval_of(quota, ask.account, now),
-    ask.account.burst_s, ask.longest_s)
-  if not wait_s then return tostring(-(more_s + ask.longest_s)) end
+-- Reserve the next slots of one account's schedule, however far away they are up to a limit.
+-- KEYS[1]: the schedule. ARGV: how many, interval, burst and limit in s, ttl, the time or ''.
+-- Returns how long to wait for each, in s; negative: so far away that it was not reserved.
+local now = time_of(tonumber(ARGV[6]))
+local interval_s = interval_of(KEYS[1], tonumber(ARGV[2]), now)
+local longest_s = tonumber(ARGV[4])
+local waits = {}
+for number = 1, tonumber(ARGV[1]) do
+  local wait_s, more_s = reserve(KEYS[1], 'next_at', now, interval_s, tonumber(ARGV[3]), longest_s)
+  waits[number] = tostring(wait_s or -(more_s + longest_s))
 end
-redis.call('EXPIRE', quota, ask.quota_ttl_s)
-return tostring(wait_s)
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return waits

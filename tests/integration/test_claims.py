@@ -58,7 +58,8 @@ class Desk:
         """Take whatever can be taken meanwhile; when each may call Klarna."""
         end, slots = self.clock.monotonic() + seconds, list[float]()
         while self.clock.monotonic() < end:
-            slots += [claim.slot_at for claim in self.take().claims]
+            now = self.clock.monotonic()
+            slots += [claim.slot_at or now for claim in self.take().claims]
             self.clock.sleep(step_s)
         return slots
 
