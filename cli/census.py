@@ -6,17 +6,17 @@ RQ's own ways of counting clean up as they count, so none of them is used here.
 from datetime import datetime
 
 from cli.context import Context
-from pushes import alarms, at_risk, views
+from pushes import alarms, at_risk, overview
 from pushes.census import live_workers
 from pushes.holds import Holds
 
 
-def read(context: Context, now: datetime) -> views.StatusView:
+def read(context: Context, now: datetime) -> overview.StatusView:
     """Read the status."""
     ledger = context.ledger
     holds = Holds(ledger.redis)
     accounts = {name: holds.standing(name) for name in context.known_accounts()}
-    return views.status(
+    return overview.status(
         ledger.counts(now),
         ledger.oldest_deadline(),
         live_workers(ledger),

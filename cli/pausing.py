@@ -10,7 +10,7 @@ import click
 from cli import options, output
 from cli.context import Context, opened
 from cli.exits import Refused
-from pushes import views
+from pushes import overview, views
 from pushes.holds import Hold, Holds
 from pushes.model import HoldReason
 
@@ -60,6 +60,6 @@ def _because(hold: Hold) -> str:
 def _show(context: Context, name: str, sentence: str, *, as_json: bool) -> None:
     if as_json:
         standing = Holds(context.ledger.redis).standing(name)
-        output.emit_json({"account": name, **views.account(standing)})
+        output.emit_json({"account": name, **overview.account(standing)})
     else:
         output.emit(f"{name}: {sentence}")

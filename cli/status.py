@@ -7,7 +7,7 @@ import click
 from cli import census, options, output, watching
 from cli.context import opened
 from cli.moments import describe_span
-from pushes import views
+from pushes import overview
 from pushes.model import State
 from pushes.policy import SUSPICIOUS_UNKNOWN
 
@@ -24,7 +24,7 @@ def status(*, watch: bool, as_json: bool) -> None:
     """
     with opened() as context:
 
-        def look() -> views.StatusView:
+        def look() -> overview.StatusView:
             return census.read(context, datetime.now(UTC))
 
         if watch:
@@ -35,7 +35,7 @@ def status(*, watch: bool, as_json: bool) -> None:
             output.emit(*blocks(look()))
 
 
-def blocks(view: views.StatusView) -> list[output.Block]:
+def blocks(view: overview.StatusView) -> list[output.Block]:
     """Lay the status out for a reader."""
     states = [(word, count, State.of(word).sentence) for word, count in view["states"].items()]
     waiting_s = view["oldest_waiting_s"]
@@ -70,7 +70,7 @@ def blocks(view: views.StatusView) -> list[output.Block]:
     return shown
 
 
-def _at_risk(groups: list[views.AtRiskView]) -> output.Table:
+def _at_risk(groups: list[overview.AtRiskView]) -> output.Table:
     """Lay out what runs out of time; sums in minor units, as Klarna gives them."""
     rows = [(_left(group["under_h"]), group["orders"], _amounts(group)) for group in groups]
     headers = ("not acknowledged, deadline", "orders", "amounts in minor units")
@@ -81,7 +81,7 @@ def _left(under_h: int) -> str:
     return f"in less than {under_h} h" if under_h else "passed"
 
 
-def _amounts(group: views.AtRiskView) -> str:
+def _amounts(group: overview.AtRiskView) -> str:
     sums = [f"{amount} {currency}" for currency, amount in group["amounts"].items()]
     unknown = [f"{group['amount_unknown']} unknown"] if group["amount_unknown"] else []
     more = ["and more, not read"] if group["amounts_partial"] else []

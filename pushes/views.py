@@ -4,14 +4,11 @@ Every key is always there, null when unknown. Times are ISO 8601 in UTC, with mi
 Z; amounts are in minor units.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TypedDict
 
-from pushes.alarms import Alarm
-from pushes.at_risk import Group
-from pushes.holds import Standing
-from pushes.model import PUSH_WINDOW, Entry, OrderSnapshot, Push, Reason, State
+from pushes.model import Entry, OrderSnapshot, Push, Reason
 
 
 class Brief(TypedDict):
@@ -92,53 +89,6 @@ class DeadLetterView(TypedDict):
     next_step: str | None
 
 
-class AccountView(TypedDict):
-    """Whether an account is paused, and why; `probe_at` is when it is tried next by itself.
-
-    `unknown_in_a_row` counts the last orders that Klarna did not know, with none known in between.
-    """
-
-    held: str | None
-    cause: str | None
-    since: str | None
-    by: str | None
-    probe_at: str | None
-    unknown_in_a_row: int
-
-
-class AtRiskView(TypedDict):
-    """The orders with less than `under_h` hours left to the deadline; 0: past it.
-
-    Those past it are in no other group. `amounts` are sums by currency of what Klarna showed.
-    """
-
-    under_h: int
-    orders: int
-    amounts: dict[str, int]
-    amount_unknown: int
-    amounts_partial: bool
-
-
-class AlarmView(TypedDict):
-    """What all workers together have found to be wrong, and what to do."""
-
-    name: str
-    since: str
-    meaning: str
-    action: str
-
-
-class StatusView(TypedDict):
-    """How everything is."""
-
-    states: dict[str, int]
-    oldest_waiting_s: float | None
-    workers: int
-    accounts: dict[str, AccountView]
-    at_risk: list[AtRiskView]
-    alarms: list[AlarmView]
-
-
 def brief(push: Push) -> Brief:
     """Name a push and its state."""
     key = push.key
@@ -154,11 +104,11 @@ def full(push: Push, timeline: Iterable[Entry], now: datetime) -> PushView:
         "pushes": push.pushes,
         "first_push_at": instant(push.first_push_at),
         "last_push_at": instant(push.last_push_at),
-        "next_attempt_at": _instant(push.next_attempt_at),
+        "next_attempt_at": optional(push.next_attempt_at),
         "deadline_at": instant(push.deadline_at),
         "late": push.is_late(now),
-        "verified_at": _instant(push.verified_at),
-        "acknowledged_at": _instant(push.acknowledged_at),
+        "verified_at": optional(push.verified_at),
+        "acknowledged_at": optional(push.acknowledged_at),
         "crashes": push.crashes,
         "last_error": push.last_error,
         "discarded": push.discarded,
@@ -185,50 +135,13 @@ def dead_letter(push: Push, now: datetime) -> DeadLetterView:
     }
 
 
-def status(  # noqa: PLR0913 - each fact was read on its own
-    counts: Mapping[State, int],
-    oldest_deadline: datetime | None,
-    workers: int,
-    accounts: Mapping[str, Standing],
-    now: datetime,
-    *,
-    at_risk: Iterable[Group],
-    alarms: Mapping[Alarm, datetime],
-) -> StatusView:
-    """Show how everything is; `accounts` names every account there is."""
-    waiting_s = None
-    if oldest_deadline is not None:
-        first_push_at = oldest_deadline - PUSH_WINDOW
-        waiting_s = max(0.0, round((now - first_push_at).total_seconds(), 3))
-    return {
-        "states": {str(state): counts[state] for state in State},
-        "oldest_waiting_s": waiting_s,
-        "workers": workers,
-        "accounts": {name: account(accounts[name]) for name in sorted(accounts)},
-        "at_risk": [_at_risk(group) for group in at_risk],
-        "alarms": [_alarm(alarm, since) for alarm, since in alarms.items()],
-    }
-
-
-def account(standing: Standing) -> AccountView:
-    """Show whether an account is held, and whether it looks like the wrong one."""
-    hold = standing.hold
-    return {
-        "held": str(hold.reason) if hold else None,
-        "cause": hold.cause if hold else None,
-        "since": instant(hold.since) if hold else None,
-        "by": hold.by if hold else None,
-        "probe_at": _instant(hold.probe_at) if hold else None,
-        "unknown_in_a_row": standing.unknown_in_a_row,
-    }
-
-
 def instant(at: datetime) -> str:
     """Write a time, for example 2026-01-31T08:15:00.250Z."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _instant(at: datetime | None) -> str | None:
+def optional(at: datetime | None) -> str | None:
+    """Write a time, or null."""
     return None if at is None else instant(at)
 
 
@@ -240,25 +153,6 @@ def _next_step(push: Push) -> str | None:
     return push.reason.next_step if isinstance(push.reason, Reason) else None
 
 
-def _at_risk(group: Group) -> AtRiskView:
-    return {
-        "under_h": group.under_h,
-        "orders": group.orders,
-        "amounts": dict(sorted(group.amounts.items())),
-        "amount_unknown": group.amount_unknown,
-        "amounts_partial": group.partial,
-    }
-
-
-def _alarm(alarm: Alarm, since: datetime) -> AlarmView:
-    return {
-        "name": str(alarm),
-        "since": instant(since),
-        "meaning": alarm.meaning,
-        "action": alarm.action,
-    }
-
-
 def _order(order: OrderSnapshot) -> OrderView:
     return {
         "status": order.status,
@@ -268,7 +162,7 @@ def _order(order: OrderSnapshot) -> OrderView:
         "refunded_amount": order.refunded_amount,
         "remaining_authorized_amount": order.remaining_authorized_amount,
         "purchase_currency": order.purchase_currency,
-        "expires_at": _instant(order.expires_at),
+        "expires_at": optional(order.expires_at),
         "klarna_reference": order.klarna_reference,
         "merchant_reference1": order.merchant_reference1,
         "merchant_reference2": order.merchant_reference2,

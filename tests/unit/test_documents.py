@@ -22,7 +22,7 @@ from klarna import PRESETS, KlarnaError, Observe, Operation, Order
 from klarna.answers import Answer
 from klarna.failures import failure_of
 from klarna.results import read_acceptance, read_order
-from pushes import at_risk, log, policy, views
+from pushes import at_risk, log, overview, policy
 from pushes import settings as shared
 from pushes.alarms import Alarm
 from pushes.model import PUSH_WINDOW, Push, Reason, State
@@ -163,7 +163,7 @@ def test_it_shows_an_accounts_file_that_both_processes_read(tmp_path: Path) -> N
 def test_it_tells_how_status_counts_what_is_at_risk() -> None:
     assert "less than {}, {} and {} hours".format(*at_risk.HOURS) in README
     assert f"the {at_risk.AMOUNTS_READ:,} most urgent orders" in README
-    for key in views.AtRiskView.__annotations__:
+    for key in overview.AtRiskView.__annotations__:
         assert f'"{key}"' in README
 
 

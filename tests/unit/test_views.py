@@ -2,7 +2,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
-from pushes import views
+from pushes import overview, views
 from pushes.alarms import Alarm
 from pushes.at_risk import Group
 from pushes.holds import Hold, Standing
@@ -203,7 +203,7 @@ def test_it_shows_how_everything_is() -> None:
     oldest_deadline = after(-90) + timedelta(hours=48)
     raised = {Alarm.PUSHES_NOT_REACHING_US: AT}
     late = Group(0, 3, {"SEK": 6000, "EUR": 1}, 1, partial=True)
-    assert views.status(
+    assert overview.status(
         counts, oldest_deadline, 2, accounts, AT, at_risk=[late], alarms=raised
     ) == {
         "states": {
@@ -256,13 +256,13 @@ def test_it_shows_how_everything_is() -> None:
 
 
 def test_it_says_null_when_nothing_waits() -> None:
-    view = views.status(dict.fromkeys(State, 0), None, 0, {}, AT, at_risk=[], alarms={})
+    view = overview.status(dict.fromkeys(State, 0), None, 0, {}, AT, at_risk=[], alarms={})
     assert view["oldest_waiting_s"] is None
 
 
 def test_it_never_lets_an_order_wait_since_the_future() -> None:
     a_clock_ahead = after(1) + timedelta(hours=48)
-    view = views.status(dict.fromkeys(State, 0), a_clock_ahead, 0, {}, AT, at_risk=[], alarms={})
+    view = overview.status(dict.fromkeys(State, 0), a_clock_ahead, 0, {}, AT, at_risk=[], alarms={})
     assert view["oldest_waiting_s"] == 0.0
 
 
