@@ -62,7 +62,7 @@ local function park(name, why)
 end
 
 -- One at a time over all workers, at growing intervals, and not always the same order: it may be
--- the one order that Klarna fails on.
+-- one that Klarna always fails on. In turn one of the most urgent, and the one that came last.
 local function probe(account, hold, why)
   local probe_at = tonumber(redis.call('HGET', hold, 'probe_at') or '')
   if not probe_at then return end
@@ -71,7 +71,7 @@ local function probe(account, hold, why)
   local probes = tonumber(redis.call('HGET', hold, 'probes') or '0')
   local waiting = math.min(redis.call('ZCARD', held), ask.probe_among)
   if waiting == 0 or #taken >= at_most then return end
-  local at = probes % waiting
+  local at = probes % 2 == 1 and -1 or probes / 2 % waiting
   local slot_s = reserve(ask.prefix .. ':quota:' .. account.name, 'next_at', now,
     account.interval_s, 0, math.huge)
   local first_s = tonumber(redis.call('HGET', hold, 'probe_first_s'))

@@ -27,7 +27,7 @@ _HORIZON_S = 0.05
 # While jobs wait for slots, they are taken so often; more often would cost more than it saves.
 _SHORTEST_WAIT_S = 0.02
 
-# A probe is one of the so many most urgent pushes, in turn.
+# A probe is one of the so many most urgent pushes, or the one that came last, in turn.
 _PROBE_AMONG = 5
 
 
