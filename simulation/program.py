@@ -28,7 +28,8 @@ from simulation.klarna import QUOTA_PER_S
 from worker import flood, resends, scheduler
 from worker.accounts import AccountWatch
 from worker.acknowledge import Acknowledger, OrderClient
-from worker.attempts import Attempt, Attempts, Ending
+from worker.attempt import Attempt, Ending
+from worker.attempts import Attempts
 from worker.backlog import Backlog
 from worker.claims import Claims
 from worker.quota import Quota, Share

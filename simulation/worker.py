@@ -10,7 +10,7 @@ from functools import partial
 from simulation import program
 from simulation.clock import Bell, VirtualClock
 from simulation.program import Chore, Parts
-from worker.attempts import Attempt, Ending
+from worker.attempt import Attempt, Ending
 
 # What ends within this time is settled together, as in life.
 _ROUND_TRIP_S = 0.002

@@ -11,7 +11,7 @@ from pushes import keys, log, policy
 from pushes.holds import Hold as AccountHold
 from pushes.holds import Holds
 from pushes.model import HoldReason
-from worker.attempts import Ending
+from worker.attempt import Ending
 from worker.outcomes import Hold, Retry, Sign, Spends
 from worker.quota import Quota
 

@@ -18,7 +18,8 @@ from pushes.holds import Holds
 from pushes.ledger import Ledger
 from worker.accounts import AccountWatch
 from worker.acknowledge import Acknowledger
-from worker.attempts import Attempt, Attempts, Ending
+from worker.attempt import Attempt, Ending
+from worker.attempts import Attempts
 from worker.backlog import Backlog
 from worker.chores import Chores
 from worker.claims import Claims

@@ -7,7 +7,8 @@ from redis.exceptions import RedisError
 
 from pushes import log
 from worker.accounts import AccountWatch
-from worker.attempts import Attempts, Ending
+from worker.attempt import Ending
+from worker.attempts import Attempts
 from worker.redis_health import RedisHealth
 
 _log = log.get(__name__)

@@ -3,7 +3,8 @@
 import threading
 
 from pushes.ledger import Ledger
-from worker.attempts import Attempt, Attempts
+from worker.attempt import Attempt
+from worker.attempts import Attempts
 from worker.claims import Claim, Claims, reread
 
 # How long one wait for work blocks: also how soon a stop is noticed by an idle worker.

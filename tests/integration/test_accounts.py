@@ -14,7 +14,8 @@ from pushes.policy import RetryPolicy
 from tests.builders import NOW, Unlimited, a_key, claim, pop, put
 from worker.accounts import AccountWatch
 from worker.acknowledge import Acknowledger, Report
-from worker.attempts import Attempts, Ending
+from worker.attempt import Ending
+from worker.attempts import Attempts
 from worker.backlog import Backlog
 from worker.claims import Claim, Errand
 from worker.outcomes import Acknowledged, Dead, Hold, Outcome, Retry, Sign, Spends

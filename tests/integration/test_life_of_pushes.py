@@ -22,7 +22,8 @@ from pushes.policy import RetryPolicy
 from tests.builders import NOW, Unlimited, claim, pop
 from worker import scheduler
 from worker.acknowledge import Acknowledger, Report
-from worker.attempts import Attempt, Attempts
+from worker.attempt import Attempt
+from worker.attempts import Attempts
 from worker.backlog import Backlog
 from worker.claims import Claims
 from worker.outcomes import Acknowledged, Dead, Hold, NotNeeded, Outcome, Retry, Sign, Spends

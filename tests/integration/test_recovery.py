@@ -13,7 +13,8 @@ from pushes.placement import LEASE_S
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, Unlimited, a_key, claim, pop, put
 from worker.acknowledge import Acknowledger
-from worker.attempts import Attempt, Attempts
+from worker.attempt import Attempt
+from worker.attempts import Attempts
 from worker.presence import Presence
 from worker.recovery import Recovery
 from worker.scheduler import queue_due
