@@ -8,22 +8,20 @@ one of them exists without the others, and no change is lost to another process.
 import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from importlib import resources
 from typing import cast
 
 from redis import Redis
-from redis.client import Pipeline
 from redis.exceptions import ResponseError
 from rq.worker_registration import clean_worker_registry
 
 from pushes import keys, log, policy, records, writing
+from pushes.commits import Commits, Raw
 from pushes.jobs import PushJob
 from pushes.model import Change, Entry, Push, PushKey, State
 from pushes.placement import Command, Placement
 
 _log = log.get(__name__)
 
-_Raw = list[bytes] | dict[bytes, bytes]
 # The field of a record that says which commit wrote it last.
 _COMMIT_FIELD = "commit"
 
@@ -47,12 +45,11 @@ class Ledger:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
         self.placement = Placement(redis)
-        script = resources.files("pushes").joinpath("commit.lua").read_text()
-        self._commit = redis.register_script(script)
+        self._commits = Commits(redis)
 
     def get(self, key: PushKey) -> Push | None:
         """Read one record."""
-        return _read(key, cast(_Raw, self.redis.hgetall(keys.record(key))))
+        return _read(key, cast(Raw, self.redis.hgetall(keys.record(key))))
 
     def get_many(self, wanted: Iterable[PushKey]) -> list[Push | None]:
         """Read records in one round trip, in the order asked for.
@@ -96,7 +93,7 @@ class Ledger:
         `decide` wanted no change.
         """
         while (change := decide(seen)) is not None:
-            present = self._send(change)
+            present = self._commits.run(*self._words(change))
             if _is_committed(change, present):
                 return change
             seen = _read(key, present or [])
@@ -120,7 +117,7 @@ class Ledger:
         """
         pipeline = self.redis.pipeline(transaction=False)
         for change in changes:
-            self._send(change, pipeline)
+            self._commits.add(pipeline, *self._words(change))
         answers = pipeline.execute()
         return [_is_committed(*pair) for pair in zip(changes, answers, strict=True)]
 
@@ -170,19 +167,22 @@ class Ledger:
         raw = cast(dict[bytes, bytes], self.redis.hgetall(keys.TALLIES))
         return {event.decode(): int(count) for event, count in raw.items()}
 
-    def _send(self, change: Change, pipeline: Pipeline | None = None) -> _Raw | None:
-        record = keys.record(change.after.key)
+    def _words(self, change: Change) -> tuple[str, str, str]:
+        """Say what the script is told: the record, the revision seen, the commands."""
+        seen = str(change.before.rev) if change.before else ""
+        return keys.record(change.after.key), seen, self.text(change)
+
+    def text(self, change: Change) -> str:
+        """Write all that a change does as the script takes it: a JSON list of commands."""
         commands: list[Command] = [
-            ("HSET", record, _COMMIT_FIELD, change.token),
+            ("HSET", keys.record(change.after.key), _COMMIT_FIELD, change.token),
             *writing.commands(change),
             *self.placement.move(change),
         ]
-        seen = str(change.before.rev) if change.before else ""
-        args = [seen, _to_json(commands)]
-        return cast(_Raw | None, self._commit([record], args, client=pipeline))
+        return _to_json(commands)
 
 
-def _is_committed(change: Change, present: _Raw | None) -> bool:
+def _is_committed(change: Change, present: Raw | None) -> bool:
     """Tell a change that came too late from one that was made, but whose answer got lost.
 
     A client that got no answer sends the script again, and then meets its own change.
@@ -190,7 +190,7 @@ def _is_committed(change: Change, present: _Raw | None) -> bool:
     return present is None or _texts(present).get(_COMMIT_FIELD) == change.token
 
 
-def _read(key: PushKey, raw: _Raw | ResponseError) -> Push | None:
+def _read(key: PushKey, raw: Raw | ResponseError) -> Push | None:
     if not raw:
         return None
     if isinstance(raw, ResponseError):
@@ -201,12 +201,12 @@ def _read(key: PushKey, raw: _Raw | ResponseError) -> Push | None:
         raise UnreadableRecordError(f"{keys.record(key)}: {type(error).__name__}") from error
 
 
-def _texts(raw: _Raw) -> dict[str, str]:
+def _texts(raw: Raw) -> dict[str, str]:
     pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
     return {name.decode(): value.decode() for name, value in pairs}
 
 
-def _read_or_report(key: PushKey, raw: _Raw | ResponseError) -> Push | None:
+def _read_or_report(key: PushKey, raw: Raw | ResponseError) -> Push | None:
     try:
         return _read(key, raw)
     except UnreadableRecordError as error:
