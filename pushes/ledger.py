@@ -16,6 +16,7 @@ from rq.worker_registration import clean_worker_registry
 
 from pushes import keys, log, policy, records, writing
 from pushes.commits import Commits, Raw
+from pushes.fresh import Templates
 from pushes.jobs import PushJob
 from pushes.model import Change, Entry, Push, PushKey, State
 from pushes.placement import Command, Placement
@@ -45,6 +46,7 @@ class Ledger:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
         self.placement = Placement(redis)
+        self.templates = Templates(self.text)
         self._commits = Commits(redis)
 
     def get(self, key: PushKey) -> Push | None:
@@ -170,7 +172,7 @@ class Ledger:
     def _words(self, change: Change) -> tuple[str, str, str]:
         """Say what the script is told: the record, the revision seen, the commands."""
         seen = str(change.before.rev) if change.before else ""
-        return keys.record(change.after.key), seen, self.text(change)
+        return keys.record(change.after.key), seen, self.templates.text(change)
 
     def text(self, change: Change) -> str:
         """Write all that a change does as the script takes it: a JSON list of commands."""
