@@ -1,7 +1,7 @@
 """Requests a second and their latency: our web process and two bare views, under one gunicorn.
 
 All run on gthread with two processes of eight threads. Ours is started as the Procfile says, with
-all it does: settings, checks, the ledger, two log lines a push. The bare ones log nothing.
+all it does: settings, checks, the ledger, one log line a push. The bare ones log nothing.
 """
 
 import http.client

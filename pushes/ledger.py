@@ -7,23 +7,21 @@ one of them exists without the others, and no change is lost to another process.
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from importlib import resources
 from typing import cast
 
 from redis import Redis
-from redis.client import Pipeline
 from redis.exceptions import ResponseError
 from rq.worker_registration import clean_worker_registry
 
 from pushes import keys, log, policy, records, writing
+from pushes.commits import Commits, Raw
+from pushes.fresh import Templates
 from pushes.jobs import PushJob
 from pushes.model import Change, Entry, Push, PushKey, State
 from pushes.placement import Command, Placement
 
 _log = log.get(__name__)
 
-# The fields of a hash, as a command or a script returns them.
-Raw = list[bytes] | dict[bytes, bytes]
 # The field of a record that says which commit wrote it last.
 _COMMIT_FIELD = "commit"
 
@@ -44,8 +42,8 @@ class Ledger:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
         self.placement = Placement(redis)
-        script = resources.files("pushes").joinpath("commit.lua").read_text()
-        self._commit = redis.register_script(script)
+        self.templates = Templates(self.text)
+        self._commits = Commits(redis)
 
     def get(self, key: PushKey) -> Push | None:
         """Read one record."""
@@ -114,7 +112,7 @@ class Ledger:
         `decide` wanted no change.
         """
         while (change := decide(seen)) is not None:
-            present = self._send(change)
+            present = self._commits.run(*self._words(change))
             if _is_committed(change, present):
                 return change
             seen = _read(key, present or [])
@@ -139,7 +137,7 @@ class Ledger:
         """
         pipeline = self.redis.pipeline(transaction=False)
         for change in changes:
-            self._send(change, pipeline)
+            self._commits.add(pipeline, *self._words(change))
         for name in forget:
             pipeline.delete(name)
         answers = pipeline.execute()[: len(changes)]
@@ -150,8 +148,8 @@ class Ledger:
         pipeline = self.redis.pipeline(transaction=False)
         for push in pushes:
             commands = [*self.placement.remove(push), *writing.removal(push)]
-            args = [str(push.rev), records.to_json(commands)]
-            self._commit([keys.record(push.key)], args, client=pipeline)
+            words = keys.record(push.key), str(push.rev), records.to_json(commands)
+            self._commits.add(pipeline, *words)
         answers = pipeline.execute()
         return [push for push, present in zip(pushes, answers, strict=True) if present is None]
 
@@ -201,16 +199,19 @@ class Ledger:
         raw = cast(dict[bytes, bytes], self.redis.hgetall(keys.TALLIES))
         return {event.decode(): int(count) for event, count in raw.items()}
 
-    def _send(self, change: Change, pipeline: Pipeline | None = None) -> Raw | None:
-        record = keys.record(change.after.key)
+    def _words(self, change: Change) -> tuple[str, str, str]:
+        """Say what the script is told: the record, the revision seen, the commands."""
+        seen = str(change.before.rev) if change.before else ""
+        return keys.record(change.after.key), seen, self.templates.text(change)
+
+    def text(self, change: Change) -> str:
+        """Write all that a change does as the script takes it: a JSON list of commands."""
         commands: list[Command] = [
-            ("HSET", record, _COMMIT_FIELD, change.token),
+            ("HSET", keys.record(change.after.key), _COMMIT_FIELD, change.token),
             *writing.commands(change),
             *self.placement.move(change),
         ]
-        seen = str(change.before.rev) if change.before else ""
-        args = [seen, records.to_json(commands)]
-        return cast(Raw | None, self._commit([record], args, client=pipeline))
+        return records.to_json(commands)
 
 
 def _is_committed(change: Change, present: Raw | None) -> bool:

@@ -19,7 +19,7 @@ from rq.job import JobStatus
 from rq.results import Result
 from rq.serializers import JSONSerializer
 
-from pushes import jobs, keys
+from pushes import jobs, keys, records
 from pushes.model import Change, Push, Reason, State
 
 # One word of a command. Text only, since the ledger sends commands as JSON.
@@ -117,7 +117,7 @@ class Placement:
             ("RPUSH", self._waiting, keys.job_id(push.key)),
             (
                 *("ZADD", keys.ready(push.key.account, push.lane)),
-                *(push.deadline_at.timestamp(), keys.job_id(push.key)),
+                *(records.epoch(push.deadline_at), keys.job_id(push.key)),
             ),
         ]
 

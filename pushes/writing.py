@@ -14,9 +14,8 @@ def commands(change: Change) -> list[Command]:
     record, timeline = keys.record(after.key), keys.timeline(after.key)
     old = records.encode(before) if before else {}
     new = records.encode(after)
-    written: list[Command] = [
-        ("HSET", record, *(word for pair in (new.items() - old.items()) for word in pair))
-    ]
+    changed = [pair for pair in new.items() if pair not in old.items()]
+    written: list[Command] = [("HSET", record, *(word for pair in changed for word in pair))]
     if gone := old.keys() - new.keys():
         written.append(("HDEL", record, *gone))
     if change.entries:

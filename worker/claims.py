@@ -15,8 +15,9 @@ from typing import cast
 from redis.exceptions import ResponseError
 
 from pushes import keys, policy
+from pushes.commits import Raw
 from pushes.jobs import PushJob
-from pushes.ledger import Ledger, Raw
+from pushes.ledger import Ledger
 from pushes.model import HoldReason, Lane, Push, PushKey
 from worker.clock import SYSTEM_CLOCK, Clock
 from worker.quota import TTL_S, Now, Quota, script

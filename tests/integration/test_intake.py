@@ -640,10 +640,19 @@ class Served:
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.web.port), timeout=20)
 
-    def answered(self, path: str) -> list[int]:
-        """The statuses that the access log has for a path."""
-        lines = [json.loads(line) for line in self.web.log.splitlines() if path in line]
-        return [line["status"] for line in lines if line["event"] == "http.request"]
+    def logged(self, text: str) -> list[dict[str, Any]]:
+        """The lines of the log that have a text in them."""
+        return [json.loads(line) for line in self.web.log.splitlines() if text in line]
+
+    def outcome(self, order_id: str) -> int | None:
+        """The status of the only answer to pushes of an order; None while there is none."""
+        statuses = [
+            200 if line["event"] == "push.accepted" else line["status"]
+            for line in self.logged(order_id)
+            if line["event"] in {"push.accepted", "http.request"}
+        ]
+        assert len(statuses) <= 1
+        return statuses[0] if statuses else None
 
     def pushes(self, order_id: str) -> int:
         push = Ledger(self.redis).get(PushKey("default", order_id))
@@ -750,7 +759,7 @@ def test_gunicorn_hands_over_a_body_in_chunks(
         connection.shutdown(socket.SHUT_WR)
         status_line(connection)
 
-    (answered,) = poll(lambda: served.answered(path))
+    answered = poll(lambda: served.outcome(order_id))
     assert str(answered).startswith(status)
     assert served.pushes(order_id) == (1 if status == "200" else 0)
 
@@ -826,24 +835,31 @@ def test_gunicorn_takes_bytes_in_a_query_that_are_not_encoded(served: Served, ra
 
 def test_gunicorn_logs_paths_and_never_what_follows_them(served: Served) -> None:
     order_id = an_order_id()
-    url = f"{served.web.url}/push/default/{order_id}"
+    url = f"{served.web.url}/push/stranger/{order_id}"
 
     requests.post(url, params={"token": "unlikely-token", "x": "?unlikely"}, timeout=10)
-    lines = poll(
-        lambda: [
-            json.loads(line)
-            for line in served.web.log.splitlines()
-            if order_id in line and '"http.request"' in line
-        ]
-    )
+    (line,) = poll(lambda: served.logged(order_id))
 
-    (line,) = lines
     assert {"method", "path", "status", "ms", "event"} <= line.keys()
-    assert (line["method"], line["path"], line["status"]) == (
+    assert (line["event"], line["method"], line["path"], line["status"]) == (
+        "http.request",
         "POST",
-        f"/push/default/{order_id}",
-        200,
+        f"/push/stranger/{order_id}",
+        404,
     )
+    assert "unlikely" not in served.web.log
+
+
+def test_gunicorn_leaves_one_line_of_an_accepted_push(served: Served) -> None:
+    first, second = an_order_id(), an_order_id()
+
+    for order_id in (first, second):  # the line of the first would come before the second's
+        url = f"{served.web.url}/push/{order_id}"
+        requests.post(url, params={"token": "unlikely-token"}, timeout=10)
+    poll(lambda: served.logged(second))
+
+    (line,) = served.logged(first)
+    assert (line["event"], line["order_id"], line["state"]) == ("push.accepted", first, "queued")
     assert "unlikely" not in served.web.log
 
 
