@@ -14,8 +14,11 @@ _LEAD_S = 300.0
 # An unknown order is dead after 23 minutes; twice that, and it is over.
 _PATIENCE_S = 3600.0
 _FRESH_P95_S = 10.0
-# An hour's real orders and their jobs are 100 MB of it.
-_MEMORY_MB = 256.0
+# What may wait and what is kept of the dead, each with a little room: 20,000 of 2.2 kB, 10,000 of
+# 7 kB. The rest is the real orders'; RQ's jobs of them expire by real time, so most are still there.
+_FLOOD_MB = 120.0
+_REAL_ORDER_MB = 0.007
+_SERVER_MB = 10.0
 
 
 def run(stage: Stage, scale: float) -> Result:
@@ -40,9 +43,10 @@ def run(stage: Stage, scale: float) -> Result:
     result = finding.result
     result.notes.append(f"{forger.accepted:,} of {forger.pushed:,} forged pushes were accepted")
     finding.measure_fresh("real ones pushed during the flood", began_s, ended_s)
+    allowed_mb = round(_SERVER_MB + _FLOOD_MB + _REAL_ORDER_MB * result.orders)
     result.goals += [
         *finding.always(),
         Goal("real pushes meanwhile, p95", result.fresh_p95_s, _FRESH_P95_S, "s"),
-        Goal("peak memory of Redis", result.memory_bytes / 2**20, _MEMORY_MB, "MB"),
+        Goal("peak memory of Redis", result.memory_bytes / 2**20, allowed_mb, "MB"),
     ]
     return result
