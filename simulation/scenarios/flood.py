@@ -15,7 +15,7 @@ _LEAD_S = 300.0
 _PATIENCE_S = 3600.0
 _FRESH_P95_S = 10.0
 # What may wait and what is kept of the dead, each with a little room: 20,000 of 2.2 kB, 10,000 of
-# 7 kB. The rest is the real orders'; RQ's jobs of them expire by real time, so most are still there.
+# 7 kB. The rest is the real orders'; RQ's jobs of them expire by real time: most are still there.
 _FLOOD_MB = 120.0
 _REAL_ORDER_MB = 0.007
 _SERVER_MB = 10.0
