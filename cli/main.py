@@ -5,6 +5,7 @@ import click
 import cli.dev
 from cli.dead import dead
 from cli.discarding import discard
+from cli.doctor import doctor
 from cli.exits import Terminal
 from cli.pausing import pause, resume
 from cli.queueing import push
@@ -37,7 +38,7 @@ def dev(ctx: click.Context, *, once: bool, verbose: bool) -> None:
     ctx.exit(cli.dev.run(once=once, verbose=verbose))
 
 
-for command in (status, show, push, pause, resume, dead):
+for command in (status, show, push, pause, resume, doctor, dead):
     terminal.add_command(command)
 for command in (replay_dead, discard):
     dead.add_command(command)

@@ -119,13 +119,12 @@ class Configuration:
     @property
     def shares(self) -> dict[str, Share]:
         """The quota of each account: its own, else the setting's, else what Klarna grants."""
-        return {
-            name: Share.of(name, account.rate_per_s or self._rate_per_s(account))
-            for name, account in self.accounts.items()
-        }
+        return {name: Share.of(name, self.rate_per_s(name)) for name in self.accounts}
 
-    def _rate_per_s(self, account: Account) -> float:
-        return self.settings.rate_per_s or account.api_url.default_rate_per_s
+    def rate_per_s(self, name: str) -> float:
+        """Say how many requests a second one account may make."""
+        account = self.accounts[name]
+        return account.rate_per_s or self.settings.rate_per_s or account.api_url.default_rate_per_s
 
 
 def load(environment: Mapping[str, str]) -> Configuration:

@@ -19,6 +19,7 @@ COMMANDS = [
     ("push",),
     ("pause",),
     ("resume",),
+    ("doctor",),
     ("dead",),
     ("dead", "list"),
     ("dead", "replay"),
@@ -69,7 +70,16 @@ def test_it_lists_its_commands_without_cutting_their_help_short(path: tuple[str,
 def test_it_names_its_commands() -> None:
     dead = command_at(("dead",))
     assert isinstance(dead, click.Group)
-    assert set(terminal.commands) == {"dev", "status", "show", "push", "pause", "resume", "dead"}
+    assert set(terminal.commands) == {
+        "dev",
+        "status",
+        "show",
+        "push",
+        "pause",
+        "resume",
+        "doctor",
+        "dead",
+    }
     assert set(dead.commands) == {"list", "replay", "discard"}
 
 

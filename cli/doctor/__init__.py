@@ -1,0 +1,53 @@
+"""`klarna-ack doctor`: is this set up right? What was looked at, what was seen, the way out."""
+
+import os
+
+import click
+
+from cli import options, output
+from cli.context import opened
+from cli.doctor.check import Check, Verdict
+from cli.doctor.examination import examine
+
+
+@click.command()
+@options.account
+@options.as_json
+@click.pass_context
+def doctor(ctx: click.Context, account: str | None, *, as_json: bool) -> None:
+    """Look whether all this is set up right.
+
+    It looks at Redis, the workers, and each account: its token, its API URL, its credentials,
+    which it tries with one GET of an order that does not exist, and whether it is held. Nothing
+    is changed. Ends with 1 when something failed, else with 0. Run it with the worker's settings.
+    """
+    with opened() as context:
+        only = context.choose_configured_account(account) if account else None
+        checks = examine(context, os.environ, only)
+    worst = max((check.verdict for check in checks), key=lambda verdict: verdict.weight)
+    if as_json:
+        output.emit_json({"verdict": str(worst), "checks": [_view(check) for check in checks]})
+    else:
+        output.emit(*_blocks(checks))
+    ctx.exit(int(worst is Verdict.FAILED))
+
+
+def _view(check: Check) -> dict[str, str | None]:
+    return {
+        "name": check.name,
+        "account": check.account,
+        "verdict": str(check.verdict),
+        "seen": check.seen,
+        "way_out": check.way_out or None,
+    }
+
+
+def _blocks(checks: list[Check]) -> list[output.Block]:
+    rows = [(check.verdict, check.name, check.account, check.seen) for check in checks]
+    table = output.Table(("verdict", "check", "account", "seen"), rows)
+    ways_out = [
+        f"{check.name}{f' of {check.account}' if check.account else ''}: {check.way_out}"
+        for check in checks
+        if check.way_out
+    ]
+    return [table, *ways_out]

@@ -1,0 +1,90 @@
+"""Whether this Redis keeps what it is given, as docs/operations.md asks of it. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from cli.doctor.check import Check, Verdict
+
+# BLMOVE came with it.
+_OLDEST = (6, 2)
+
+# Leases are judged by clocks: see docs/operations.md.
+_CLOCKS_APART = timedelta(seconds=2)
+
+_FULL = 0.8
+
+Info = Mapping[str, Any]
+
+
+def server(info: Info) -> Check:
+    """Look at the version and at the kind of server."""
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    version = str(info.get("valkey_version") or info.get("redis_version") or "")
+    seen = f"{name} {version}"
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if info.get("redis_mode") == "cluster":
+        way_out = "Use one server, or Sentinel: scripts write keys of several slots."
+        return Check("redis server", Verdict.FAILED, f"{seen}, a cluster", way_out)
+    if name == "Redis" and numbers < _OLDEST:
+        way_out = "Upgrade to Redis 6.2 or newer, or to Valkey."
+        return Check("redis server", Verdict.FAILED, seen, way_out)
+    return Check("redis server", Verdict.OK, seen)
+
+
+def persistence(info: Info, appendfsync: str | None) -> Check:
+    """Look whether a crash of Redis loses accepted pushes."""
+    if not info.get("aof_enabled"):
+        way_out = "Set `appendonly yes`: without it a crash of Redis loses accepted pushes."
+        return Check("redis persistence", Verdict.FAILED, "the append-only file is off", way_out)
+    if info.get("aof_last_write_status", "ok") != "ok":
+        way_out = "Look at Redis's disk and at its log."
+        return Check(
+            "redis persistence", Verdict.FAILED, "the append-only file is not written", way_out
+        )
+    seen = f"append-only file on, appendfsync {appendfsync or 'unknown'}"
+    if appendfsync == "no":
+        way_out = "Set `appendfsync everysec`, or `always`: a crash of the machine loses less."
+        return Check("redis persistence", Verdict.WARNING, seen, way_out)
+    return Check("redis persistence", Verdict.OK, seen)
+
+
+def memory(info: Info) -> Check:
+    """Look whether a full Redis refuses to write, and whether it is nearly full."""
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    seen = f"maxmemory-policy {policy}, {used // 2**20} MB used"
+    seen += f" of {limit // 2**20} MB" if limit else ", no maxmemory"
+    if policy != "noeviction":
+        way_out = "Set `maxmemory-policy noeviction`: any other removes records silently."
+        return Check("redis memory", Verdict.FAILED, seen, way_out)
+    if limit and used > _FULL * limit:
+        way_out = "Raise maxmemory: a full Redis refuses pushes, and they are answered 503."
+        return Check("redis memory", Verdict.WARNING, seen, way_out)
+    return Check("redis memory", Verdict.OK, seen)
+
+
+def clocks(ours: datetime, theirs: datetime) -> Check:
+    """Look how far this machine's clock is from Redis's."""
+    apart = abs(ours - theirs)
+    seen = f"{apart.total_seconds():.1f} s from Redis's"
+    if apart > _CLOCKS_APART:
+        way_out = "Run NTP on every machine: leases, retries and deadlines go by their clocks."
+        return Check("clock", Verdict.WARNING, seen, way_out)
+    return Check("clock", Verdict.OK, seen)
+
+
+def workers(alive: int) -> Check:
+    """Look whether anybody makes attempts."""
+    if not alive:
+        way_out = "Start `python -m worker`: nothing is acknowledged without it."
+        return Check("workers", Verdict.FAILED, "none is alive", way_out)
+    return Check("workers", Verdict.OK, f"{alive} alive")
+
+
+def strangers(in_ledger: list[str], configured: tuple[str, ...]) -> Iterator[Check]:
+    """Look for accounts that once had pushes and that nobody has configured here."""
+    for account in sorted(set(in_ledger) - set(configured)):
+        way_out = "If it is still in use, add it to ACCOUNTS_FILE: its orders wait for that."
+        yield Check("account", Verdict.WARNING, "not configured here", way_out, account)
