@@ -18,8 +18,8 @@ from bench.load import closed_loop, open_loop
 from bench.measure import cpu_s, peak_process_mb
 from bench.plan import Plan
 from bench.stage import Group, Stage
-from cli.dev import procfile
-from cli.embedded import free_port
+from cli.ports import free_port
+from cli.procfile import procfile
 
 CONNECTIONS = 64
 STEADY_PER_S = 300

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.environment import pins
-from cli.embedded import find_server_binary, server_version
+from cli.server_binary import find_server_binary, server_version
 
 _FSYNCS = 50
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from bench.environment import PEERS_PYTHON
 from bench.fake_control import ROOT
-from cli.dev import procfile
+from cli.procfile import procfile
 
 _WORKER = tuple(procfile(ROOT)["worker"])
 _PEER = str(PEERS_PYTHON)

@@ -16,7 +16,7 @@ from chaos import page, plan, report
 from chaos.result import Result
 from chaos.scale import Scale, trials
 from chaos.stage import Fsync
-from cli.embedded import find_server_binary, server_version
+from cli.server_binary import find_server_binary, server_version
 
 _FSYNCS: tuple[Fsync, ...] = ("always", "everysec")
 _INTERRUPTED = 130

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-from cli.embedded import free_port
+from cli.ports import free_port
 from tests.processes import Process, poll
 
 _READY_TIMEOUT_S = 60.0

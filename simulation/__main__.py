@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from cli.embedded import find_server_binary, server_version
+from cli.server_binary import find_server_binary, server_version
 from simulation import page, plan, report
 from simulation.durations import spoken
 from simulation.result import Result

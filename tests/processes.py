@@ -11,8 +11,8 @@ from typing import Self, TypeVar
 import requests
 from redis import Redis
 
-from cli.dev import procfile
-from cli.embedded import free_port
+from cli.ports import free_port
+from cli.procfile import procfile
 from cli.supervised import Supervised
 
 ROOT = Path(__file__).parent.parent

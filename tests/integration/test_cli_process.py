@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from cli.embedded import free_port
+from cli.ports import free_port
 from pushes.ledger import Ledger
 from pushes.model import State
 from tests.builders import put

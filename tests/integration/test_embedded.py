@@ -13,7 +13,8 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from cli.embedded import EmbeddedServer, EmbeddedServerError
+from cli.embedded import EmbeddedServer
+from cli.server_binary import EmbeddedServerError
 from tests.processes import ROOT, poll
 
 # A process that starts a server, says how to reach it, and waits to be killed.

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.dev import procfile
+from cli.procfile import procfile
 from tests.processes import ROOT
 
 
