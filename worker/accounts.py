@@ -12,7 +12,7 @@ from pushes.holds import Hold as AccountHold
 from pushes.holds import Holds
 from pushes.model import HoldReason
 from worker.attempt import Ending
-from worker.outcomes import Hold, Retry, Sign, Spends
+from worker.outcomes import Dead, Hold, Retry, Sign, Spends
 from worker.quota import Quota
 
 _log = log.get(__name__)
@@ -112,7 +112,10 @@ def _is_failing(ending: Ending) -> bool:
 
 
 def _error_of(ending: Ending) -> str:
-    return getattr(ending.outcome, "error", "")
+    match ending.outcome:
+        case Retry(error=error) | Hold(error=error) | Dead(error=error):
+            return error
+    return ""
 
 
 def _settled_with_account(ending: Ending, hold: AccountHold | None) -> Ending:
