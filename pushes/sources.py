@@ -9,6 +9,7 @@ push from a new network tomorrow.
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2s
 from typing import cast
 
@@ -25,6 +26,7 @@ _IPV6_PREFIX = 48
 _DIGEST_BYTES = 4
 
 
+@lru_cache(maxsize=1024)  # Klarna pushes from a few addresses
 def source_of(address: str | None) -> str | None:
     """Name the network of an address; None when there is none that can be read."""
     try:

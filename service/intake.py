@@ -3,11 +3,11 @@
 import hmac
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, abort, current_app, jsonify, request
+from flask import Blueprint, Response, abort, current_app, request
 from redis.exceptions import RedisError
 from werkzeug.exceptions import BadRequest
 
-from pushes import log, queue
+from pushes import log, queue, records
 from pushes.ledger import Ledger
 from pushes.life import Sender
 from pushes.model import PushKey, is_order_id
@@ -56,7 +56,8 @@ def take(first: str | None = None, second: str | None = None) -> Response:
     _log.info(
         "push.accepted", order_id=wanted, account=account, state=str(push.state), pushes=push.pushes
     )
-    return jsonify(order_id=wanted, account=account, state=str(push.state))
+    answer = {"order_id": wanted, "account": account, "state": str(push.state)}
+    return Response(records.to_json(answer), mimetype="application/json")
 
 
 for _path in ("/push", "/push/<first>", "/push/<first>/<second>"):
