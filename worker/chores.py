@@ -85,9 +85,10 @@ class Chores:
             self._redis.note_there()
 
     def _recover(self) -> None:
-        """Put back what dead workers left; not while a return of Redis leaves all leases stale."""
-        if self._redis.leases_tell:
-            self._recovery.look(datetime.now(UTC), self._attempts.alive())
+        """Put back what dead workers left."""
+        self._recovery.look(
+            datetime.now(UTC), self._attempts.alive(), leases_tell=self._redis.leases_tell
+        )
 
     def _look_for_resends(self) -> None:
         resends.look(self._ledger, datetime.now(UTC), self._accounts.has_outage)

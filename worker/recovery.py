@@ -32,9 +32,15 @@ class Recovery:
         self._suspected_orphans: set[PushKey] = set()
         self._suspected_strangers: set[bytes] = set()
 
-    def look(self, now: datetime, mine: AbstractSet[str] = frozenset()) -> None:
-        """Mend what is found. `mine` are the executions that the caller knows to be alive."""
-        self.requeue_abandoned(now, mine)
+    def look(
+        self, now: datetime, mine: AbstractSet[str] = frozenset(), *, leases_tell: bool = True
+    ) -> None:
+        """Mend what is found. `mine` are the executions that the caller knows to be alive.
+
+        Without `leases_tell` a lease that lapsed means nothing, since Redis was away until now;
+        that a process is gone means the same as ever.
+        """
+        self.requeue_abandoned(now, mine, leases_tell=leases_tell)
         self.requeue_strays(now)
         if self._numbers_differ():
             self.requeue_orphans(now)
@@ -42,7 +48,9 @@ class Recovery:
         else:
             self._suspected_orphans, self._suspected_strangers = set(), set()
 
-    def requeue_abandoned(self, now: datetime, mine: AbstractSet[str] = frozenset()) -> int:
+    def requeue_abandoned(
+        self, now: datetime, mine: AbstractSet[str] = frozenset(), *, leases_tell: bool = True
+    ) -> int:
         """Put back the pushes whose worker stopped renewing its lease; return how many.
 
         A worker that is seen to have ended, on this machine, is not waited for.
@@ -55,7 +63,7 @@ class Recovery:
                 continue
             execution = self._ledger.placement.execution(push)
             lapsed = leases.get(execution.composite_key, 0.0) < now.timestamp()
-            if lapsed or is_gone(push.worker or ""):
+            if (lapsed and leases_tell) or is_gone(push.worker or ""):
                 put_back += self._give_up_on(push, now)
         return put_back
 

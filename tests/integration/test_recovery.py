@@ -60,6 +60,21 @@ def test_it_puts_back_a_running_push_that_rqs_own_cleaning_took_out(ledger: Ledg
     assert state_of(ledger, push) is State.QUEUED
 
 
+def test_it_believes_no_lease_while_redis_was_away_but_that_a_process_is_gone(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = put(ledger, State.RUNNING), put(ledger, State.RUNNING)
+    recovery = Recovery(ledger)
+
+    recovery.look(JUST_AFTER, leases_tell=False)
+    left = [state_of(ledger, push) for push in (first, second)]
+    monkeypatch.setattr("worker.recovery.is_gone", lambda name: name == first.worker)
+    recovery.look(JUST_AFTER, leases_tell=False)
+
+    assert left == [State.RUNNING] * 2
+    assert [state_of(ledger, push) for push in (first, second)] == [State.QUEUED] * 2
+
+
 def test_it_finds_an_orphan_the_second_time_it_looks(ledger: Ledger) -> None:
     retrying, queued = put(ledger, State.RETRYING), put(ledger, State.QUEUED)
     ledger.redis.delete(ledger.placement.queue.key)
