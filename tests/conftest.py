@@ -4,6 +4,7 @@ A missing server fails the tests that need it: a suite that skips them says noth
 """
 
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from cli.embedded import EmbeddedServer
 from cli.supervised import Supervised
 from tests.processes import ROOT, Processes, poll
 from tests.sandbox_control import SandboxControl
+
+# A script's background ignores ctrl-c, and whatever a test starts there would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
