@@ -41,7 +41,7 @@ def source_of(address: str | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Senders:
     """What is known of an account's senders at one moment."""
 
     proven: frozenset[str]
@@ -57,10 +57,10 @@ class Standing:
         return is_stranger and self.unknown_waiting >= policy.MAX_UNKNOWN_WAITING
 
 
-def standing(redis: Redis, account: str, now: datetime) -> Standing:
+def senders(redis: Redis, account: str, now: datetime) -> Senders:
     """Read what is known of an account's senders, in one round trip. Raises RedisError."""
     pipeline = redis.pipeline(transaction=False)
     pipeline.zrangebyscore(keys.sources(account), records.epoch(now - policy.PROVEN_FOR), "+inf")
     pipeline.zcard(keys.unknown(account))
     proven, waiting = cast(tuple[list[bytes], int], pipeline.execute())
-    return Standing(frozenset(source.decode() for source in proven), waiting)
+    return Senders(frozenset(source.decode() for source in proven), waiting)

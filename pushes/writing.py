@@ -36,7 +36,8 @@ def commands(change: Change) -> list[Command]:
 def removal(push: Push) -> list[Command]:
     """List what takes a push out of the ledger as if it had never been there."""
     member = keys.job_id(push.key)
-    gone: list[Command] = [("ZREM", place, member) for place in _places(push)]
+    places = [*_places(push), keys.RESENDS]
+    gone: list[Command] = [("ZREM", place, member) for place in places]
     return [*gone, ("DEL", keys.record(push.key), keys.timeline(push.key))]
 
 

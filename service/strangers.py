@@ -13,7 +13,7 @@ from redis import Redis
 
 from pushes import keys, log, sources
 from pushes.model import Lane
-from pushes.sources import Standing
+from pushes.sources import Senders
 
 _log = log.get(__name__)
 
@@ -34,25 +34,25 @@ class Strangers:
     def __init__(self, redis: Redis, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._redis = redis
         self._monotonic = monotonic
-        self._known: dict[str, tuple[float, Standing]] = {}
+        self._known: dict[str, tuple[float, Senders]] = {}
         self._refused: Counter[str] = Counter()
         self._told_at = -_TOLD_EVERY_S
         self._lock = threading.Lock()
 
     def lane_of(self, source: str | None, account: str, now: datetime) -> Lane:
         """Choose the lane of a push. Raises TooManyStrangersError or RedisError."""
-        standing = self._standing(account, now)
-        if standing.refuses(source):
+        senders = self._senders(account, now)
+        if senders.refuses(source):
             self._note_refusal(account)
             raise TooManyStrangersError
-        return standing.lane_of(source)
+        return senders.lane_of(source)
 
-    def _standing(self, account: str, now: datetime) -> Standing:
-        until, standing = self._known.get(account, (0.0, None))
-        if standing is None or self._monotonic() > until:
-            standing = sources.standing(self._redis, account, now)
-            self._known[account] = (self._monotonic() + _KNOWN_FOR_S, standing)
-        return standing
+    def _senders(self, account: str, now: datetime) -> Senders:
+        until, senders = self._known.get(account, (0.0, None))
+        if senders is None or self._monotonic() > until:
+            senders = sources.senders(self._redis, account, now)
+            self._known[account] = (self._monotonic() + _KNOWN_FOR_S, senders)
+        return senders
 
     def _note_refusal(self, account: str) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ from pushes.dead_letters import Filter
 from pushes.ledger import Ledger
 from pushes.life import Sender
 from pushes.model import Lane, OrderSnapshot, Push, PushKey, State
-from pushes.sources import source_of, standing
+from pushes.sources import senders, source_of
 from service import make_app
 from service.settings import load
 from tests.builders import NOW, a_key, an_order_id, put
@@ -58,11 +58,11 @@ def prove(ledger: Ledger, address: str, now: datetime | None = None) -> None:
 def test_a_sender_is_proven_by_an_order_that_klarna_shows(ledger: Ledger) -> None:
     prove(ledger, KLARNA, NOW)
 
-    known = standing(ledger.redis, "default", NOW)
+    known = senders(ledger.redis, "default", NOW)
 
     assert known.proven == {source_of(KLARNA)}
-    assert standing(ledger.redis, "other", NOW).proven == set()
-    assert standing(ledger.redis, "default", NOW + timedelta(days=31)).proven == set()
+    assert senders(ledger.redis, "other", NOW).proven == set()
+    assert senders(ledger.redis, "default", NOW + timedelta(days=31)).proven == set()
 
 
 def test_strangers_wait_apart_once_klarna_is_known(ledger: Ledger, redis_url: str) -> None:
@@ -135,6 +135,8 @@ def test_it_cuts_the_oldest_unknown_orders_and_leaves_nothing_of_them(ledger: Le
     assert ledger.placement.queue.failed_job_registry.get_job_count(cleanup=False) == 2
     names = [name.decode() for name in ledger.redis.scan_iter()]
     assert [name for name in names if dead[0].key.order_id in name] == []
+    assert ledger.redis.zscore(keys.RESENDS, keys.job_id(dead[0].key)) is None
+    assert ledger.redis.zcard(keys.RESENDS) == 3
 
 
 def test_it_cuts_nothing_while_there_are_few(ledger: Ledger) -> None:

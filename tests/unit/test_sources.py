@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from pushes import policy
 from pushes.model import Lane
-from pushes.sources import Standing, source_of
+from pushes.sources import Senders, source_of
 
 KLARNA, FORGER = source_of("198.51.100.7"), source_of("203.0.113.9")
 
@@ -40,15 +40,15 @@ def test_it_reads_any_text(address: str) -> None:
 
 
 def test_nobody_is_a_stranger_before_somebody_is_proven() -> None:
-    standing = Standing(frozenset(), policy.MAX_UNKNOWN_WAITING)
+    senders = Senders(frozenset(), policy.MAX_UNKNOWN_WAITING)
 
-    assert standing.lane_of(FORGER) is Lane.FRESH
-    assert not standing.refuses(FORGER)
+    assert senders.lane_of(FORGER) is Lane.FRESH
+    assert not senders.refuses(FORGER)
 
 
 def test_strangers_wait_apart_and_are_refused_when_they_are_too_many() -> None:
-    few = Standing(frozenset({str(KLARNA)}), policy.MAX_UNKNOWN_WAITING - 1)
-    many = Standing(frozenset({str(KLARNA)}), policy.MAX_UNKNOWN_WAITING)
+    few = Senders(frozenset({str(KLARNA)}), policy.MAX_UNKNOWN_WAITING - 1)
+    many = Senders(frozenset({str(KLARNA)}), policy.MAX_UNKNOWN_WAITING)
 
     assert [few.lane_of(source) for source in (KLARNA, FORGER, None)] == [
         Lane.FRESH,
