@@ -12,7 +12,7 @@ from typing import cast
 from redis import Redis
 
 from pushes import keys, policy, records
-from pushes.model import HoldReason
+from pushes.model import PUSH_WINDOW, HoldReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ return held
 """
 
 # How long a count of failures in a row is kept: while Klarna pushes an order.
-_FAILING_TTL_S = 48 * 3600
+_FAILING_TTL_S = int(PUSH_WINDOW.total_seconds())
 
 # How long the steps in which work is resumed are remembered; they last less than a minute.
 _STEPS_TTL_S = 60

@@ -9,12 +9,10 @@ from datetime import datetime, timedelta
 from redis import Redis
 
 from pushes import keys, records, resends
+from pushes.life import KLARNA
 from pushes.model import Change, Push
 from pushes.placement import Command
 from pushes.resends import Counts
-
-# The event of a push that came from Klarna.
-PUSHED = "pushed"
 
 # Counts are kept for each ten minutes, by the time the re-send was expected at.
 _BUCKET_S = 600
@@ -37,7 +35,7 @@ def commands(change: Change) -> list[Command]:
     if before and before.first_push_at == after.first_push_at:
         return []
     expected = resends.awaited(after, after.first_push_at)
-    if expected and any(entry.event == PUSHED for entry in change.entries):
+    if expected and any(entry.event == KLARNA.event for entry in change.entries):
         return [("ZADD", keys.RESENDS, score(expected), member)]
     return [("ZREM", keys.RESENDS, member)] if was_open else []
 

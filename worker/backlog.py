@@ -30,17 +30,23 @@ class Backlog:
 
     def release(self, now: datetime) -> int:
         """Queue as many as can be attempted soon; return how many this call queued."""
-        return sum(self._release(share, now) for share in self._shares.values())
-
-    def _release(self, share: Share, now: datetime) -> int:
         pipeline = self._ledger.redis.pipeline(transaction=False)
-        pipeline.zcard(keys.held(share.name))
-        pipeline.exists(keys.hold(share.name))
-        pipeline.zcard(keys.ready(share.name, Lane.BACKLOG))
-        waiting, is_held, queued = pipeline.execute()
+        for account in self._shares:
+            pipeline.zcard(keys.held(account))
+            pipeline.exists(keys.hold(account))
+            pipeline.zcard(keys.ready(account, Lane.BACKLOG))
+        answers = pipeline.execute()
+        found = zip(self._shares.values(), answers[::3], answers[1::3], answers[2::3], strict=True)
+        return sum(
+            self._release(share, queued, now)
+            for share, waiting, is_held, queued in found
+            if waiting and not is_held
+        )
+
+    def _release(self, share: Share, queued: int, now: datetime) -> int:
         ahead = policy.RELEASED_AHEAD.total_seconds() / (share.interval_s * _CALLS_AN_ORDER)
         wanted = min(int(ahead) + 1 - queued, _BATCH)
-        if is_held or not waiting or wanted <= 0:
+        if wanted <= 0:
             return 0
         first = cast(list[bytes], self._ledger.redis.zrange(keys.held(share.name), 0, wanted - 1))
         pushes = self._ledger.get_many(key for name in first if (key := keys.find_key(name)))

@@ -61,10 +61,11 @@ def _count_due(ledger: Ledger, now: datetime, is_held: IsHeld) -> list[_Due]:
         ),
     )
     wanted = {key: score for member, score in due if (key := keys.find_key(member))}
+    held = {account for account in {key.account for key in wanted} if is_held(account)}
     batch: list[tuple[str, str, list[Command]]] = []
     for (key, score), push in zip(wanted.items(), ledger.get_many(wanted), strict=True):
         name = keys.job_id(key)
-        counts = push is not None and not is_held(push.key.account)
+        counts = key.account not in held
         commands = _verdicts(push, score, now, counts=counts) if push else []
         batch.append((name, repr(score), [*commands, _next(push, name, now)]))
     if batch:
