@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.environment import pins
-from cli.server_binary import find_server_binary, server_version
+from cli.server_binary import describe_server
 
 _FSYNCS = 50
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -26,7 +26,7 @@ def facts() -> dict[str, str]:
     return {
         "When": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "Processor": f"{cores()} cores, {_processor()}",
-        "Software": f"Python {platform.python_version()}, {_redis_version()}",
+        "Software": f"Python {platform.python_version()}, {describe_server()}",
         "Packages": ours,
         "Peers": peers,
         "An fsync of 1 kB": f"{_fsync_ms():.2f} ms",
@@ -58,13 +58,6 @@ def _processor() -> str:
     """Return the processor's name as Linux gives it."""
     found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return found[1].strip() if found else platform.machine()
-
-
-def _redis_version() -> str:
-    """Return the version of the Valkey or Redis that is measured with."""
-    binary = find_server_binary()
-    name = "Valkey" if "valkey" in binary.name else "Redis"
-    return f"{name} {'.'.join(map(str, server_version(binary)))}"
 
 
 def _fsync_ms() -> float:

@@ -16,7 +16,7 @@ from chaos import page, plan, report
 from chaos.result import Result
 from chaos.scale import Scale, trials
 from chaos.stage import Fsync
-from cli.server_binary import find_server_binary, server_version
+from cli.server_binary import describe_server
 
 _FSYNCS: tuple[Fsync, ...] = ("always", "everysec")
 _INTERRUPTED = 130
@@ -64,10 +64,7 @@ def _tell(result: Result) -> None:
 
 
 def _machine() -> list[str]:
-    server = find_server_binary()
-    version = ".".join(map(str, server_version(server)))
-    name = server.name.removesuffix("-server").capitalize()
-    return [f"{os.cpu_count()} cores", f"Python {platform.python_version()}", f"{name} {version}"]
+    return [f"{os.cpu_count()} cores", f"Python {platform.python_version()}", describe_server()]
 
 
 def _say(line: str) -> None:

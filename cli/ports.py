@@ -4,6 +4,8 @@ import contextlib
 import secrets
 import socket
 
+from cli.server_binary import EmbeddedServerError
+
 # Below Linux's ephemeral range (32768-60999): a client that retries while the server is down could
 # otherwise be given the server's own port, connect to itself, and keep the server from coming back.
 _PORTS = range(20_000, 32_000)
@@ -20,4 +22,4 @@ def free_port(preferred: int | None = None) -> int:
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             candidate.bind(("127.0.0.1", port))
             return port
-    raise OSError(f"no free port between {_PORTS.start} and {_PORTS.stop}")
+    raise EmbeddedServerError(f"no free port between {_PORTS.start} and {_PORTS.stop}")

@@ -45,3 +45,10 @@ def server_version(binary: Path) -> tuple[int, ...]:
         return ()
     match = re.search(r"\bv=(\d+)\.(\d+)\.(\d+)", answer.stdout)
     return tuple(int(part) for part in match.groups()) if match else ()
+
+
+def describe_server() -> str:
+    """Name the server that is found and its version: `Valkey 9.1.2`."""
+    binary = find_server_binary()
+    name = "Valkey" if "valkey" in binary.name else "Redis"
+    return f"{name} {'.'.join(map(str, server_version(binary)))}"

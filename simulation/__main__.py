@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from cli.server_binary import find_server_binary, server_version
+from cli.server_binary import describe_server
 from simulation import page, plan, report
 from simulation.durations import spoken
 from simulation.result import Result
@@ -64,10 +64,7 @@ def _tell(result: Result) -> None:
 
 
 def _machine() -> list[str]:
-    server = find_server_binary()
-    version = ".".join(map(str, server_version(server)))
-    name = server.name.removesuffix("-server").capitalize()
-    return [f"Python {platform.python_version()}", f"{name} {version}"]
+    return [f"Python {platform.python_version()}", describe_server()]
 
 
 def _say(line: str) -> None:

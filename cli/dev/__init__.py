@@ -37,7 +37,7 @@ def run(*, once: bool, verbose: bool = False) -> int:
             _push_for_ever(stack)
     except KeyboardInterrupt:
         return 0
-    except (DevError, EmbeddedServerError, OSError) as error:
+    except (DevError, EmbeddedServerError) as error:
         click.echo(f"klarna-ack dev: {error}", err=True)
         return 1
     finally:

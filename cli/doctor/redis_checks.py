@@ -6,9 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cli.doctor.check import Check, Verdict
-
-# BLMOVE came with it.
-_OLDEST = (6, 2)
+from cli.server_binary import OLDEST_VERSION
 
 # Leases are judged by clocks: see docs/operations.md.
 _CLOCKS_APART = timedelta(seconds=2)
@@ -27,7 +25,7 @@ def server(info: Info) -> Check:
     if info.get("redis_mode") == "cluster":
         way_out = "Use one server, or Sentinel: scripts write keys of several slots."
         return Check("redis server", Verdict.FAILED, f"{seen}, a cluster", way_out)
-    if name == "Redis" and numbers < _OLDEST:
+    if name == "Redis" and numbers < OLDEST_VERSION:
         way_out = "Upgrade to Redis 6.2 or newer, or to Valkey."
         return Check("redis server", Verdict.FAILED, seen, way_out)
     return Check("redis server", Verdict.OK, seen)
