@@ -21,14 +21,14 @@ demo: $(VENV) ## Run everything here, Valkey and a stand-in for Klarna included;
 test: $(VENV) ## Run every test
 	@$(BIN)/python -m pytest $(ARGS)
 
-chaos: $(VENV) ## Kill everything under load, write docs/chaos.md; 10 minutes, ARGS='--only kills': 3
-	@$(BIN)/python -m chaos --report docs/chaos.md $(ARGS)
+chaos: $(VENV) ## Kill everything under load, write docs/reports/chaos.md; 10 minutes, ARGS='--only kills': 3
+	@$(BIN)/python -m devtools.chaos --report docs/reports/chaos.md $(ARGS)
 
-simulate: $(VENV) ## Play days of trouble in minutes, write docs/scenarios.md; ARGS='--scale 0.01': only look
-	@$(BIN)/python -m simulation $(or $(ARGS),--report docs/scenarios.md)
+simulate: $(VENV) ## Play days of trouble in minutes, write docs/reports/simulation.md; ARGS='--scale 0.01': only look
+	@$(BIN)/python -m devtools.simulation $(or $(ARGS),--report docs/reports/simulation.md)
 
-bench: $(VENV) ## Measure us beside our peers, write docs/performance.md; 8 minutes, ARGS=--quick: 1
-	@$(BIN)/python -m bench $(ARGS)
+bench: $(VENV) ## Measure us beside our peers, write docs/reports/performance.md; 8 minutes, ARGS=--quick: 1
+	@$(BIN)/python -m devtools.bench $(ARGS)
 
 lint: $(VENV) ## Check style, types and import contracts
 	@$(BIN)/ruff check
@@ -54,14 +54,16 @@ lock: $(VENV) ## Remake requirements/*.lock from pyproject.toml; keeps versions,
 	done
 
 clean: ## Remove .venv and every cache
-	rm -rf $(VENV) bench/.venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) devtools/bench/.venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv: $(VENV)/installed ## Build the environment from requirements/dev.lock (the others do it by themselves)
 
-# Two stamps, so that an edit of pyproject.toml does not install everything anew.
+# Two stamps, so that an edit of pyproject.toml does not install everything anew. The mode puts the
+# whole checkout on the path: devtools/ is no part of the package and is needed by `klarna-ack dev`.
 $(VENV)/installed: $(VENV)/locked pyproject.toml
-	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation \
+		--config-settings editable_mode=compat --editable .
 	@touch $@
 
 $(VENV)/locked: requirements/dev.lock

@@ -12,13 +12,13 @@ from redis.exceptions import RedisError
 
 from cli.exits import Refused, what_happened
 from cli.pace import Pace
-from pushes import views
-from pushes.ledger import Ledger
 from pushes.model import Push, PushKey
-from pushes.replay import NotDeadError
+from pushes.operate.replay import NotDeadError
+from pushes.read import views
+from pushes.store.ledger import Ledger
 
 
-class Refusal(TypedDict):
+class RefusedOrder(TypedDict):
     """An order that was left as it is, and why."""
 
     order_id: str
@@ -31,7 +31,7 @@ class Done:
     """What was done to each order so far."""
 
     items: list[views.Brief] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
+    refused: list[RefusedOrder] = field(default_factory=list)
 
     def add(self, key: PushKey, act: Callable[[PushKey], Push]) -> None:
         """Do `act` to one order and note what came of it."""
@@ -74,8 +74,8 @@ def each(  # noqa: PLR0913 - the parts of one sentence: do this to these, at thi
             done.add(key, act)
         except RedisError as error:
             happened = f"{what_happened(error)}: whether {key.order_id} was {participle} is not"
-            way_out = "Accepted pushes are safe in Redis. Bring Redis back, then run"
-            stopped = f"{happened} known. {way_out}"
+            remedy = "Accepted pushes are safe in Redis. Bring Redis back, then run"
+            stopped = f"{happened} known. {remedy}"
         except KeyboardInterrupt:
             stopped = f"Interrupted at {key.order_id}. To go on, run"
         else:

@@ -6,9 +6,9 @@ RQ's own ways of counting clean up as they count, so none of them is used here.
 from datetime import datetime
 
 from cli.context import Context
-from pushes import alarms, at_risk, overview
-from pushes.census import live_workers
-from pushes.holds import Holds
+from pushes.accounts.holds import Holds
+from pushes.read import alarms, at_risk, overview
+from pushes.read.workers import live_workers
 
 
 def read(context: Context, now: datetime) -> overview.StatusView:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 
-from pushes.connection import connect
-from pushes.ledger import Ledger
 from pushes.settings import DEFAULT_ACCOUNT, ConfigurationError, Settings, load, read_accounts
+from pushes.store.connection import connect
+from pushes.store.ledger import Ledger
 
 # Somebody waits in front of a terminal: long enough for a busy Redis. No command is sent twice by
 # itself: a replay whose answer was lost would come back as refused, "queued, not dead".

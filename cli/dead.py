@@ -7,7 +7,7 @@ import click
 from cli import options, output
 from cli.context import opened
 from cli.dead_pages import read_page
-from pushes import views
+from pushes.read import views
 
 # A page is read in one answer; more would hold up Redis for everybody.
 _MOST = 10_000

@@ -2,10 +2,10 @@
 
 import click
 
-from pushes import dead_letters
-from pushes.dead_letters import Filter, Page
-from pushes.ledger import Ledger
 from pushes.model import PushKey
+from pushes.read import dead_letters
+from pushes.read.dead_letters import Filter, Page
+from pushes.store.ledger import Ledger
 
 
 def read_page(ledger: Ledger, wanted: Filter, *, limit: int, cursor: str | None) -> Page:

@@ -5,8 +5,8 @@ import click
 from cli import options, order_ids, verdicts
 from cli.context import opened
 from cli.pace import Pace
-from pushes import replay
 from pushes.model import PushKey
+from pushes.operate import replay
 
 
 @click.command()

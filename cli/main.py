@@ -2,11 +2,10 @@
 
 import click
 
-import cli.dev
 from cli.dead import dead
 from cli.discarding import discard
 from cli.doctor import doctor
-from cli.exits import Terminal
+from cli.exits import Refused, Terminal
 from cli.pausing import pause, resume
 from cli.queueing import push
 from cli.replaying import replay_dead
@@ -35,7 +34,16 @@ def dev(ctx: click.Context, *, once: bool, verbose: bool) -> None:
     That is a Valkey, the stand-in, the web process and a worker. No credentials are needed, and
     nothing is kept. It needs a checkout of the repository and the `dev` extra.
     """
-    ctx.exit(cli.dev.run(once=once, verbose=verbose))
+    try:
+        from devtools.local import demo  # noqa: PLC0415 - not shipped with the package
+    except ModuleNotFoundError as error:
+        if error.name != "devtools":
+            raise
+        raise Refused(
+            "`klarna-ack dev` runs in a checkout only, since its tools are not shipped with the"
+            " package: clone the repository and run `make demo` there."
+        ) from error
+    ctx.exit(demo.run(once=once, verbose=verbose))
 
 
 for command in (status, show, push, pause, resume, doctor, dead):

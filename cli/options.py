@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from cli.moments import parse
-from pushes.dead_letters import Filter
 from pushes.model import Reason
+from pushes.read.dead_letters import Filter
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -10,9 +10,9 @@ import click
 from cli import options, output
 from cli.context import Context, opened
 from cli.exits import Refused
-from pushes import overview, views
-from pushes.holds import Hold, Holds
+from pushes.accounts.holds import AccountHold, Holds
 from pushes.model import HoldReason
+from pushes.read import overview, views
 
 _account = click.argument("account", required=False)
 
@@ -52,7 +52,7 @@ def resume(account: str | None, *, as_json: bool) -> None:
         _show(context, name, f"It was held: {_because(ended)}", as_json=as_json)
 
 
-def _because(hold: Hold) -> str:
+def _because(hold: AccountHold) -> str:
     by = f", by {hold.by}" if hold.by else ""
     return f"{hold.reason} since {views.instant(hold.since)}{by}: {hold.cause}"
 

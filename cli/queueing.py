@@ -12,8 +12,7 @@ import click
 from cli import batch, options, order_ids, output
 from cli.context import opened
 from cli.pace import Pace
-from pushes import queue
-from pushes.life import Sender
+from pushes.life import Origin
 from pushes.model import Lane, Push, PushKey, State
 
 # The name of the event in the timeline: Klarna's own are `pushed`.
@@ -45,10 +44,10 @@ def push(
     with opened() as context:
         chosen = context.choose_configured_account(account)
 
-        sender = Sender(EVENT, by, lane=Lane.BACKLOG)
+        origin = Origin(EVENT, by, lane=Lane.BACKLOG)
 
         def accept(key: PushKey) -> Push:
-            return queue.accept(context.ledger, key, datetime.now(UTC), sender)
+            return context.ledger.accept(key, datetime.now(UTC), origin)
 
         batch.each(
             context.ledger,

@@ -12,10 +12,10 @@ from cli import batch, options, order_ids, verdicts
 from cli.context import Context, opened
 from cli.dead_pages import all_dead
 from cli.pace import Pace
-from pushes import replay
-from pushes.dead_letters import Filter
-from pushes.ledger import Decide, Ledger
 from pushes.model import Change, Push, PushKey, State
+from pushes.operate import replay
+from pushes.read.dead_letters import Filter
+from pushes.store.ledger import Decide, Ledger
 
 
 class Rehearsal(Ledger):

@@ -7,9 +7,10 @@ import click
 from cli import options, order_ids, output
 from cli.context import opened
 from cli.exits import Refused
-from pushes import policy, views
-from pushes.ledger import Ledger
+from pushes import policy
 from pushes.model import PushKey, State
+from pushes.read import views
+from pushes.store.ledger import Ledger
 
 _COLUMNS = ("at", "event", "call", "answer", "correlation_id", "detail")
 
@@ -57,7 +58,7 @@ def blocks(view: views.PushView) -> list[output.Block]:
 
 
 def _facts(view: views.PushView) -> list[tuple[str, output.Cell]]:
-    late = ": passed, and the order is not acknowledged" if view["late"] else ""
+    late = ": passed, and the order is not acknowledged" if view["overdue"] else ""
     discarded = " Discarded by an operator." if view["discarded"] else ""
     return [
         ("account", view["account"]),

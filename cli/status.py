@@ -7,9 +7,9 @@ import click
 from cli import census, options, output, watching
 from cli.context import opened
 from cli.moments import describe_span
-from pushes import overview
 from pushes.model import State
 from pushes.policy import SUSPICIOUS_UNKNOWN
+from pushes.read import overview
 
 
 @click.command()

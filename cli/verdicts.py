@@ -9,20 +9,22 @@ import click
 
 from cli import batch, output
 from cli.pace import Pace
-from pushes.ledger import Ledger
 from pushes.model import Push, PushKey
+from pushes.store.ledger import Ledger
 
 
-class Verdict(Protocol):
+class OperatorAction(Protocol):
     """`pushes.replay.replay` or `discard`. Raises NotDeadError; then nothing was changed."""
 
     def __call__(self, ledger: Ledger, key: PushKey, *, by: str, why: str, now: datetime) -> Push:
         """Apply it to one push."""
 
 
-def at_word_of(verdict: Verdict, ledger: Ledger, *, by: str, why: str) -> Callable[[PushKey], Push]:
+def at_word_of(
+    action: OperatorAction, ledger: Ledger, *, by: str, why: str
+) -> Callable[[PushKey], Push]:
     """Make what is done to each order."""
-    return lambda key: verdict(ledger, key, by=by, why=why, now=datetime.now(UTC))
+    return lambda key: action(ledger, key, by=by, why=why, now=datetime.now(UTC))
 
 
 def apply(  # noqa: PLR0913 - as `batch.each`

@@ -25,9 +25,9 @@ Whoever uses the package imports from here.
 from klarna.client import KlarnaClient, Observe
 from klarna.deadlines import TimeLimits
 from klarna.errors import (
-    ConfigurationCause,
-    ConfigurationError,
     KlarnaError,
+    MisconfigurationCause,
+    MisconfigurationError,
     NoSuchOrderError,
     NotAllowedError,
     PermanentError,
@@ -43,11 +43,11 @@ __all__ = [
     "CLOSED_STATUSES",
     "PRESETS",
     "ApiUrl",
-    "ConfigurationCause",
-    "ConfigurationError",
     "Exchange",
     "KlarnaClient",
     "KlarnaError",
+    "MisconfigurationCause",
+    "MisconfigurationError",
     "NoSuchOrderError",
     "NotAllowedError",
     "Observe",

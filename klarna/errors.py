@@ -3,7 +3,7 @@
     KlarnaError
     ├── TransientError        try again later: 409, 5xx, time-out, reset, DNS, unreadable 2xx
     ├── RateLimitedError      try again after the pause: 429
-    ├── ConfigurationError    no order of this account can pass until an operator acts
+    ├── MisconfigurationError no order of this account can pass until an operator acts
     └── PermanentError        this order will never pass
         ├── NoSuchOrderError      404: unknown, or not yet visible
         ├── NotAllowedError       403 on a write: the order's state forbids it
@@ -18,7 +18,7 @@ from typing import Self
 from klarna.exchange import Exchange
 
 
-class ConfigurationCause(StrEnum):
+class MisconfigurationCause(StrEnum):
     """What an operator has to look at, with the sentence that says so."""
 
     sentence: str
@@ -88,10 +88,10 @@ class RateLimitedError(KlarnaError):
         self.retry_after_s = retry_after_s
 
 
-class ConfigurationError(KlarnaError):
+class MisconfigurationError(KlarnaError):
     """The account, not the order, is at fault; the message tells an operator the likely cause."""
 
-    def __init__(self, cause: ConfigurationCause, *, exchange: Exchange | None = None) -> None:
+    def __init__(self, cause: MisconfigurationCause, *, exchange: Exchange | None = None) -> None:
         super().__init__(cause.sentence, exchange=exchange)
         self.cause = cause
 

@@ -9,7 +9,7 @@ import requests
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from klarna.errors import ConfigurationCause, ConfigurationError, KlarnaError, TransientError
+from klarna.errors import KlarnaError, MisconfigurationCause, MisconfigurationError, TransientError
 from klarna.exchange import Exchange, Operation, one_line
 
 _TIME_OUTS = (TimeoutError, requests.Timeout, ReadTimeoutError)
@@ -29,7 +29,7 @@ def failure_of(
     text = "untrusted certificate" if untrusted else _text(layers, time_is_up=time_is_up)
     exchange = Exchange(operation, http_status=None, elapsed_ms=elapsed_ms, error=text)
     if untrusted:
-        return ConfigurationError(ConfigurationCause.UNTRUSTED_CERTIFICATE, exchange=exchange)
+        return MisconfigurationError(MisconfigurationCause.UNTRUSTED_CERTIFICATE, exchange=exchange)
     return TransientError(f"no answer: {text}", exchange=exchange)
 
 

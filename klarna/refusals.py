@@ -8,9 +8,9 @@ from http import HTTPStatus
 
 from klarna.answers import Answer
 from klarna.errors import (
-    ConfigurationCause,
-    ConfigurationError,
     KlarnaError,
+    MisconfigurationCause,
+    MisconfigurationError,
     NoSuchOrderError,
     NotAllowedError,
     PermanentError,
@@ -26,24 +26,24 @@ def refusal_of(answer: Answer, exchange: Exchange, messages: str) -> KlarnaError
     summary = " ".join(filter(None, (f"HTTP {answer.status}", exchange.error_code, messages)))
     if cause := _misconfiguration(answer):
         exchange = replace(exchange, error=messages or cause.value)
-        return ConfigurationError(cause, exchange=exchange)
+        return MisconfigurationError(cause, exchange=exchange)
     exchange = replace(exchange, error=messages or summary)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitedError(_retry_after_s(answer), exchange=exchange)
     return _class_of(answer.status)(summary, exchange=exchange)
 
 
-def _misconfiguration(answer: Answer) -> ConfigurationCause | None:
+def _misconfiguration(answer: Answer) -> MisconfigurationCause | None:
     if answer.status == HTTPStatus.UNAUTHORIZED:
-        return ConfigurationCause.WRONG_CREDENTIALS
+        return MisconfigurationCause.WRONG_CREDENTIALS
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
-        return ConfigurationCause.REDIRECTED
+        return MisconfigurationCause.REDIRECTED
     if answer.status == HTTPStatus.FORBIDDEN:
         about_the_order = answer.operation.is_write and answer.speaks_json
-        return None if about_the_order else ConfigurationCause.FORBIDDEN
+        return None if about_the_order else MisconfigurationCause.FORBIDDEN
     if answer.status == HTTPStatus.NOT_FOUND:
         from_an_api = answer.speaks_json or answer.is_empty
-        return None if from_an_api else ConfigurationCause.NOT_AN_API
+        return None if from_an_api else MisconfigurationCause.NOT_AN_API
     return None
 
 

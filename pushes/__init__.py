@@ -1,7 +1,7 @@
 """What both processes agree on: the push, its states, its queue. No Flask, no HTTP.
 
 The life of a push
-1. Klarna pushes an order id. `queue.accept` writes the record, its timeline and its RQ job in one
+1. Klarna pushes an order id. `ledger.accept` writes the record, its timeline and its RQ job in one
    step; only then does the web process answer 200. State `queued`.
 2. The same order pushed again is counted in the same record; no second job is made.
 3. A worker takes the job and begins an attempt under a lease. State `running`.

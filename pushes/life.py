@@ -25,7 +25,7 @@ _UNCLEAR = frozenset({Reason.RETRIES_EXHAUSTED, Reason.INTERNAL_ERROR, Reason.CR
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class Origin:
     """Who pushed: the name of the event, an operator's name, the network it came from, the lane.
 
     The lane is that of an order which this push queues.
@@ -37,18 +37,18 @@ class Sender:
     lane: Lane = Lane.FRESH
 
 
-KLARNA = Sender()
+KLARNA = Origin()
 
 
-def pushed(push: Push | None, key: PushKey, now: datetime, sender: Sender = KLARNA) -> Change:
+def pushed(push: Push | None, key: PushKey, now: datetime, origin: Origin = KLARNA) -> Change:
     """Take in one push: queue a new order, revive a dead one, count what is already in hand.
 
     One that waits after a failure is queued at once: Klarna still pushes, so it may be well again.
     One that Klarna did not know gets a single look, unless an operator (`by`) pushes it.
     """
-    event, by, lane = sender.event, sender.by, sender.lane
+    event, by, lane = origin.event, origin.by, origin.lane
     if push is None:
-        fresh = Push(key, State.QUEUED, 1, now, now, now, pushes=1, lane=lane, source=sender.source)
+        fresh = Push(key, State.QUEUED, 1, now, now, now, pushes=1, lane=lane, source=origin.source)
         return Change(None, fresh, (Entry(now, event, by=by),))
     counted = replace(push, rev=push.rev + 1, pushes=push.pushes + 1, last_push_at=now)
     if _needs_another_life(push, now) and (by or not _is_unknown_of_late(push, now)):
@@ -64,9 +64,9 @@ def pushed(push: Push | None, key: PushKey, now: datetime, sender: Sender = KLAR
             lane=Lane.UNKNOWN if looked else lane,
         )
         return Change(push, revived, (entry,))
-    if _can_be_hastened(push, now):
+    if _can_be_expedited(push, now):
         entry = Entry(now, event, detail="was retrying, tried at once", by=by)
-        return Change(push, _hastened(counted, now), (entry,))
+        return Change(push, _expedited(counted, now), (entry,))
     # A flood of the same push must not wash the history out of the timeline.
     noted = now - push.last_push_at >= policy.PUSHES_NOTED_APART
     entry = Entry(now, event, detail=f"already {push.state}", by=by)
@@ -87,15 +87,15 @@ def _is_unknown_of_late(push: Push, now: datetime) -> bool:
     return _is_unknown(push) and now - push.changed_at < policy.UNKNOWN_REMEMBERED
 
 
-def _can_be_hastened(push: Push, now: datetime) -> bool:
+def _can_be_expedited(push: Push, now: datetime) -> bool:
     return (
         push.state is State.RETRYING
         and push.after_failure
-        and now - push.changed_at >= policy.HASTENED_AFTER
+        and now - push.changed_at >= policy.EXPEDITED_AFTER
     )
 
 
-def _hastened(push: Push, now: datetime) -> Push:
+def _expedited(push: Push, now: datetime) -> Push:
     # The attempt takes the place of the planned one. The failure that planned it is given back, so
     # that the delays last as long as without Klarna's pushes, or longer.
     return replace(

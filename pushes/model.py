@@ -239,7 +239,7 @@ class Push:
         """Whether the order is still open at Klarna for all we know: in hand, or dead."""
         return not (self.state.is_settled or self.discarded)
 
-    def is_late(self, now: datetime) -> bool:
+    def is_overdue(self, now: datetime) -> bool:
         """Whether the deadline passed before the order was settled; work goes on regardless."""
         return self.is_unacknowledged and now >= self.deadline_at
 

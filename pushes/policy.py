@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from pushes.model import Lane
 
-# A repeated push hastens a retry that has waited this long: less than Klarna's shortest gap of 5
+# A repeated push expedites a retry that has waited this long: less than Klarna's shortest gap of 5
 # minutes, and long enough that forged repeats force no more than one attempt in this time.
-HASTENED_AFTER = timedelta(minutes=4)
+EXPEDITED_AFTER = timedelta(minutes=4)
 
 # A push for an order acknowledged this recently was under way when we acknowledged. One that
 # comes later means that Klarna did not hear us, so the order is acknowledged again.
@@ -56,8 +56,9 @@ UNKNOWN_SHARE = 0.2
 # A network that pushed a real order is believed to be Klarna's for this long.
 PROVEN_FOR = timedelta(days=30)
 
-# So many pushes of strangers may wait for an account; what comes beyond that is answered 503, and
-# Klarna sends it again. At 2 kB each, this bounds what a flood can cost in memory.
+# So many pushes from unverified sources may wait for an account; what comes beyond that is
+# answered 503, and Klarna sends it again. At 2 kB each, this bounds what a flood can
+# cost in memory.
 MAX_UNKNOWN_WAITING = 20_000
 
 # So many dead letters of an account may be orders that Klarna does not know; the oldest are cut,

@@ -23,7 +23,7 @@ EARLY = timedelta(minutes=3)
 
 # So much after it was expected a re-send is missed. Klarna promises no punctuality, and a web
 # process that is restarted makes it wait.
-LATE = timedelta(minutes=10)
+GRACE = timedelta(minutes=10)
 
 # So many misses within an hour are no accident of one order or of one delivery.
 _MISSES = 5
@@ -39,7 +39,7 @@ def next_after(first_push_at: datetime, moment: datetime) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ResendCounts:
     """How many re-sends came, and how many did not."""
 
     seen: int = 0
@@ -57,16 +57,16 @@ def is_seen(push: Push, expected: datetime) -> bool:
 
 
 def awaited(push: Push, now: datetime) -> datetime | None:
-    """Say which re-send is not given up yet: the first that is not `LATE` overdue."""
-    return next_after(push.first_push_at, now - LATE)
+    """Say which re-send is not given up yet: the first that is not older than `GRACE`."""
+    return next_after(push.first_push_at, now - GRACE)
 
 
-def overdue(push: Push, expected: datetime, now: datetime) -> list[datetime]:
+def due_by(push: Push, expected: datetime, now: datetime) -> list[datetime]:
     """List the re-sends from `expected` on that have come by now, if they come at all."""
     due = []
     # A time that was stored may differ from the schedule's by a millisecond.
     following = next_after(push.first_push_at, expected - timedelta(seconds=1))
-    while following is not None and following + LATE <= now:
+    while following is not None and following + GRACE <= now:
         due.append(following)
         following = next_after(push.first_push_at, following)
     return due
@@ -78,6 +78,6 @@ def says_something(push: Push) -> bool:
     return push.verified_at is not None or not is_unknown
 
 
-def do_not_reach_us(hour: Counts) -> bool:
+def do_not_reach_us(hour: ResendCounts) -> bool:
     """Judge by the re-sends of the last hour whether Klarna's pushes fail to get here."""
     return hour.missed >= _MISSES and hour.missed >= _MISSED_SHARE * hour.expected

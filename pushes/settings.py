@@ -11,8 +11,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from pushes.connection import check_url
 from pushes.model import is_account
+from pushes.store.connection import check_url
 
 # sysexits.h: EX_CONFIG. Supervisors can be told not to restart on it.
 EXIT_CONFIGURATION = 78

@@ -6,10 +6,10 @@ import signal
 import sys
 from threading import Event, Thread
 
-from sandbox.clock import Clock
-from sandbox.sender import Sender
-from sandbox.server import Server
-from sandbox.settings import Settings
+from sandbox.clock import MovableClock
+from sandbox.sender import PushSender
+from sandbox.server import SandboxServer
+from sandbox.settings import SandboxSettings
 from sandbox.world import World
 
 log = logging.getLogger("sandbox")
@@ -25,16 +25,16 @@ def main() -> int:
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    settings = Settings(
+    settings = SandboxSettings(
         username=arguments.username,
         password=arguments.password,
         auth_check=not arguments.no_auth_check,
     )
-    world = World(settings, Clock())
-    sender = Sender(world)
+    world = World(settings, MovableClock())
+    sender = PushSender(world)
     sender.start()
     try:
-        server = Server(arguments.host, arguments.port, world, sender)
+        server = SandboxServer(arguments.host, arguments.port, world, sender)
     except (OSError, OverflowError) as error:  # OverflowError: a port that cannot be one
         log.error("sandbox.cannot_listen port=%s reason=%s", arguments.port, error)  # noqa: TRY400 - the reason is enough
         return 1

@@ -25,7 +25,7 @@ ERROR_CODES: Mapping[int, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """A status, its headers and its body.
 
     `body` None means neither Content-Length nor Content-Type, as Klarna's 204 (rec). `correlated`
@@ -39,12 +39,14 @@ class Answer:
     correlated: bool = True
 
 
-def json_answer(status: int, content: object) -> Answer:
+def json_answer(status: int, content: object) -> ApiAnswer:
     """Answer with compact JSON."""
-    return Answer(status, json.dumps(content, separators=(",", ":")).encode())
+    return ApiAnswer(status, json.dumps(content, separators=(",", ":")).encode())
 
 
-def klarna_error(status: int, message: str, correlation_id: str, code: str | None = None) -> Answer:
+def klarna_error(
+    status: int, message: str, correlation_id: str, code: str | None = None
+) -> ApiAnswer:
     """Answer with a JSON error of Klarna's shape (doc, rec); `code` defaults to the status's."""
     return json_answer(
         status,
@@ -56,25 +58,25 @@ def klarna_error(status: int, message: str, correlation_id: str, code: str | Non
     )
 
 
-def too_many_requests(correlation_id: str, retry_after_s: float | None) -> Answer:
+def too_many_requests(correlation_id: str, retry_after_s: float | None) -> ApiAnswer:
     """429 (doc). The `Retry-After` is assumed: None leaves it out."""
     answer = klarna_error(429, "Too many requests", correlation_id)
     if retry_after_s is None:
         return answer
-    return Answer(429, answer.body, headers=(("Retry-After", f"{retry_after_s:g}"),))
+    return ApiAnswer(429, answer.body, headers=(("Retry-After", f"{retry_after_s:g}"),))
 
 
-def gateway_page(status: int, *headers: tuple[str, str], phrase: str | None = None) -> Answer:
+def gateway_page(status: int, *headers: tuple[str, str], phrase: str | None = None) -> ApiAnswer:
     """Answer as the gateway before Klarna: HTML, no JSON, no correlation id (rec for the 401)."""
     title = f"{status} {phrase or HTTPStatus(status).phrase}"
     page = (
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
         f"<center><h1>{title}</h1></center>\r\n<hr><center>sandbox</center>\r\n</body>\r\n</html>\r\n"
     )
-    return Answer(status, page.encode(), HTML, headers, correlated=False)
+    return ApiAnswer(status, page.encode(), HTML, headers, correlated=False)
 
 
-def unauthorized_page() -> Answer:
+def unauthorized_page() -> ApiAnswer:
     """401 for wrong credentials, and for those of another region or environment (rec)."""
     challenge = ("WWW-Authenticate", 'Basic realm="sandbox"')
     return gateway_page(401, challenge, phrase="Authorization Required")

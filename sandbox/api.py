@@ -3,22 +3,28 @@
 Every call ends in the request log, also one that gets no answer. Sends nothing.
 """
 
-from sandbox.answers import Answer, gateway_page, klarna_error, too_many_requests, unauthorized_page
+from sandbox.answers import (
+    ApiAnswer,
+    gateway_page,
+    klarna_error,
+    too_many_requests,
+    unauthorized_page,
+)
 from sandbox.arrival import Arrival, arrive
-from sandbox.fault_params import Call
-from sandbox.journal import Entry
+from sandbox.fault_params import ApiCall
+from sandbox.journal import JournalEntry
 from sandbox.operations import Circumstances, Operation, Outcome
 from sandbox.orders import ORDER_ID
 from sandbox.reply import Reply
-from sandbox.wire import Request
+from sandbox.wire import ApiRequest
 from sandbox.world import World
 
 _RETRY_AFTER_S = 1
 # Passed to a fault that lets nothing run, and not looked at by it.
-_NOT_RUN = Outcome(Answer(204))
+_NOT_RUN = Outcome(ApiAnswer(204))
 
 
-def decide(world: World, request: Request) -> tuple[Reply, Entry]:
+def decide(world: World, request: ApiRequest) -> tuple[Reply, JournalEntry]:
     """Decide a call, let it take effect, log it; the reply is still to be sent.
 
     Takes the lock: the effect, the log entry and the first answer kept for the key are one step.
@@ -32,9 +38,9 @@ def decide(world: World, request: Request) -> tuple[Reply, Entry]:
         outcome = _NOT_RUN if fault and not fault.runs else _run(world, arrival, now_s)
         reply = Reply(outcome.answer)
         if fault:
-            call = Call(arrival.name, arrival.order_id, arrival.correlation_id)
+            call = ApiCall(arrival.name, arrival.order_id, arrival.correlation_id)
             reply = fault.reply(call, outcome.answer)
-        entry = Entry(
+        entry = JournalEntry(
             seq=world.journal.next_seq,
             at_s=now_s,
             arrival=arrival,
@@ -81,7 +87,7 @@ def _error(arrival: Arrival, status: int, message: str, code: str | None = None)
     return Outcome(klarna_error(status, message, arrival.correlation_id, code))
 
 
-def _not_here(arrival: Arrival) -> Answer:
+def _not_here(arrival: Arrival) -> ApiAnswer:
     if arrival.order_id is None:
         return gateway_page(404)
     message = f"The sandbox does not know {arrival.method} {arrival.path}."

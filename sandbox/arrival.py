@@ -5,8 +5,8 @@ from uuid import uuid4
 
 from sandbox.operations import OPERATIONS, PREFIX, UNKNOWN, Operation
 from sandbox.orders import ORDER_ID
-from sandbox.settings import Settings
-from sandbox.wire import Request
+from sandbox.settings import SandboxSettings
+from sandbox.wire import ApiRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Arrival:
     user_agent: str | None
 
 
-def arrive(request: Request, settings: Settings, basic_token: str) -> Arrival:
+def arrive(request: ApiRequest, settings: SandboxSettings, basic_token: str) -> Arrival:
     """Name the call, check the credentials, give it a correlation id."""
     name, operation, order_id = UNKNOWN, None, None
     if request.path.startswith(PREFIX):

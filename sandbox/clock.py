@@ -16,7 +16,7 @@ def iso(at_s: float | None) -> str | None:
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-class Clock:
+class MovableClock:
     """Seconds since the epoch, `speed` times as fast as real time.
 
     Reading takes no lock: the whole state is one tuple, replaced at once. Moving is for one caller

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping
 
 from sandbox import control_faults, control_orders, control_rest
-from sandbox.answers import Answer, json_answer
+from sandbox.answers import ApiAnswer, json_answer
 from sandbox.control_call import ControlCall, NotFoundError
 from sandbox.inputs import BadInputError
-from sandbox.sender import Sender
-from sandbox.wire import Request
+from sandbox.sender import PushSender
+from sandbox.wire import ApiRequest
 from sandbox.world import World
 
 PREFIX = "/_control"
 _ID = "{id}"
 
-CALLS: Mapping[tuple[str, str], Callable[[ControlCall], Answer]] = {
+CALLS: Mapping[tuple[str, str], Callable[[ControlCall], ApiAnswer]] = {
     ("POST", "orders"): control_orders.create,
     ("GET", "orders"): control_orders.every,
     ("GET", "orders/{id}"): control_orders.one,
@@ -36,7 +36,7 @@ CALLS: Mapping[tuple[str, str], Callable[[ControlCall], Answer]] = {
 }
 
 
-def answer(world: World, sender: Sender, request: Request) -> Answer:
+def answer(world: World, sender: PushSender, request: ApiRequest) -> ApiAnswer:
     """Run one control call: 400 for bad input, 404 for what is not there, 405 for the method."""
     what, _, item = request.path.removeprefix(PREFIX).lstrip("/").partition("/")
     path = f"{what}/{_ID}" if item else what
@@ -53,7 +53,7 @@ def answer(world: World, sender: Sender, request: Request) -> Answer:
         return json_answer(404, {"error": str(error)})
 
 
-def _no_such_call(path: str) -> Answer:
+def _no_such_call(path: str) -> ApiAnswer:
     methods = [method for method, known in CALLS if known == path]
     if methods:
         return json_answer(405, {"error": f"allowed here: {', '.join(methods)}"})

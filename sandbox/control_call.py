@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from sandbox.inputs import BadInputError, Fields, parsed
-from sandbox.orders import ORDER_ID, Order
-from sandbox.sender import Sender
+from sandbox.orders import ORDER_ID, StoredOrder
+from sandbox.sender import PushSender
 from sandbox.world import World
 
 
@@ -19,7 +19,7 @@ class ControlCall:
     """One control call. `item` is the last path segment, lower-case, or empty."""
 
     world: World
-    sender: Sender
+    sender: PushSender
     item: str
     query: str
     body: bytes
@@ -37,7 +37,7 @@ class ControlCall:
             raise BadInputError("since", "a seq: a whole number from 0")
         return int(since), order_id.lower() if order_id else None
 
-    def order(self, order_id: str) -> Order:
+    def order(self, order_id: str) -> StoredOrder:
         """Find an order; its caller holds the lock. Raises NotFoundError."""
         if order_id not in self.world.orders:
             raise NotFoundError(f"no order {order_id}: create it with POST /_control/orders")

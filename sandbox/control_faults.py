@@ -3,11 +3,11 @@
 import json
 import re
 
-from sandbox.answers import Answer, json_answer
+from sandbox.answers import ApiAnswer, json_answer
 from sandbox.control_call import ControlCall, NotFoundError, order_id_of
 from sandbox.fault_kinds import FAULTS
 from sandbox.fault_params import FaultParams
-from sandbox.faults import ANY, Fault
+from sandbox.faults import ANY, InjectedFault
 from sandbox.inputs import BadInputError, Fields
 from sandbox.operations import NAMES, UNKNOWN
 
@@ -18,7 +18,7 @@ _MAX_BYTES = 2**31
 _ONE_LINE = re.compile(r"[ -~]+")
 
 
-def create(call: ControlCall) -> Answer:
+def create(call: ControlCall) -> ApiAnswer:
     """Put a fault in force behind the others; the first that matches strikes."""
     fields = call.fields(["fault", "operation", "order_id", "times", "probability", "params"])
     name = fields.choice("fault", "", tuple(FAULTS))
@@ -31,26 +31,28 @@ def create(call: ControlCall) -> Answer:
     params = _params(Fields(raw_params, FAULTS[name].params, "params"))
     with call.world.lock:
         fault = call.world.faults.add(
-            lambda fault_id: Fault(fault_id, name, operation, order_id, times, probability, params)
+            lambda fault_id: InjectedFault(
+                fault_id, name, operation, order_id, times, probability, params
+            )
         )
     return json_answer(201, {"fault_id": fault.fault_id})
 
 
-def every(call: ControlCall) -> Answer:
+def every(call: ControlCall) -> ApiAnswer:
     """Show the faults in force and how often each struck."""
     with call.world.lock:
         shown = [fault.view() for fault in call.world.faults]
     return json_answer(200, shown)
 
 
-def lift_all(call: ControlCall) -> Answer:
+def lift_all(call: ControlCall) -> ApiAnswer:
     """Lift all faults. Connections they hold stay held; a reset lets them go."""
     with call.world.lock:
         lifted = call.world.faults.clear()
     return json_answer(200, {"lifted": lifted})
 
 
-def lift(call: ControlCall) -> Answer:
+def lift(call: ControlCall) -> ApiAnswer:
     """Lift one fault."""
     with call.world.lock:
         lifted = call.world.faults.remove(call.item)

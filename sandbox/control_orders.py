@@ -1,18 +1,18 @@
 """Control of orders: create, show, change, push one now."""
 
-from sandbox.answers import Answer, json_answer
+from sandbox.answers import ApiAnswer, json_answer
 from sandbox.clock import iso
 from sandbox.control_call import ControlCall, order_id_of
 from sandbox.inputs import BadInputError, Fields
 from sandbox.order_fields import STATE, set_state
-from sandbox.orders import Order, Push, new_order_id
+from sandbox.orders import PushRecord, StoredOrder, new_order_id
 
 _MAX_COUNT = 100_000
 _MAX_DELAY_S = 10**8
 _CREATE = ("order_id", "count", "push", "first_push_after_s", *STATE)
 
 
-def create(call: ControlCall) -> Answer:
+def create(call: ControlCall) -> ApiAnswer:
     """Create one order, or `count` alike; with `push` they are pushed on the schedule."""
     fields = call.fields(_CREATE)
     count = fields.whole("count", 1, 1, _MAX_COUNT)
@@ -38,21 +38,21 @@ def create(call: ControlCall) -> Answer:
     return json_answer(201, {"order_ids": [order.order_id for order in orders]})
 
 
-def every(call: ControlCall) -> Answer:
+def every(call: ControlCall) -> ApiAnswer:
     """Show all orders, oldest first."""
     with call.world.lock:
         shown = [_view(order) for order in call.world.orders.values()]
     return json_answer(200, shown)
 
 
-def one(call: ControlCall) -> Answer:
+def one(call: ControlCall) -> ApiAnswer:
     """Show what the sandbox knows of one order."""
     with call.world.lock:
         shown = _view(call.order(call.item))
     return json_answer(200, shown)
 
 
-def change(call: ControlCall) -> Answer:
+def change(call: ControlCall) -> ApiAnswer:
     """Change an order's state: all the fields given, or none of them."""
     fields = call.fields(STATE)
     with call.world.lock:
@@ -63,7 +63,7 @@ def change(call: ControlCall) -> Answer:
     return json_answer(200, shown)
 
 
-def push(call: ControlCall) -> Answer:
+def push(call: ControlCall) -> ApiAnswer:
     """Push one order now, whatever its schedule; answers when the push was answered (max 5 s)."""
     fields = call.fields(["order_id"])
     if "order_id" not in fields:
@@ -78,7 +78,7 @@ def push(call: ControlCall) -> Answer:
     return json_answer(201, push_view(sent))
 
 
-def push_view(push: Push) -> dict[str, object]:
+def push_view(push: PushRecord) -> dict[str, object]:
     """Show a push as the control side does."""
     shown = {"seq": push.seq, "at": iso(push.at_s), "order_id": push.order_id, "url": push.url}
     return {**shown, "status": push.status, "ms": push.ms}
@@ -89,13 +89,13 @@ def _need_push_url(call: ControlCall, field: str) -> None:
         raise BadInputError(field, "used after PUT /_control/pusher has said where pushes go")
 
 
-def _new_order(fields: Fields, now_s: float) -> Order:
-    order = Order(order_id_of(fields, new_order_id()), now_s, now_s)
+def _new_order(fields: Fields, now_s: float) -> StoredOrder:
+    order = StoredOrder(order_id_of(fields, new_order_id()), now_s, now_s)
     set_state(order, fields, now_s)
     return order
 
 
-def _view(order: Order) -> dict[str, object]:
+def _view(order: StoredOrder) -> dict[str, object]:
     return {
         "order_id": order.order_id,
         "status": order.status,

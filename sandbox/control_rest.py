@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
-from sandbox.answers import Answer, json_answer
+from sandbox.answers import ApiAnswer, json_answer
 from sandbox.clock import iso
 from sandbox.control_call import ControlCall
 from sandbox.control_orders import push_view
@@ -14,7 +14,7 @@ _MAX_ADVANCE_S = 10**9
 _MAX_SPEED = 10**6
 
 
-def requests(call: ControlCall) -> Answer:
+def requests(call: ControlCall) -> ApiAnswer:
     """Show the request log after `since`, of one order if asked."""
     since, order_id = call.filters(["since", "order_id"])
     with call.world.lock:
@@ -22,7 +22,7 @@ def requests(call: ControlCall) -> Answer:
     return json_answer(200, shown)
 
 
-def pushes(call: ControlCall) -> Answer:
+def pushes(call: ControlCall) -> ApiAnswer:
     """Show the pushes sent after `since`, in the order in which they ended."""
     since, order_id = call.filters(["since", "order_id"])
     with call.world.lock:
@@ -30,12 +30,12 @@ def pushes(call: ControlCall) -> Answer:
     return json_answer(200, [push_view(push) for push in sent])
 
 
-def settings(call: ControlCall) -> Answer:
+def settings(call: ControlCall) -> ApiAnswer:
     """Show the switches, the password too: it is the sandbox's own."""
     return json_answer(200, asdict(call.world.settings))
 
 
-def change_settings(call: ControlCall) -> Answer:
+def change_settings(call: ControlCall) -> ApiAnswer:
     """Take over any subset of the switches, and show all."""
     fields = call.fields([*asdict(call.world.settings)])
     with call.world.lock:
@@ -43,12 +43,12 @@ def change_settings(call: ControlCall) -> Answer:
     return settings(call)
 
 
-def pusher(call: ControlCall) -> Answer:
+def pusher(call: ControlCall) -> ApiAnswer:
     """Show where pushes go."""
     return json_answer(200, {"url": call.world.push_url})
 
 
-def change_pusher(call: ControlCall) -> Answer:
+def change_pusher(call: ControlCall) -> ApiAnswer:
     """Say where pushes go, those already scheduled too."""
     url = call.fields(["url"]).text("url", "")
     if not _pushable(url):
@@ -57,13 +57,13 @@ def change_pusher(call: ControlCall) -> Answer:
     return pusher(call)
 
 
-def clock(call: ControlCall) -> Answer:
+def clock(call: ControlCall) -> ApiAnswer:
     """Show the sandbox's time and how fast it runs."""
     now = call.world.clock
     return json_answer(200, {"now": iso(now.now_s()), "speed": now.speed})
 
 
-def move_clock(call: ControlCall) -> Answer:
+def move_clock(call: ControlCall) -> ApiAnswer:
     """Move the clock forward, change its speed, or both; what falls due is sent."""
     fields = call.fields(["advance_s", "speed"])
     advance_s = fields.number("advance_s", 0, 0, _MAX_ADVANCE_S)
@@ -75,14 +75,14 @@ def move_clock(call: ControlCall) -> Answer:
     return clock(call)
 
 
-def reset(call: ControlCall) -> Answer:
+def reset(call: ControlCall) -> ApiAnswer:
     """Forget everything but the settings and where pushes go; the clock shows real time again."""
     call.world.reset()
     call.sender.look_again(forget=True)
     return json_answer(200, {"status": "reset"})
 
 
-def healthz(_: ControlCall) -> Answer:
+def healthz(_: ControlCall) -> ApiAnswer:
     """Say that the sandbox is alive."""
     return json_answer(200, {"status": "ok"})
 

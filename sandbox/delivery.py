@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from http.client import responses
 
-from sandbox.answers import Answer
+from sandbox.answers import ApiAnswer
 from sandbox.reply import Manner, Reply
 
 _CHUNK_BYTES = 64 * 1024
@@ -53,7 +53,7 @@ def deliver(
     return Delivered(answered=answered, reusable=sent and keep_alive)
 
 
-def _head(reply: Reply, answer: Answer, correlation_id: str, *, keep_alive: bool) -> bytes:
+def _head(reply: Reply, answer: ApiAnswer, correlation_id: str, *, keep_alive: bool) -> bytes:
     lines = [
         f"HTTP/1.1 {answer.status} {responses.get(answer.status, '')}",
         f"Date: {formatdate(usegmt=True)}",

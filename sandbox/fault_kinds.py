@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from sandbox.answers import (
     ERROR_CODES,
     HTML,
-    Answer,
+    ApiAnswer,
     gateway_page,
     json_answer,
     klarna_error,
     too_many_requests,
     unauthorized_page,
 )
-from sandbox.fault_params import Call, FaultParams
+from sandbox.fault_params import ApiCall, FaultParams
 from sandbox.reply import Manner, Reply
 
 GET_ORDER = "get_order"
@@ -26,7 +26,7 @@ _BODILESS = (204, 304)
 _PAGE = b"<html><body><h1>Welcome</h1></body></html>\r\n"
 
 #: Makes the reply of the parameters, the call and, where the operation ran, its own answer.
-Maker = Callable[[FaultParams, Call, Answer], Reply]
+Maker = Callable[[FaultParams, ApiCall, ApiAnswer], Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class FaultKind:
     only: str | None = None
 
 
-def _instead(make: Callable[[FaultParams, Call], Answer], *params: str) -> FaultKind:
+def _instead(make: Callable[[FaultParams, ApiCall], ApiAnswer], *params: str) -> FaultKind:
     return FaultKind(lambda params, call, _: Reply(make(params, call)), (*params, "effect"))
 
 
@@ -49,62 +49,62 @@ def _silent(manner: Manner, *params: str, runs: bool) -> FaultKind:
     )
 
 
-def _any_status(params: FaultParams, call: Call) -> Answer:
+def _any_status(params: FaultParams, call: ApiCall) -> ApiAnswer:
     code = params.error_code or ERROR_CODES.get(params.status, "UNEXPECTED_ERROR")
     answer = klarna_error(params.status, "Sandbox fault", call.correlation_id, code)
     body = answer.body if params.body is None else params.body.encode()
     if params.status in _BODILESS:
         body = None
-    return Answer(params.status, body, params.content_type, tuple(params.headers.items()))
+    return ApiAnswer(params.status, body, params.content_type, tuple(params.headers.items()))
 
 
-def _no_such_order(_: FaultParams, call: Call) -> Answer:
+def _no_such_order(_: FaultParams, call: ApiCall) -> ApiAnswer:
     return klarna_error(404, f"Order {call.order_id} cannot be found.", call.correlation_id)
 
 
-def _not_allowed(_: FaultParams, call: Call) -> Answer:
+def _not_allowed(_: FaultParams, call: ApiCall) -> ApiAnswer:
     return klarna_error(403, "Not allowed.", call.correlation_id)
 
 
-def _no_error_code(params: FaultParams, call: Call) -> Answer:
+def _no_error_code(params: FaultParams, call: ApiCall) -> ApiAnswer:
     # The singular `error_message` has been seen in life, too.
     content = {"error_message": "Sandbox fault", "correlation_id": call.correlation_id}
     return json_answer(params.status, content)
 
 
-def _redirect(params: FaultParams, _: Call) -> Answer:
+def _redirect(params: FaultParams, _: ApiCall) -> ApiAnswer:
     return gateway_page(302, ("Location", params.location))
 
 
-def _with_body(answer: Answer, call: Call) -> Answer:
+def _with_body(answer: ApiAnswer, call: ApiCall) -> ApiAnswer:
     # A 204 has nothing to spoil: it becomes a 200 that says as little.
     return json_answer(200, {"order_id": call.order_id}) if answer.body is None else answer
 
 
-def _truncated(_: FaultParams, call: Call, answer: Answer) -> Reply:
+def _truncated(_: FaultParams, call: ApiCall, answer: ApiAnswer) -> Reply:
     whole = _with_body(answer, call)
     body = whole.body or b""
     return Reply(replace(whole, body=body[: len(body) // 2]))
 
 
-def _short(params: FaultParams, call: Call, answer: Answer) -> Reply:
+def _short(params: FaultParams, call: ApiCall, answer: ApiAnswer) -> Reply:
     return Reply(_with_body(answer, call), missing=params.missing_bytes)
 
 
-def _drip(params: FaultParams, call: Call, answer: Answer) -> Reply:
+def _drip(params: FaultParams, call: ApiCall, answer: ApiAnswer) -> Reply:
     return Reply(_with_body(answer, call), Manner.DRIP_BODY, params.byte_interval_s)
 
 
-def _drip_headers(params: FaultParams, _: Call, answer: Answer) -> Reply:
+def _drip_headers(params: FaultParams, _: ApiCall, answer: ApiAnswer) -> Reply:
     return Reply(answer, Manner.DRIP_HEAD, params.byte_interval_s)
 
 
-def _huge(params: FaultParams, call: Call, answer: Answer) -> Reply:
+def _huge(params: FaultParams, call: ApiCall, answer: ApiAnswer) -> Reply:
     whole = _with_body(answer, call)
     return Reply(whole, padding=max(0, params.size_bytes - len(whole.body or b"")))
 
 
-def _wrong_order(params: FaultParams, call: Call, answer: Answer) -> Reply:
+def _wrong_order(params: FaultParams, call: ApiCall, answer: ApiAnswer) -> Reply:
     body = (answer.body or b"").replace((call.order_id or "").encode(), params.order_id.encode())
     return Reply(replace(answer, body=body))
 
@@ -122,7 +122,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "unauthorized_html": _instead(lambda _params, _call: unauthorized_page()),
     "forbidden_html": _instead(lambda _params, _call: gateway_page(403)),
     "redirect": _instead(_redirect, "location"),
-    "empty_404": _instead(lambda _params, _call: Answer(404, b"", HTML, correlated=False)),
+    "empty_404": _instead(lambda _params, _call: ApiAnswer(404, b"", HTML, correlated=False)),
     "html_404": _instead(lambda _params, _call: gateway_page(404)),
     "no_such_order": _instead(_no_such_order),
     "not_allowed": _instead(_not_allowed),
@@ -132,6 +132,6 @@ FAULTS: Mapping[str, FaultKind] = {
     "drip": FaultKind(_drip, ("byte_interval_s",), runs=True),
     "drip_headers": FaultKind(_drip_headers, ("byte_interval_s",), runs=True),
     "wrong_order_id": FaultKind(_wrong_order, ("order_id",), runs=True, only=GET_ORDER),
-    "not_json_200": _instead(lambda _params, _call: Answer(200, _PAGE, HTML, correlated=False)),
+    "not_json_200": _instead(lambda _params, _call: ApiAnswer(200, _PAGE, HTML, correlated=False)),
     "huge_body": FaultKind(_huge, ("size_bytes",), runs=True),
 }

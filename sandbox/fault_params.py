@@ -26,7 +26,7 @@ class FaultParams:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """What a fault may know of the call it strikes."""
 
     operation: str

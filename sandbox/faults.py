@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 
-from sandbox.answers import Answer
+from sandbox.answers import ApiAnswer
 from sandbox.fault_kinds import FAULTS
-from sandbox.fault_params import Call, FaultParams
+from sandbox.fault_params import ApiCall, FaultParams
 from sandbox.reply import Reply
 
 ANY = "any"
 
 
 @dataclass(slots=True)
-class Fault:
+class InjectedFault:
     """A fault that waits for calls. `times` None means until it is deleted."""
 
     fault_id: str
@@ -40,7 +40,7 @@ class Fault:
         """Whether the call takes effect although it is struck."""
         return FAULTS[self.name].runs or self.params.effect
 
-    def reply(self, call: Call, answer: Answer) -> Reply:
+    def reply(self, call: ApiCall, answer: ApiAnswer) -> Reply:
         """Make what the client gets, of the answer it would have got."""
         return FAULTS[self.name].reply(self.params, call, answer)
 
@@ -56,13 +56,13 @@ class Faults:
     """The faults in force. Its caller holds the lock."""
 
     def __init__(self) -> None:
-        self._faults: dict[str, Fault] = {}
+        self._faults: dict[str, InjectedFault] = {}
         self._made = 0
 
-    def __iter__(self) -> Iterator[Fault]:
+    def __iter__(self) -> Iterator[InjectedFault]:
         return iter(self._faults.values())
 
-    def add(self, make: Callable[[str], Fault]) -> Fault:
+    def add(self, make: Callable[[str], InjectedFault]) -> InjectedFault:
         """Put a fault in force, behind the others; `make` is given its id."""
         self._made += 1
         fault = make(f"fault-{self._made}")
@@ -81,7 +81,7 @@ class Faults:
 
     def strike(
         self, operation: str, order_id: str | None, chance: Callable[[], float]
-    ) -> Fault | None:
+    ) -> InjectedFault | None:
         """Give the first fault that strikes, and count it; `chance` gives numbers from 0 to 1.
 
         One that matches but is spared by its probability lets the next one have its turn.

@@ -10,7 +10,7 @@ from sandbox.clock import iso
 
 
 @dataclass(slots=True)
-class Entry:
+class JournalEntry:
     """One call. `status` is None when no answer was sent; `effect`: an acknowledge took place."""
 
     seq: int

@@ -6,11 +6,11 @@ Another call is a function here and a line in `OPERATIONS`; `api` does what is t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sandbox.answers import Answer, json_answer, klarna_error
+from sandbox.answers import ApiAnswer, json_answer, klarna_error
 from sandbox.fault_kinds import GET_ORDER
 from sandbox.order_body import order_body
-from sandbox.orders import Acknowledging, Order, judge_acknowledge
-from sandbox.settings import Settings
+from sandbox.orders import Acknowledging, StoredOrder, judge_acknowledge
+from sandbox.settings import SandboxSettings
 
 UNKNOWN = "unknown"
 PREFIX = "/ordermanagement/v1/orders/"
@@ -20,7 +20,7 @@ PREFIX = "/ordermanagement/v1/orders/"
 class Outcome:
     """An answer, whether an acknowledge really took place, and whether it is a replay."""
 
-    answer: Answer
+    answer: ApiAnswer
     effect: bool = False
     replayed: bool = False
 
@@ -29,26 +29,26 @@ class Outcome:
 class Circumstances:
     """What a call needs to know besides its order."""
 
-    settings: Settings
+    settings: SandboxSettings
     now_s: float
     correlation_id: str
 
 
-Operation = Callable[[Order, Circumstances], Outcome]
+Operation = Callable[[StoredOrder, Circumstances], Outcome]
 
 
-def get_order(order: Order, _: Circumstances) -> Outcome:
+def get_order(order: StoredOrder, _: Circumstances) -> Outcome:
     """Show the order (rec)."""
     return Outcome(json_answer(200, order_body(order)))
 
 
-def acknowledge(order: Order, circumstances: Circumstances) -> Outcome:
+def acknowledge(order: StoredOrder, circumstances: Circumstances) -> Outcome:
     """Acknowledge the order: 204 (rec), or 403 NOT_ALLOWED (assumed). Ends its pushes (doc)."""
     verdict = judge_acknowledge(order, circumstances.settings)
     if verdict is not Acknowledging.ACCEPTED:
         return Outcome(klarna_error(403, verdict, circumstances.correlation_id))
     order.acknowledge(circumstances.now_s)
-    return Outcome(Answer(204), effect=True)
+    return Outcome(ApiAnswer(204), effect=True)
 
 
 #: (method, what follows the order id) → the name in the log, and what it does.

@@ -5,7 +5,7 @@ for a leak. There is no `acknowledged` field: Klarna has none.
 """
 
 from sandbox.clock import iso
-from sandbox.orders import CAPTURED_STATUSES, Order
+from sandbox.orders import CAPTURED_STATUSES, StoredOrder
 
 # An authorization lives about 28 days, then ends at midnight UTC (rec, doc).
 _LIFETIME_DAYS = 28
@@ -28,7 +28,7 @@ PERSON = {
 DATE_OF_BIRTH = "1941-03-17"
 
 
-def order_body(order: Order, order_id: str | None = None) -> dict[str, object]:
+def order_body(order: StoredOrder, order_id: str | None = None) -> dict[str, object]:
     """Show the order, under another id if one is given. Amounts in minor units."""
     captured = order.status in CAPTURED_STATUSES
     part = order.amount // 2 if order.status == "PART_CAPTURED" else order.amount

@@ -3,7 +3,7 @@
 import re
 
 from sandbox.inputs import Fields
-from sandbox.orders import FRAUD_STATUSES, STATUSES, Order
+from sandbox.orders import FRAUD_STATUSES, STATUSES, StoredOrder
 
 _MAX_AMOUNT = 10**12
 _MAX_DELAY_S = 10**8
@@ -23,7 +23,7 @@ STATE = (
 )
 
 
-def set_state(order: Order, fields: Fields, now_s: float) -> None:
+def set_state(order: StoredOrder, fields: Fields, now_s: float) -> None:
     """Set the fields given. Raises BadInputError, and then nothing is set."""
     status = _word(fields, "status", order.status, STATUSES)
     fraud_status = _fraud_status(fields, order.fraud_status)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sandbox.schedule import due_at_s
-from sandbox.settings import Settings
+from sandbox.settings import SandboxSettings
 
 #: 8-4-4-4-12 hex, but no RFC 4122 version: nibbles 2, 4 and 6 were seen (rec).
 ORDER_ID = re.compile(
@@ -31,7 +31,7 @@ class Acknowledging(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
+class PushRecord:
     """One push that was sent. `status` is None when no answer came; `ms` are real milliseconds."""
 
     seq: int
@@ -43,7 +43,7 @@ class Push:
 
 
 @dataclass(slots=True)
-class Order:
+class StoredOrder:
     """One order. Mutable: whoever reads or changes it holds the lock. `_s` are epoch seconds."""
 
     order_id: str
@@ -63,7 +63,7 @@ class Order:
     resends_s: tuple[float, ...] = ()
     pushes_taken: int = 0
     awaited: bool = False  # by the sender: its next push is waited for or under way
-    pushes: list[Push] = field(default_factory=list)
+    pushes: list[PushRecord] = field(default_factory=list)
 
     def visible(self, now_s: float) -> bool:
         """Whether Order Management knows it yet: a push may arrive before it does (doc)."""
@@ -84,7 +84,7 @@ class Order:
         return due_at_s(self.first_push_at_s, self.resends_s, self.pushes_taken)
 
 
-def judge_acknowledge(order: Order, settings: Settings) -> Acknowledging:
+def judge_acknowledge(order: StoredOrder, settings: SandboxSettings) -> Acknowledging:
     """Decide on an acknowledge. Both refusals are assumed and can be switched off."""
     if order.status in CLOSED_STATUSES and settings.acknowledge_on_closed == "403":
         return Acknowledging.CLOSED

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from sandbox.answers import Answer
+from sandbox.answers import ApiAnswer
 
 
 class Manner(Enum):
@@ -24,7 +24,7 @@ class Reply:
     never sent: the connection is closed instead.
     """
 
-    answer: Answer | None
+    answer: ApiAnswer | None
     manner: Manner = Manner.WHOLE
     wait_s: float = 0
     padding: int = 0

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from queue import SimpleQueue
 from threading import TIMEOUT_MAX, Condition, Thread
 
-from sandbox.orders import Order, Push
+from sandbox.orders import PushRecord, StoredOrder
 from sandbox.post import post, push_url
 from sandbox.world import World
 
@@ -18,22 +18,22 @@ from sandbox.world import World
 _SENDERS = 64
 
 
-class Sender:
+class PushSender:
     """A thread that keeps the schedule and a few that send. They end with the process."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._due: list[tuple[float, int, Order]] = []
+        self._due: list[tuple[float, int, StoredOrder]] = []
         self._added = 0
         self._changed = Condition()
-        self._ready: SimpleQueue[Order] = SimpleQueue()
+        self._ready: SimpleQueue[StoredOrder] = SimpleQueue()
 
     def start(self) -> None:
         """Start the threads."""
         for target in (self._keep_schedule, *[self._send_ready] * _SENDERS):
             Thread(target=target, daemon=True).start()
 
-    def schedule(self, orders: list[Order]) -> None:
+    def schedule(self, orders: list[StoredOrder]) -> None:
         """Wait for the next push of each that has one left and is not waited for already."""
         due = []
         with self._world.lock:
@@ -55,7 +55,7 @@ class Sender:
                 self._due.clear()
             self._changed.notify()
 
-    def push(self, order: Order) -> Push | None:
+    def push(self, order: StoredOrder) -> PushRecord | None:
         """Send one push now and wait for its answer, at most about 5 s.
 
         Gives None, and counts nothing, when there is nowhere to push to or a reset came between.
@@ -70,7 +70,7 @@ class Sender:
         with world.lock:
             if not world.has(order):
                 return None
-            sent = Push(world.push_log.next_seq, at_s, order.order_id, url, status, ms)
+            sent = PushRecord(world.push_log.next_seq, at_s, order.order_id, url, status, ms)
             world.push_log.add(sent)
             order.pushes.append(sent)
         return sent
@@ -98,7 +98,7 @@ class Sender:
                 order.awaited = False
             self.schedule([order])
 
-    def _take(self, order: Order) -> bool:
+    def _take(self, order: StoredOrder) -> bool:
         with self._world.lock:
             if not self._world.has(order) or order.next_push_at_s() is None:
                 return False

@@ -7,11 +7,11 @@ import time
 from http import HTTPStatus
 
 from sandbox import api, control
-from sandbox.answers import Answer, json_answer
+from sandbox.answers import ApiAnswer, json_answer
 from sandbox.delivery import deliver
 from sandbox.reply import Reply
-from sandbox.sender import Sender
-from sandbox.wire import Inbound, MalformedRequestError, Request
+from sandbox.sender import PushSender
+from sandbox.wire import ApiRequest, Inbound, MalformedRequestError
 from sandbox.world import World
 
 # As long as common gateways keep an idle connection.
@@ -21,17 +21,17 @@ _BACKLOG = 1024
 log = logging.getLogger("sandbox")
 
 
-class Server(socketserver.ThreadingTCPServer):
+class SandboxServer(socketserver.ThreadingTCPServer):
     """Listens from the moment it is made."""
 
     request_queue_size = _BACKLOG
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, world: World, sender: Sender) -> None:
+    def __init__(self, host: str, port: int, world: World, sender: PushSender) -> None:
         self.world = world
         self.sender = sender
-        super().__init__((host, port), Connection)
+        super().__init__((host, port), ClientConnection)
 
     @property
     def port(self) -> int:
@@ -45,10 +45,10 @@ class Server(socketserver.ThreadingTCPServer):
         )
 
 
-class Connection(socketserver.BaseRequestHandler):
+class ClientConnection(socketserver.BaseRequestHandler):
     """One connection and its requests, one after the other."""
 
-    server: Server
+    server: SandboxServer
     request: socket.socket
 
     def handle(self) -> None:
@@ -66,13 +66,13 @@ class Connection(socketserver.BaseRequestHandler):
         except OSError:
             return
 
-    def _answer(self, request: Request) -> bool:
+    def _answer(self, request: ApiRequest) -> bool:
         if request.path.startswith(control.PREFIX):
             answer = control.answer(self.server.world, self.server.sender, request)
             return self._send(answer, keep_alive=request.keep_alive)
         return self._answer_as_klarna(request)
 
-    def _answer_as_klarna(self, request: Request) -> bool:
+    def _answer_as_klarna(self, request: ApiRequest) -> bool:
         world = self.server.world
         if world.settings.latency_ms:
             time.sleep(world.settings.latency_ms / 1000)
@@ -89,6 +89,6 @@ class Connection(socketserver.BaseRequestHandler):
             entry.status = None
         return delivered.reusable
 
-    def _send(self, answer: Answer, *, keep_alive: bool) -> bool:
-        plain = Reply(Answer(answer.status, answer.body, correlated=False))
+    def _send(self, answer: ApiAnswer, *, keep_alive: bool) -> bool:
+        plain = Reply(ApiAnswer(answer.status, answer.body, correlated=False))
         return deliver(self.request, plain, "", keep_alive=keep_alive).reusable

@@ -11,7 +11,7 @@ _MAX_RATE_PER_S = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SandboxSettings:
     """The switches; `README.md` says what each means. Replaced whole, so a request sees one state.
 
     Assumed: `second_acknowledge`, `acknowledge_on_closed`, `hide_other_merchants`,
@@ -35,9 +35,9 @@ class Settings:
         return b64encode(f"{self.username}:{self.password}".encode()).decode()
 
 
-def changed(settings: Settings, given: Fields) -> Settings:
+def changed(settings: SandboxSettings, given: Fields) -> SandboxSettings:
     """Give the settings with any subset of the switches changed. Raises BadInputError."""
-    return Settings(
+    return SandboxSettings(
         latency_ms=given.number("latency_ms", settings.latency_ms, 0, _MAX_LATENCY_MS),
         rate_per_s=given.whole_or_none("rate_per_s", settings.rate_per_s, 1, _MAX_RATE_PER_S),
         username=given.text("username", settings.username),

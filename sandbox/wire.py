@@ -18,7 +18,7 @@ class MalformedRequestError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiRequest:
     """One request; header names are lower-case."""
 
     method: str
@@ -36,7 +36,7 @@ class Inbound:
         self._sock = sock
         self._buffer = b""
 
-    def next(self) -> Request | None:
+    def next(self) -> ApiRequest | None:
         """Wait for the next request; None when the client has left.
 
         Raises MalformedRequestError, or OSError when the connection broke or was idle too long.
@@ -53,7 +53,7 @@ class Inbound:
         path, _, query = target.partition("?")
         connection = headers.get("connection", "").lower()
         keep_alive = connection != "close" if version == "HTTP/1.1" else connection == "keep-alive"
-        return Request(method, path, query, headers, body, keep_alive)
+        return ApiRequest(method, path, query, headers, body, keep_alive)
 
     def _head(self) -> bytes | None:
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:

@@ -10,43 +10,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
 
-from sandbox.clock import Clock
+from sandbox.clock import MovableClock
 from sandbox.faults import Faults
 from sandbox.idempotency import FirstAnswers
-from sandbox.journal import Entry
+from sandbox.journal import JournalEntry
 from sandbox.limits import RateLimit
 from sandbox.numbered import NumberedLog
-from sandbox.orders import Order, Push
-from sandbox.settings import Settings
+from sandbox.orders import PushRecord, StoredOrder
+from sandbox.settings import SandboxSettings
 
 
 class World:
     """The state. Read and change it while holding `lock`; `settings` may be read without."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: SandboxSettings, clock: MovableClock) -> None:
         self.lock = Lock()
         self.clock = clock
         self.push_url: str | None = None
         self.chance = random.Random().random  # noqa: S311 - faults by chance are no secret
-        self.journal = NumberedLog[Entry]()
-        self.push_log = NumberedLog[Push]()
+        self.journal = NumberedLog[JournalEntry]()
+        self.push_log = NumberedLog[PushRecord]()
         self.era = 0  # how many resets there were
         self._busy: set[socket.socket] = set()
         self.use(settings)
         self._empty()
 
-    def use(self, settings: Settings) -> None:
+    def use(self, settings: SandboxSettings) -> None:
         """Behave by these settings from the next call on."""
         self.settings = settings
         self.basic_token = settings.basic_token()
 
     def _empty(self) -> None:
-        self.orders: dict[str, Order] = {}
+        self.orders: dict[str, StoredOrder] = {}
         self.faults = Faults()
         self.first_answers = FirstAnswers()
         self.rate_limit = RateLimit()
 
-    def has(self, order: Order) -> bool:
+    def has(self, order: StoredOrder) -> bool:
         """Whether this very order is known: not so after a reset, even if its id is used again."""
         return self.orders.get(order.order_id) is order
 

@@ -8,14 +8,15 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pushes import log
-from pushes.connection import connect
-from pushes.ledger import Ledger
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
-from service import errors, health, intake, metrics
-from service.breaker import Breaker
+from pushes.store.connection import connect
+from pushes.store.ledger import Ledger
+from service import errors, health, metrics
+from service.push import intake
+from service.push.admission import Admission
+from service.push.breaker import Breaker
 from service.query import TolerantRequest
 from service.settings import WebSettings, load
-from service.strangers import Strangers
 
 # Klarna's push client has been seen giving up after 5 s, so a Redis that does not answer must
 # become a 503 well before: one retry, for a pooled connection that Redis closed by restarting.
@@ -48,7 +49,7 @@ def make_app(settings: WebSettings) -> Flask:
     app.extensions["settings"] = settings
     app.extensions["ledger"] = Ledger(redis)
     app.extensions["breaker"] = Breaker()
-    app.extensions["strangers"] = Strangers(redis)
+    app.extensions["admission"] = Admission(redis)
     if settings.proxy_hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxy_hops, x_proto=0)  # type: ignore[method-assign]  # as werkzeug shows it
     app.register_blueprint(intake.blueprint)

@@ -1,4 +1,4 @@
-"""Every refusal as RFC 9457 `application/problem+json`: what is wrong, and the way out.
+"""Every refusal as RFC 9457 `application/problem+json`: what is wrong, and the remedy.
 
 Bad input is never a 5xx, and our own trouble is never a 4xx: Klarna re-sends after a 503.
 """
@@ -16,7 +16,7 @@ _log = log.get(__name__)
 # Klarna's own next try comes in minutes; this is for proxies and for whoever tests by hand.
 _RETRY_AFTER_S = 5
 
-_WAYS_OUT = {
+_REMEDIES = {
     404: "Check the path, the account and the token in the push URL.",
     405: "Klarna pushes with POST.",
     413: "A push has an empty body; send at most 64 KiB.",
@@ -48,14 +48,14 @@ def not_stored(error: RedisError) -> Response:
     return _unavailable("The push could not be stored. Send it again.")
 
 
-def too_many_strangers(_error: Exception) -> Response:
+def too_many_unverified(_error: Exception) -> Response:
     """Answer a push that is not taken because too many unverified ones wait: send it again."""
     return _unavailable("Too many pushes of unknown senders wait. Send it again later.")
 
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
-    answer = problem(status, error.name, _WAYS_OUT.get(status) or error.description or error.name)
+    answer = problem(status, error.name, _REMEDIES.get(status) or error.description or error.name)
     answer.headers.extend(
         (name, value) for name, value in error.get_headers() if name in {"Allow", "Retry-After"}
     )

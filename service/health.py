@@ -3,8 +3,8 @@
 from flask import Blueprint, Response, current_app, jsonify
 from redis.exceptions import RedisError
 
-from pushes import keys
-from pushes.ledger import Ledger
+from pushes.store import keys
+from pushes.store.ledger import Ledger
 from service.errors import problem
 
 # The write that asks whether Redis takes writes leaves nothing behind for long.

@@ -1,7 +1,7 @@
 """What Prometheus reads: the state of the queue as Redis has it, the same from every web process.
 
 Numbers are read when they are asked for, so nothing here is counted in the web process itself.
-Workers need no port of their own: what they mend is tallied in Redis.
+Workers need no port of their own: what they mend is counted in Redis.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pushes import alarms, at_risk, sightings
-from pushes.alarms import Alarm
-from pushes.census import live_workers
-from pushes.holds import Holds
-from pushes.ledger import Ledger
+from pushes.accounts.holds import Holds
 from pushes.model import PUSH_WINDOW
+from pushes.read import alarms, at_risk
+from pushes.read.alarms import Alarm
+from pushes.read.workers import live_workers
+from pushes.store import resend_counts
+from pushes.store.ledger import Ledger
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -90,14 +91,14 @@ class QueueState(Collector):
         events = CounterMetricFamily(
             "klarna_ack_events", "What workers had to mend, by kind.", labels=["event"]
         )
-        for event, count in sorted(self._ledger.tallies().items()):
+        for event, count in sorted(self._ledger.counters().items()):
             events.add_metric([event], count)
         yield events
         yield from self._resends()
 
     def _resends(self) -> Iterator[Metric]:
         """Tell whether Klarna's pushes reach us, as far as workers can tell."""
-        counts = sightings.totals(self._ledger.redis)
+        counts = resend_counts.totals(self._ledger.redis)
         for word, count in (
             ("expected", counts.expected),
             ("seen", counts.seen),

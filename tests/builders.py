@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from pushes import life
-from pushes.ledger import Ledger
 from pushes.model import Change, HoldReason, Push, PushKey, Reason, State
-from worker.claims import Claim, reread
+from pushes.store.ledger import Ledger
+from worker.claiming.claims import Claim, reread
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _ORDERS = count(1)
@@ -74,6 +74,6 @@ def claim(ledger: Ledger, key: PushKey) -> Claim:
 
 def pop(ledger: Ledger) -> str | None:
     """Take the next job as a worker does, into RQ's intermediate list."""
-    queue = ledger.placement.queue
+    queue = ledger.rq.queue
     popped = ledger.redis.lmove(queue.key, queue.intermediate_queue_key)
     return popped.decode() if isinstance(popped, bytes) else None

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from cli.embedded import EmbeddedServer
-from cli.supervised import Supervised
-from tests.processes import ROOT, Processes, poll
-from tests.sandbox_control import SandboxControl
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.processes import ROOT, Processes, poll
+from devtools.local.sandbox_control import SandboxControl
+from devtools.local.supervised import Supervised
 
 # A script's background ignores ctrl-c, and whatever a test starts there would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

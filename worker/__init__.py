@@ -7,6 +7,6 @@ The way of a push through here:
    `failures` judge what came back, as one of the `outcomes`.
 3. `settling` has `accounts` judge what the outcomes say of their account, and commits them.
 
-`runner` holds the threads together, `chores` are done beside them: leases and `presence`,
+`runner` holds the threads together, `periodic tasks` are done beside them: leases and `presence`,
 `scheduler`, `backlog`, `recovery`, `resends`, `flood`.
 """

@@ -9,11 +9,11 @@ from importlib.metadata import version
 
 from klarna import KlarnaClient
 from pushes import log
-from pushes.connection import connect
-from pushes.ledger import Ledger
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
-from worker.acknowledge import Acknowledger
-from worker.quota import Quota
+from pushes.store.connection import connect
+from pushes.store.ledger import Ledger
+from worker.attempt.acknowledge import Acknowledger
+from worker.claiming.quota import Quota
 from worker.runner import Runner
 from worker.settings import Configuration, load
 

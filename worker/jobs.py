@@ -2,7 +2,7 @@
 
 from rq import get_current_job
 
-from pushes.jobs import PushJob
+from pushes.store.rq_job import PushJob
 
 
 def acknowledge_push() -> object:

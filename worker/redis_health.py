@@ -9,7 +9,7 @@ import time
 from redis.exceptions import RedisError
 
 from pushes import log
-from pushes.placement import LEASE_S
+from pushes.store.rq_mirror import LEASE_S
 
 _log = log.get(__name__)
 

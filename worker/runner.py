@@ -14,22 +14,22 @@ from queue import SimpleQueue
 from redis.exceptions import RedisError
 
 from pushes import log
-from pushes.holds import Holds
-from pushes.ledger import Ledger
-from worker.accounts import AccountWatch
-from worker.acknowledge import Acknowledger
-from worker.attempt import Attempt, Ending
-from worker.attempts import Attempts
-from worker.backlog import Backlog
-from worker.chores import Chores
-from worker.claims import Claims
-from worker.loops import Loop
-from worker.presence import Presence
-from worker.quota import Quota
+from pushes.accounts.holds import Holds
+from pushes.store.ledger import Ledger
+from worker.attempt.account_health import AccountWatch
+from worker.attempt.acknowledge import Acknowledger
+from worker.attempt.attempt import Attempt, Ending
+from worker.attempt.attempts import Attempts
+from worker.attempt.settle import Settling
+from worker.claiming.claims import Claims
+from worker.claiming.quota import Quota
+from worker.claiming.taking import BLOCK_S, Taking
+from worker.periodic.heartbeat import Presence
+from worker.periodic.loops import Loop
+from worker.periodic.resume import Backlog
+from worker.periodic.tasks import PeriodicTasks
 from worker.redis_health import RedisHealth
 from worker.settings import Limits
-from worker.settling import Settling
-from worker.taking import BLOCK_S, Taking
 
 _log = log.get(__name__)
 
@@ -57,7 +57,7 @@ class Runner:
         self._redis = RedisHealth(self._presence.name)
         self._attempts = Attempts(ledger, acknowledger, self._presence.name)
         accounts = AccountWatch(Holds(ledger.redis), quota, limits.outage_after_failures)
-        self._chores = Chores(
+        self._chores = PeriodicTasks(
             ledger,
             presence=self._presence,
             attempts=self._attempts,
@@ -170,7 +170,7 @@ class Runner:
             self._presence.register_death()  # type: ignore[no-untyped-call]
         except RedisError as error:
             _log.warning(
-                "worker.farewell_not_heard",
+                "worker.deregister_failed",
                 error=type(error).__name__,
                 meaning="leases and the worker's entry lapse by themselves; no push is lost",
             )

@@ -19,7 +19,7 @@ from pydantic import (
 from klarna import ApiUrl, resolve_api_url
 from pushes import settings as shared
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
-from worker.quota import Share
+from worker.claiming.quota import Share
 
 # Klarna re-sends for 48 h; a retry later than that would come when nobody waits for it.
 _LONGEST_DELAY_S = 48 * 3600

@@ -1,4 +1,4 @@
-"""`klarna-ack doctor`: is this set up right? What was looked at, what was seen, the way out."""
+"""`klarna-ack doctor`: is this set up right? What was looked at, what was seen, the remedy."""
 
 import os
 
@@ -6,7 +6,7 @@ import click
 
 from cli import options, output
 from cli.context import opened
-from cli.doctor.check import Check, Verdict
+from cli.doctor.check import Check, Severity
 from cli.doctor.examination import examine
 
 
@@ -24,30 +24,30 @@ def doctor(ctx: click.Context, account: str | None, *, as_json: bool) -> None:
     with opened() as context:
         only = context.choose_configured_account(account) if account else None
         checks = examine(context, os.environ, only)
-    worst = max((check.verdict for check in checks), key=lambda verdict: verdict.weight)
+    worst = max((check.severity for check in checks), key=lambda severity: severity.weight)
     if as_json:
-        output.emit_json({"verdict": str(worst), "checks": [_view(check) for check in checks]})
+        output.emit_json({"severity": str(worst), "checks": [_view(check) for check in checks]})
     else:
         output.emit(*_blocks(checks))
-    ctx.exit(int(worst is Verdict.FAILED))
+    ctx.exit(int(worst is Severity.FAILED))
 
 
 def _view(check: Check) -> dict[str, str | None]:
     return {
         "name": check.name,
         "account": check.account,
-        "verdict": str(check.verdict),
+        "severity": str(check.severity),
         "seen": check.seen,
-        "way_out": check.way_out or None,
+        "remedy": check.remedy or None,
     }
 
 
 def _blocks(checks: list[Check]) -> list[output.Block]:
-    rows = [(check.verdict, check.name, check.account, check.seen) for check in checks]
-    table = output.Table(("verdict", "check", "account", "seen"), rows)
-    ways_out = [
-        f"{check.name}{f' of {check.account}' if check.account else ''}: {check.way_out}"
+    rows = [(check.severity, check.name, check.account, check.seen) for check in checks]
+    table = output.Table(("severity", "check", "account", "seen"), rows)
+    remedies = [
+        f"{check.name}{f' of {check.account}' if check.account else ''}: {check.remedy}"
         for check in checks
-        if check.way_out
+        if check.remedy
     ]
-    return [table, *ways_out]
+    return [table, *remedies]

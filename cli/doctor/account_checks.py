@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from cli.doctor.check import Check, Verdict
-from klarna import ConfigurationError, KlarnaClient, KlarnaError, NoSuchOrderError
+from cli.doctor.check import Check, Severity
+from klarna import KlarnaClient, KlarnaError, MisconfigurationError, NoSuchOrderError
 from klarna.regions import ApiUrl
-from pushes import views
-from pushes.holds import Hold, Standing
+from pushes.accounts.holds import AccountHold, Standing
 from pushes.model import HoldReason
+from pushes.read import views
 
 # No order has it: Klarna's answer says whether it knows us, and concerns no order.
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
@@ -18,10 +18,10 @@ _LOOPBACK = ("http://127.", "http://localhost", "http://[::1]")
 def token(account: str, *, is_set: bool) -> Check:
     """Look whether anybody may push."""
     if is_set:
-        return Check("push token", Verdict.OK, "set", account=account)
+        return Check("push token", Severity.OK, "set", account=account)
     return Check(
         "push token",
-        Verdict.WARNING,
+        Severity.WARNING,
         "not set: anybody who knows the push URL can make work and dead letters here, though never"
         " an acknowledgement",
         "Set PUSH_TOKEN, and add token=… to the push URL at Klarna.",
@@ -34,22 +34,22 @@ def api_url(account: str, url: ApiUrl, rate_per_s: float) -> Check:
     kind = "live" if url.is_live else "not live"
     seen = f"{url.url} ({kind}), {rate_per_s:g} requests/s"
     if not url.is_tls and not url.url.startswith(_LOOPBACK):
-        way_out = "Use https: the user name and password travel in every request."
-        return Check("API URL", Verdict.WARNING, seen, way_out, account)
-    return Check("API URL", Verdict.OK, seen, account=account)
+        remedy = "Use https: the user name and password travel in every request."
+        return Check("API URL", Severity.WARNING, seen, remedy, account)
+    return Check("API URL", Severity.OK, seen, account=account)
 
 
 def credentials(account: str, client: KlarnaClient) -> Check:
     """Ask Klarna for an order that does not exist: one call, which changes nothing."""
-    way_out = "Run this again in a minute; look at Klarna's status page."
+    remedy = "Run this again in a minute; look at Klarna's status page."
     try:
         client.get_order(NO_ORDER)
     except NoSuchOrderError:
-        return Check("credentials", Verdict.OK, "Klarna takes them", account=account)
-    except ConfigurationError as error:
+        return Check("credentials", Severity.OK, "Klarna takes them", account=account)
+    except MisconfigurationError as error:
         return Check(
             "credentials",
-            Verdict.FAILED,
+            Severity.FAILED,
             str(error),
             "Correct KLARNA_API_URL, KLARNA_USERNAME and KLARNA_PASSWORD, or the account's table "
             "in ACCOUNTS_FILE; restart the workers.",
@@ -57,8 +57,8 @@ def credentials(account: str, client: KlarnaClient) -> Check:
         )
     except KlarnaError as error:
         seen = f"could not be told: {error}"
-        return Check("credentials", Verdict.WARNING, seen, way_out, account)
-    return Check("credentials", Verdict.OK, "Klarna takes them", account=account)
+        return Check("credentials", Severity.WARNING, seen, remedy, account)
+    return Check("credentials", Severity.OK, "Klarna takes them", account=account)
 
 
 def standing(account: str, found: Standing) -> Iterator[Check]:
@@ -67,20 +67,20 @@ def standing(account: str, found: Standing) -> Iterator[Check]:
     if found.is_suspicious:
         yield Check(
             "orders",
-            Verdict.WARNING,
+            Severity.WARNING,
             f"Klarna knew none of the last {found.unknown_in_a_row}",
             "Probably the wrong region or account: compare them with the shop's.",
             account,
         )
 
 
-def _hold(account: str, hold: Hold | None) -> Check:
+def _hold(account: str, hold: AccountHold | None) -> Check:
     if hold is None:
-        return Check("account", Verdict.OK, "served", account=account)
+        return Check("account", Severity.OK, "served", account=account)
     is_pause = hold.reason is HoldReason.OPERATOR
     return Check(
         "account",
-        Verdict.WARNING if is_pause else Verdict.FAILED,
+        Severity.WARNING if is_pause else Severity.FAILED,
         f"held since {views.instant(hold.since)}: {hold.reason}: {hold.cause}",
         f"`klarna-ack resume {account}` when the reason is gone.",
         account,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class Severity(StrEnum):
     """How one thing is; the worst of all is how everything is."""
 
     OK = "ok"
@@ -15,15 +15,15 @@ class Verdict(StrEnum):
     @property
     def weight(self) -> int:
         """Order them, the worst last."""
-        return list(Verdict).index(self)
+        return list(Severity).index(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, what was seen, and the way out when that is not as it should be."""
+    """What was looked at, what was seen, and the remedy when that is not as it should be."""
 
     name: str
-    verdict: Verdict
+    severity: Severity
     seen: str
-    way_out: str = ""
+    remedy: str = ""
     account: str | None = None

@@ -13,12 +13,12 @@ from redis.exceptions import ResponseError
 
 from cli.context import Context
 from cli.doctor import account_checks, redis_checks
-from cli.doctor.check import Check, Verdict
+from cli.doctor.check import Check, Severity
 from klarna import KlarnaClient
-from pushes.census import live_workers
-from pushes.holds import Holds
-from pushes.ledger import Ledger
+from pushes.accounts.holds import Holds
+from pushes.read.workers import live_workers
 from pushes.settings import ConfigurationError
+from pushes.store.ledger import Ledger
 from service import settings as web
 from worker import settings as worker
 
@@ -30,7 +30,7 @@ def examine(context: Context, environment: Mapping[str, str], only: str | None) 
     return [
         *_redis(context.ledger),
         redis_checks.workers(live_workers(context.ledger)),
-        *redis_checks.strangers(context.ledger.accounts(), context.configured),
+        *redis_checks.unconfigured(context.ledger.accounts(), context.configured),
         *_accounts(context, environment, [only] if only else list(context.configured)),
     ]
 
@@ -68,11 +68,11 @@ def _worker_configuration(environment: Mapping[str, str]) -> worker.Configuratio
     except ConfigurationError as error:
         problems = "; ".join(str(error).splitlines())
         if not any(environment.get(name) for name in (*_CREDENTIALS, "ACCOUNTS_FILE")):
-            way_out = "Run this where the worker runs, with its settings."
+            remedy = "Run this where the worker runs, with its settings."
             seen = "no credentials for Klarna in this environment"
-            return Check("worker settings", Verdict.SKIPPED, seen, way_out)
-        way_out = "Correct them; a worker ends with exit code 78 until they are right."
-        return Check("worker settings", Verdict.FAILED, problems, way_out)
+            return Check("worker settings", Severity.SKIPPED, seen, remedy)
+        remedy = "Correct them; a worker ends with exit code 78 until they are right."
+        return Check("worker settings", Severity.FAILED, problems, remedy)
 
 
 def _calls(account: str, configuration: worker.Configuration) -> Iterator[Check]:

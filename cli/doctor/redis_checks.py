@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.doctor.check import Check, Verdict
-from cli.server_binary import OLDEST_VERSION
+from cli.doctor.check import Check, Severity
+from pushes.store.connection import OLDEST_VERSION
 
 # Leases are judged by clocks: see docs/operations.md.
 _CLOCKS_APART = timedelta(seconds=2)
@@ -23,29 +23,29 @@ def server(info: Info) -> Check:
     seen = f"{name} {version}"
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if info.get("redis_mode") == "cluster":
-        way_out = "Use one server, or Sentinel: scripts write keys of several slots."
-        return Check("redis server", Verdict.FAILED, f"{seen}, a cluster", way_out)
+        remedy = "Use one server, or Sentinel: scripts write keys of several slots."
+        return Check("redis server", Severity.FAILED, f"{seen}, a cluster", remedy)
     if name == "Redis" and numbers < OLDEST_VERSION:
-        way_out = "Upgrade to Redis 6.2 or newer, or to Valkey."
-        return Check("redis server", Verdict.FAILED, seen, way_out)
-    return Check("redis server", Verdict.OK, seen)
+        remedy = "Upgrade to Redis 6.2 or newer, or to Valkey."
+        return Check("redis server", Severity.FAILED, seen, remedy)
+    return Check("redis server", Severity.OK, seen)
 
 
 def persistence(info: Info, appendfsync: str | None) -> Check:
     """Look whether a crash of Redis loses accepted pushes."""
     if not info.get("aof_enabled"):
-        way_out = "Set `appendonly yes`: without it a crash of Redis loses accepted pushes."
-        return Check("redis persistence", Verdict.FAILED, "the append-only file is off", way_out)
+        remedy = "Set `appendonly yes`: without it a crash of Redis loses accepted pushes."
+        return Check("redis persistence", Severity.FAILED, "the append-only file is off", remedy)
     if info.get("aof_last_write_status", "ok") != "ok":
-        way_out = "Look at Redis's disk and at its log."
+        remedy = "Look at Redis's disk and at its log."
         return Check(
-            "redis persistence", Verdict.FAILED, "the append-only file is not written", way_out
+            "redis persistence", Severity.FAILED, "the append-only file is not written", remedy
         )
     seen = f"append-only file on, appendfsync {appendfsync or 'unknown'}"
     if appendfsync == "no":
-        way_out = "Set `appendfsync everysec`, or `always`: a crash of the machine loses less."
-        return Check("redis persistence", Verdict.WARNING, seen, way_out)
-    return Check("redis persistence", Verdict.OK, seen)
+        remedy = "Set `appendfsync everysec`, or `always`: a crash of the machine loses less."
+        return Check("redis persistence", Severity.WARNING, seen, remedy)
+    return Check("redis persistence", Severity.OK, seen)
 
 
 def memory(info: Info) -> Check:
@@ -55,12 +55,12 @@ def memory(info: Info) -> Check:
     seen = f"maxmemory-policy {policy}, {used // 2**20} MB used"
     seen += f" of {limit // 2**20} MB" if limit else ", no maxmemory"
     if policy != "noeviction":
-        way_out = "Set `maxmemory-policy noeviction`: any other removes records silently."
-        return Check("redis memory", Verdict.FAILED, seen, way_out)
+        remedy = "Set `maxmemory-policy noeviction`: any other removes records silently."
+        return Check("redis memory", Severity.FAILED, seen, remedy)
     if limit and used > _FULL * limit:
-        way_out = "Raise maxmemory: a full Redis refuses pushes, and they are answered 503."
-        return Check("redis memory", Verdict.WARNING, seen, way_out)
-    return Check("redis memory", Verdict.OK, seen)
+        remedy = "Raise maxmemory: a full Redis refuses pushes, and they are answered 503."
+        return Check("redis memory", Severity.WARNING, seen, remedy)
+    return Check("redis memory", Severity.OK, seen)
 
 
 def clocks(ours: datetime, theirs: datetime) -> Check:
@@ -68,21 +68,21 @@ def clocks(ours: datetime, theirs: datetime) -> Check:
     apart = abs(ours - theirs)
     seen = f"{apart.total_seconds():.1f} s from Redis's"
     if apart > _CLOCKS_APART:
-        way_out = "Run NTP on every machine: leases, retries and deadlines go by their clocks."
-        return Check("clock", Verdict.WARNING, seen, way_out)
-    return Check("clock", Verdict.OK, seen)
+        remedy = "Run NTP on every machine: leases, retries and deadlines go by their clocks."
+        return Check("clock", Severity.WARNING, seen, remedy)
+    return Check("clock", Severity.OK, seen)
 
 
 def workers(alive: int) -> Check:
     """Look whether anybody makes attempts."""
     if not alive:
-        way_out = "Start `python -m worker`: nothing is acknowledged without it."
-        return Check("workers", Verdict.FAILED, "none is alive", way_out)
-    return Check("workers", Verdict.OK, f"{alive} alive")
+        remedy = "Start `python -m worker`: nothing is acknowledged without it."
+        return Check("workers", Severity.FAILED, "none is alive", remedy)
+    return Check("workers", Severity.OK, f"{alive} alive")
 
 
-def strangers(in_ledger: list[str], configured: tuple[str, ...]) -> Iterator[Check]:
+def unconfigured(in_ledger: list[str], configured: tuple[str, ...]) -> Iterator[Check]:
     """Look for accounts that once had pushes and that nobody has configured here."""
     for account in sorted(set(in_ledger) - set(configured)):
-        way_out = "If it is still in use, add it to ACCOUNTS_FILE: its orders wait for that."
-        yield Check("account", Verdict.WARNING, "not configured here", way_out, account)
+        remedy = "If it is still in use, add it to ACCOUNTS_FILE: its orders wait for that."
+        yield Check("account", Severity.WARNING, "not configured here", remedy, account)

@@ -19,14 +19,15 @@ import requests
 from redis import Redis
 from rq.serializers import JSONSerializer
 
-from cli.embedded import EmbeddedServer
-from pushes import keys, records, replay
-from pushes.jobs import PushJob
-from pushes.ledger import Ledger
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.processes import Processes, Web, Worker, poll
+from devtools.local.sandbox_control import LoggedRequest, NewOrder, SandboxControl
 from pushes.model import HoldReason, Push, PushKey, Reason, State
-from tests.processes import Processes, Web, Worker, poll
-from tests.sandbox_control import NewOrder, Request, SandboxControl
-from worker.acknowledge import idempotency_key
+from pushes.operate import replay
+from pushes.store import codec, keys
+from pushes.store.ledger import Ledger
+from pushes.store.rq_job import PushJob
+from worker.attempt.acknowledge import idempotency_key
 
 # Three time-outs of 10 s, the delays between them, and a machine that has other things to do.
 PATIENCE_S = 90.0
@@ -44,7 +45,7 @@ RQ_STATUS = {
 
 
 @dataclass(frozen=True)
-class Fault:
+class FaultCase:
     """One fault of the sandbox; `shown` is what its request log says for the answer's status."""
 
     name: str
@@ -54,15 +55,15 @@ class Fault:
     takes_effect: bool = False
     slow: bool = False
 
-    def only(self, times: int) -> "Fault":
-        return Fault(self.name, self.shown, self.params, times, self.takes_effect, self.slow)
+    def only(self, times: int) -> "FaultCase":
+        return FaultCase(self.name, self.shown, self.params, times, self.takes_effect, self.slow)
 
 
-def answer(status: int, **params: Any) -> Fault:  # noqa: ANN401 - whatever the sandbox's fault takes
-    return Fault("status", str(status), {"status": status, **params})
+def answer(status: int, **params: Any) -> FaultCase:  # noqa: ANN401 - whatever the sandbox's fault takes
+    return FaultCase("status", str(status), {"status": status, **params})
 
 
-def order_shown(status: str = "AUTHORIZED", order_id: str = "{order_id}", **more: str) -> Fault:
+def order_shown(status: str = "AUTHORIZED", order_id: str = "{order_id}", **more: str) -> FaultCase:
     """A GET that shows the order like this; `{order_id}` becomes its id."""
     return answer(200, body=json.dumps({"order_id": order_id, "status": status, **more}))
 
@@ -79,8 +80,8 @@ class Row:
     calls: str
     state: State
     reason: Reason | HoldReason | None = None
-    on_get: tuple[Fault, ...] = ()
-    on_acknowledge: tuple[Fault, ...] = ()
+    on_get: tuple[FaultCase, ...] = ()
+    on_acknowledge: tuple[FaultCase, ...] = ()
     order: NewOrder = field(default_factory=NewOrder)
     attempts: int = 1
     failures: int = 0
@@ -124,45 +125,49 @@ TRANSIENT = {
     "503": answer(503),
     "503 as a page": answer(503, body="<html>down</html>", content_type="text/html"),
     "504": answer(504),
-    "500 without a code": Fault("no_error_code", "500", {"status": 500}),
-    "a reset": Fault("reset_before_effect", "-"),
-    "a reset too late": Fault("reset_after_effect", "-", takes_effect=True),
-    "truncated JSON": Fault("truncated_json", "200", takes_effect=True),
-    "a short body": Fault("short_body", "200", takes_effect=True),
-    "200 that is a page": Fault("not_json_200", "200"),
+    "500 without a code": FaultCase("no_error_code", "500", {"status": 500}),
+    "a reset": FaultCase("reset_before_effect", "-"),
+    "a reset too late": FaultCase("reset_after_effect", "-", takes_effect=True),
+    "truncated JSON": FaultCase("truncated_json", "200", takes_effect=True),
+    "a short body": FaultCase("short_body", "200", takes_effect=True),
+    "200 that is a page": FaultCase("not_json_200", "200"),
     "200 with an error code": answer(200, body='{"error_code": "CONFLICT"}'),
-    "a huge body": Fault("huge_body", "200", {"size_bytes": 9 * 1024 * 1024}, takes_effect=True),
+    "a huge body": FaultCase(
+        "huge_body", "200", {"size_bytes": 9 * 1024 * 1024}, takes_effect=True
+    ),
 }
 SLOW = {
-    "a time-out": Fault("timeout_before_effect", "-", {"hold_s": 40}, slow=True),
-    "a time-out too late": Fault(
+    "a time-out": FaultCase("timeout_before_effect", "-", {"hold_s": 40}, slow=True),
+    "a time-out too late": FaultCase(
         "timeout_after_effect", "-", {"hold_s": 40}, takes_effect=True, slow=True
     ),
-    "a body in drips": Fault("drip", "200", {"byte_interval_s": 1}, takes_effect=True, slow=True),
-    "a head in drips": Fault(
+    "a body in drips": FaultCase(
+        "drip", "200", {"byte_interval_s": 1}, takes_effect=True, slow=True
+    ),
+    "a head in drips": FaultCase(
         "drip_headers", "-", {"byte_interval_s": 1}, takes_effect=True, slow=True
     ),
 }
 REJECTING = {str(status): answer(status) for status in (400, 405, 410, 413, 418, 422, 451)} | {
-    "400 without a code": Fault("no_error_code", "400", {"status": 400}),
+    "400 without a code": FaultCase("no_error_code", "400", {"status": 400}),
     "400 as a page": answer(400, body="<html>bad</html>", content_type="text/html"),
 }
 UNKNOWN_ORDER = {
-    "404 JSON": Fault("no_such_order", "404"),
-    "404 without a body": Fault("empty_404", "404"),
-    "404 without a code": Fault("no_error_code", "404", {"status": 404}),
+    "404 JSON": FaultCase("no_such_order", "404"),
+    "404 without a body": FaultCase("empty_404", "404"),
+    "404 without a code": FaultCase("no_error_code", "404", {"status": 404}),
 }
 # No order of the account can pass until an operator acts.
 MISCONFIGURED = {
-    "401 as a page": Fault("unauthorized_html", "401"),
+    "401 as a page": FaultCase("unauthorized_html", "401"),
     "401 JSON": answer(401),
-    "403 as a page": Fault("forbidden_html", "403"),
-    "302": Fault("redirect", "302"),
+    "403 as a page": FaultCase("forbidden_html", "403"),
+    "302": FaultCase("redirect", "302"),
     "301": answer(301, headers={"Location": "https://login.example/"}),
     "307": answer(307, headers={"Location": "https://login.example/"}),
     "308 to nowhere": answer(308),
     "304": answer(304),
-    "404 as a page": Fault("html_404", "404"),
+    "404 as a page": FaultCase("html_404", "404"),
 }
 
 
@@ -249,7 +254,7 @@ def _refused_rows() -> Iterator[Row]:
         )
 
 
-NOT_ALLOWED = Fault("not_allowed", "403")
+NOT_ALLOWED = FaultCase("not_allowed", "403")
 
 ROWS = [
     Row("an open order", "GET 200, ACK 204", State.ACKNOWLEDGED),
@@ -281,7 +286,7 @@ ROWS = [
         "GET 200",
         State.DEAD,
         Reason.ORDER_MISMATCH,
-        on_get=(Fault("wrong_order_id", "200"),),
+        on_get=(FaultCase("wrong_order_id", "200"),),
     ),
     Row(
         "a GET that shows no order id",
@@ -312,7 +317,7 @@ ROWS = [
         "a slow body within the limits",
         "GET 200, ACK 200",
         State.ACKNOWLEDGED,
-        on_acknowledge=(Fault("drip", "200", {"byte_interval_s": 0.02}, takes_effect=True),),
+        on_acknowledge=(FaultCase("drip", "200", {"byte_interval_s": 0.02}, takes_effect=True),),
     ),
     Row(
         "an order that stays invisible",
@@ -353,14 +358,14 @@ ROWS = [
         "429 without Retry-After to many GETs",
         "GET 429, GET 429, GET 429, GET 429, GET 200, ACK 204",
         State.ACKNOWLEDGED,
-        on_get=(Fault("rate_limited", "429", {"retry_after_s": None}, times=4),),
+        on_get=(FaultCase("rate_limited", "429", {"retry_after_s": None}, times=4),),
         attempts=5,
     ),
     Row(
         "429 to an acknowledge",
         "GET 200, ACK 429, GET 200, ACK 204",
         State.ACKNOWLEDGED,
-        on_acknowledge=(Fault("rate_limited", "429", {"retry_after_s": 1}, times=1),),
+        on_acknowledge=(FaultCase("rate_limited", "429", {"retry_after_s": 1}, times=1),),
         attempts=2,
     ),
     *_transient_rows(),
@@ -385,7 +390,7 @@ class Service:
         """Create an order at Klarna, of an account that no other order has."""
         return PushKey(f"shop-{next(self._numbers)}", self.sandbox.create_order(**order))
 
-    def add_faults(self, key: PushKey, operation: str, *faults: Fault) -> None:
+    def add_faults(self, key: PushKey, operation: str, *faults: FaultCase) -> None:
         for fault in faults:
             params = dict(fault.params)
             if "body" in params:
@@ -429,7 +434,7 @@ class Service:
         if self.record(key).state is State.HELD:
             assert self.ledger.redis.hset(keys.hold(key.account), "probe_at", "1") == 0
             return
-        registry = self.ledger.placement.queue.scheduled_job_registry
+        registry = self.ledger.rq.queue.scheduled_job_registry
         moved = self.ledger.redis.zadd(registry.key, {keys.job_id(key): 1}, xx=True, ch=True)
         assert moved == 1
 
@@ -438,7 +443,7 @@ class Service:
         name = keys.record(key)
         for field_name in names:
             at = getattr(self.record(key), field_name) - by
-            self.ledger.redis.hset(name, field_name, records.epoch(at))
+            self.ledger.redis.hset(name, field_name, codec.epoch(at))
 
     def calls(self, key: PushKey) -> str:
         return ", ".join(spelled(request) for request in self.sandbox.requests(key.order_id))
@@ -474,16 +479,16 @@ class Service:
         }
 
 
-def spelled(request: Request) -> str:
+def spelled(request: LoggedRequest) -> str:
     names = {"get_order": "GET", "acknowledge": "ACK"}
     return f"{names[str(request['operation'])]} {request['status'] or '-'}"
 
 
-def acknowledges(seen: list[Request]) -> list[Request]:
+def acknowledges(seen: list[LoggedRequest]) -> list[LoggedRequest]:
     return [request for request in seen if request["operation"] == "acknowledge"]
 
 
-def assert_verified_before_acknowledged(seen: list[Request]) -> None:
+def assert_verified_before_acknowledged(seen: list[LoggedRequest]) -> None:
     """Each acknowledge follows a GET of its own order which Klarna answered with the order.
 
     A GET counts for one acknowledge only: the next attempt makes its own.
@@ -554,7 +559,7 @@ def pushed(service: Service) -> dict[str, PushKey]:
 
 
 @dataclass
-class Hold:
+class HoldCase:
     """A push that was held twice; `looks` are its records after each of the two attempts."""
 
     key: PushKey
@@ -562,12 +567,12 @@ class Hold:
 
 
 @pytest.fixture(scope="module")
-def holds(service: Service) -> dict[tuple[str, str], Hold]:
+def holds(service: Service) -> dict[tuple[str, str], HoldCase]:
     """For every fault and operation: a push that was held twice, then the fault was gone."""
     found = {}
     for name, fault in MISCONFIGURED.items():
         for operation in ("get_order", "acknowledge"):
-            found[name, operation] = Hold(service.new_order())
+            found[name, operation] = HoldCase(service.new_order())
             service.add_faults(found[name, operation].key, operation, fault.only(2))
     for hold in found.values():
         service.push(hold.key)
@@ -582,7 +587,7 @@ def holds(service: Service) -> dict[tuple[str, str], Hold]:
 @pytest.mark.parametrize("operation", ["get_order", "acknowledge"])
 @pytest.mark.parametrize("name", MISCONFIGURED)
 def test_it_holds_the_push_and_goes_on_when_the_fault_is_gone(
-    service: Service, holds: dict[tuple[str, str], Hold], name: str, operation: str
+    service: Service, holds: dict[tuple[str, str], HoldCase], name: str, operation: str
 ) -> None:
     hold, shown = holds[name, operation], MISCONFIGURED[name].shown
 
@@ -601,7 +606,7 @@ def test_it_holds_the_push_and_goes_on_when_the_fault_is_gone(
 
 def test_it_holds_on_a_403_in_json_to_a_get(service: Service) -> None:
     key = service.new_order()
-    service.add_faults(key, "get_order", Fault("not_allowed", "403", times=1))
+    service.add_faults(key, "get_order", FaultCase("not_allowed", "403", times=1))
     service.push(key)
 
     held = service.wait_until(key, State.HELD)
@@ -644,7 +649,9 @@ def test_it_acknowledges_an_order_that_becomes_visible_after_a_while(service: Se
 def test_it_never_asks_before_the_pause_is_over_that_klarna_asked_for(service: Service) -> None:
     pushes = [service.new_order() for _ in range(8)]
     for key in pushes:
-        service.add_faults(key, "get_order", Fault("rate_limited", "429", {"retry_after_s": 2}, 1))
+        service.add_faults(
+            key, "get_order", FaultCase("rate_limited", "429", {"retry_after_s": 2}, 1)
+        )
         service.push(key)
         time.sleep(1 / len(pushes))  # at every part of a second: what is cut off whole ones shows
 
@@ -659,7 +666,7 @@ def test_it_never_asks_before_the_pause_is_over_that_klarna_asked_for(service: S
     assert all(service.record(key).failures == 0 for key in pushes)
 
 
-def at(request: Request) -> datetime:
+def at(request: LoggedRequest) -> datetime:
     return datetime.fromisoformat(request["at"])
 
 
@@ -680,7 +687,7 @@ def test_it_counts_a_push_that_waits_and_makes_no_second_job(service: Service) -
 
 def test_it_counts_a_push_that_runs_and_makes_no_second_job(service: Service) -> None:
     key = service.new_order()
-    service.add_faults(key, "get_order", Fault("drip", "200", {"byte_interval_s": 0.001}, 1))
+    service.add_faults(key, "get_order", FaultCase("drip", "200", {"byte_interval_s": 0.001}, 1))
     service.push(key)
     service.wait_until(key, State.RUNNING)
 
@@ -839,8 +846,7 @@ def test_it_names_the_same_idempotency_key_after_the_record_was_read_back() -> N
     changed = [
         window.isoformat()
         for window in windows
-        if idempotency_key(key, window)
-        != idempotency_key(key, records.moment(records.epoch(window)))
+        if idempotency_key(key, window) != idempotency_key(key, codec.moment(codec.epoch(window)))
     ]
 
     assert changed == []
@@ -866,7 +872,7 @@ def test_both_processes_live_through_all_of_it(
 
     assert (service.web.exit_code, service.worker.exit_code) == (None, None)
     os.kill(service.web.pid, 0)
-    assert "worker.chore_failed_here" not in service.worker.log
+    assert "worker.task_failed_here" not in service.worker.log
     assert "attempt.failed_here" not in service.worker.log
     assert "attempt.superseded" not in service.worker.log
     assert "push.failed" not in service.web.log

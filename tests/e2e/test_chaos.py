@@ -11,20 +11,30 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from chaos import audit, bookkeeping, orders, page, plan, recovery, remains, report, weather
-from chaos.audit import Breach
-from chaos.evidence import Evidence
-from chaos.orders import Kind
-from chaos.recovery import Hit, How
-from chaos.result import Result, Times
-from chaos.scale import SMALL, trials
-from pushes import keys
-from pushes.ledger import Ledger
+from devtools.chaos import (
+    audit,
+    bookkeeping,
+    orders,
+    page,
+    plan,
+    recovery,
+    remains,
+    report,
+    weather,
+)
+from devtools.chaos.audit import Breach
+from devtools.chaos.evidence import Evidence
+from devtools.chaos.orders import Kind
+from devtools.chaos.recovery import Hit, How
+from devtools.chaos.result import Times, TrialResult
+from devtools.chaos.scale import SMALL, trials
+from devtools.local.processes import Processes
+from devtools.local.sandbox_control import LoggedRequest, OrderBody
 from pushes.model import Push, PushKey, Reason, State
+from pushes.store import keys
+from pushes.store.ledger import Ledger
 from sandbox.fault_kinds import FAULTS
 from tests.builders import NOW, a_push, an_order_id, put
-from tests.processes import Processes
-from tests.sandbox_control import Order, Request
 
 SEED = "1"
 
@@ -71,8 +81,10 @@ def test_klarna_fails_in_all_of_the_sandboxs_ways() -> None:
 # The audit, given an accepted order and what came of it
 
 
-def a_request(order_id: str, operation: str, status: int | None = 200, **more: object) -> Request:
-    request: Request = {
+def a_request(
+    order_id: str, operation: str, status: int | None = 200, **more: object
+) -> LoggedRequest:
+    request: LoggedRequest = {
         "seq": 1,
         "at": "2026-03-01T12:00:10.000Z",
         "method": "GET" if operation == "get_order" else "POST",
@@ -91,7 +103,7 @@ def a_request(order_id: str, operation: str, status: int | None = 200, **more: o
     return request | more  # type: ignore[return-value]  # the caller names fields of Request
 
 
-def an_order(order_id: str, effects: int = 0, status: str = "AUTHORIZED") -> Order:
+def an_order(order_id: str, effects: int = 0, status: str = "AUTHORIZED") -> OrderBody:
     return {
         "order_id": order_id,
         "status": status,
@@ -106,11 +118,11 @@ def an_order(order_id: str, effects: int = 0, status: str = "AUTHORIZED") -> Ord
 
 
 def evidence(
-    push: Push | None, order: Order, *requests: Request, kind: Kind = Kind.OPEN
+    push: Push | None, order: OrderBody, *requests: LoggedRequest, kind: Kind = Kind.OPEN
 ) -> Evidence:
     order_id = order["order_id"]
     return Evidence(
-        planned=[orders.Order(order_id, kind, 0.0)],
+        planned=[orders.ChaosOrder(order_id, kind, 0.0)],
         accepted=frozenset({order_id}),
         at_klarna={order_id: order},
         requests=list(requests),
@@ -222,7 +234,7 @@ def test_it_finds_counts_that_disagree(processes: Processes, redis_client: Redis
         put(ledger, state, now=now)
     assert list(bookkeeping.disagreements(ledger, [web.url])) == []
 
-    queue = ledger.placement.queue
+    queue = ledger.rq.queue
     redis_client.delete(queue.key, queue.failed_job_registry.key)
     redis_client.zadd(queue.finished_job_registry.key, {"default_stranger": 9e9})
     assert list(bookkeeping.disagreements(ledger, [web.url])) == [
@@ -269,10 +281,12 @@ def test_it_tells_the_95th_of_a_hundred() -> None:
 
 
 def test_it_writes_a_page_that_says_what_was_broken() -> None:
-    result = Result("a trial", orders=3, times=[Times("a wait", [1.0], 5.0)])
+    result = TrialResult("a trial", orders=3, times=[Times("a wait", [1.0], 5.0)])
     result.kills.update({"workers": 2})
-    fine = page.document([result], "python -m chaos", ["2 cores"], "2026-03-01")
-    broken = page.document([replace(result, broken=["lost: x"])], "python -m chaos", [], "today")
+    fine = page.document([result], "python -m devtools.chaos", ["2 cores"], "2026-03-01")
+    broken = page.document(
+        [replace(result, broken=["lost: x"])], "python -m devtools.chaos", [], "today"
+    )
 
     assert "| a trial | 3 | 2 | 0 | 0 | 0 | 0 | 1.0 s |" in fine
     assert "Broken invariants: none." in fine

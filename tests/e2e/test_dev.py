@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, poll
+from devtools.local.processes import ROOT, poll
 
 _TIMEOUT_S = 60.0
 

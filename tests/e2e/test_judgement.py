@@ -8,11 +8,11 @@ from typing import cast
 import pytest
 from redis import Redis
 
-from pushes.holds import Holds
+from devtools.local.processes import ROOT, Processes, Web, Worker, poll
+from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, State
-from tests.e2e.test_promise import World, push_all
+from tests.e2e.test_promise import Scene, push_all
 from tests.e2e.test_promise import world as world  # noqa: PLC0414 - the fixture is used here, too
-from tests.processes import ROOT, Processes, Web, Worker, poll
 
 # Klarna's playground, and the default for a URL that nobody knows.
 QUOTA_PER_S = 50
@@ -56,7 +56,7 @@ def alarms(workers: list[Worker], event: str) -> int:
 
 
 def test_two_workers_share_the_quota_of_an_account(
-    world: World, web: Web, workers: list[Worker], redis_client: Redis
+    world: Scene, web: Web, workers: list[Worker], redis_client: Redis
 ) -> None:
     order_ids = world.sandbox.create_orders(count=120)
 
@@ -73,7 +73,7 @@ def test_two_workers_share_the_quota_of_an_account(
 
 
 def test_an_outage_spends_no_attempts_and_is_told_once(
-    world: World, web: Web, workers: list[Worker], processes: Processes
+    world: Scene, web: Web, workers: list[Worker], processes: Processes
 ) -> None:
     fault = world.sandbox.add_fault("status", operation="any", params={"status": 503})
     order_ids = world.sandbox.create_orders(count=40)
@@ -98,7 +98,7 @@ def test_an_outage_spends_no_attempts_and_is_told_once(
 
 
 def test_a_wrong_password_is_tried_by_one_order_and_told_once(
-    world: World, web: Web, workers: list[Worker], processes: Processes
+    world: Scene, web: Web, workers: list[Worker], processes: Processes
 ) -> None:
     world.sandbox.settings(password="rotated")
     order_ids = world.sandbox.create_orders(count=40)
@@ -120,7 +120,7 @@ def test_a_wrong_password_is_tried_by_one_order_and_told_once(
 
 
 def test_an_operator_pauses_and_resumes_an_account(
-    world: World, web: Web, workers: list[Worker], processes: Processes
+    world: Scene, web: Web, workers: list[Worker], processes: Processes
 ) -> None:
     operate(processes, "pause", "--why", "new credentials", "--by", "ops")
     order_ids = world.sandbox.create_orders(count=3)

@@ -16,12 +16,12 @@ import pytest
 import requests
 from redis import Redis
 
-from cli.embedded import EmbeddedServer
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.processes import Process, Processes, Web, poll
+from devtools.local.sandbox_control import SandboxControl
 from pushes.model import State
 from sandbox.order_body import DATE_OF_BIRTH, PERSON
 from tests.e2e.test_behaviour import MISCONFIGURED, ROWS, Service, push_row, start_service
-from tests.processes import Process, Processes, Web, poll
-from tests.sandbox_control import SandboxControl
 
 USERNAME = "K123456_0badc0de"
 PASSWORD = "pass+word/of=the&shop"

@@ -19,18 +19,19 @@ import pytest
 import requests
 from redis import Redis
 
-from cli.embedded import EmbeddedServer
-from pushes import keys, replay
-from pushes.ledger import Ledger
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.processes import Process, Processes, Web, Worker, poll
+from devtools.local.sandbox_control import SandboxControl
 from pushes.model import Push, PushKey, Reason, State
-from pushes.placement import LEASE_S
+from pushes.operate import replay
+from pushes.store import keys
+from pushes.store.ledger import Ledger
+from pushes.store.rq_mirror import LEASE_S
 from tests.e2e.test_behaviour import (
     acknowledges,
     assert_verified_before_acknowledged,
     spelled,
 )
-from tests.processes import Process, Processes, Web, Worker, poll
-from tests.sandbox_control import SandboxControl
 
 # Klarna's push client has been seen giving up after 5 s; an answer has to be there well before.
 SOON_S = 2.0
@@ -46,7 +47,7 @@ FOR_LONG = {"hold_s": 120}
 
 
 @dataclass(frozen=True)
-class World:
+class Scene:
     """What a test looks at: the ledger in Redis, and Klarna's side."""
 
     ledger: Ledger
@@ -94,9 +95,9 @@ class World:
 
 
 @pytest.fixture
-def world(redis_client: Redis, sandbox: SandboxControl) -> Iterator[World]:
+def world(redis_client: Redis, sandbox: SandboxControl) -> Iterator[Scene]:
     """The view on both sides; at the end, whatever happened: nothing acknowledged unverified."""
-    yield World(Ledger(redis_client), sandbox)
+    yield Scene(Ledger(redis_client), sandbox)
     assert_verified_before_acknowledged(sandbox.requests())
 
 
@@ -120,7 +121,7 @@ def say(what: str, seconds: float) -> None:
 
 
 def test_twenty_pushes_at_once_make_one_get_and_one_acknowledge(
-    world: World, processes: Processes
+    world: Scene, processes: Processes
 ) -> None:
     web = processes.web().wait_ready()
     processes.worker().wait_ready()
@@ -143,7 +144,7 @@ def test_twenty_pushes_at_once_make_one_get_and_one_acknowledge(
 
 
 def test_a_second_worker_goes_on_wherever_the_first_was_killed(
-    world: World, processes: Processes
+    world: Scene, processes: Processes
 ) -> None:
     web = processes.web().wait_ready()
     first = processes.worker().wait_ready()
@@ -179,7 +180,7 @@ def test_a_second_worker_goes_on_wherever_the_first_was_killed(
 
 
 def test_a_push_goes_to_another_worker_when_the_lease_of_a_frozen_one_lapses(
-    world: World, processes: Processes
+    world: Scene, processes: Processes
 ) -> None:
     web = processes.web().wait_ready()
     frozen = processes.worker().wait_ready()
@@ -209,7 +210,7 @@ def test_a_push_goes_to_another_worker_when_the_lease_of_a_frozen_one_lapses(
 
 
 def test_a_push_that_kills_three_workers_is_dead_until_it_is_replayed(
-    world: World, processes: Processes
+    world: Scene, processes: Processes
 ) -> None:
     web = processes.web().wait_ready()
     order_id = world.sandbox.create_order()
@@ -241,9 +242,9 @@ def holder_of(push: Push, workers: list[Worker]) -> Worker:
 
 
 def test_what_was_popped_removed_or_put_there_by_strangers_costs_no_push(
-    world: World, processes: Processes
+    world: Scene, processes: Processes
 ) -> None:
-    queue = world.ledger.placement.queue
+    queue = world.ledger.rq.queue
     redis = world.ledger.redis
     web = processes.web().wait_ready()
     popped, removed, waiting = order_ids = world.sandbox.create_orders(count=3)
@@ -268,7 +269,7 @@ def test_what_was_popped_removed_or_put_there_by_strangers_costs_no_push(
 
 
 def test_both_processes_work_on_after_somebody_emptied_redis(
-    world: World, processes: Processes
+    world: Scene, processes: Processes
 ) -> None:
     web = processes.web().wait_ready()
     worker = processes.worker().wait_ready()
@@ -287,7 +288,7 @@ def test_both_processes_work_on_after_somebody_emptied_redis(
 
 
 def test_a_worker_told_to_stop_settles_what_it_has_and_leaves_the_rest(
-    world: World, processes: Processes
+    world: Scene, processes: Processes
 ) -> None:
     web = processes.web().wait_ready()
     world.sandbox.settings(latency_ms=500)
@@ -314,7 +315,7 @@ def test_a_worker_told_to_stop_settles_what_it_has_and_leaves_the_rest(
 
 
 def test_a_worker_told_twice_to_stop_puts_back_what_it_has_at_once(
-    world: World, processes: Processes
+    world: Scene, processes: Processes
 ) -> None:
     web = processes.web().wait_ready()
     worker = processes.worker().wait_ready()
@@ -368,7 +369,7 @@ def come_back(server: EmbeddedServer) -> None:
 
 @pytest.mark.parametrize("take_away", [freeze, kill])
 def test_both_processes_ride_out_a_redis_that_is_away(
-    world: World,
+    world: Scene,
     processes: Processes,
     valkey: EmbeddedServer,
     take_away: Callable[[EmbeddedServer], None],
@@ -408,7 +409,7 @@ def test_both_processes_ride_out_a_redis_that_is_away(
 
 
 def test_an_outcome_waits_for_redis_and_is_not_lost(
-    world: World, processes: Processes, valkey: EmbeddedServer
+    world: Scene, processes: Processes, valkey: EmbeddedServer
 ) -> None:
     web = processes.web().wait_ready()
     worker = processes.worker().wait_ready()
@@ -429,7 +430,7 @@ def test_an_outcome_waits_for_redis_and_is_not_lost(
 
 
 def test_a_worker_with_an_outcome_to_write_stops_in_time_without_redis(
-    world: World, processes: Processes, valkey: EmbeddedServer
+    world: Scene, processes: Processes, valkey: EmbeddedServer
 ) -> None:
     web = processes.web().wait_ready()
     worker = processes.worker().wait_ready()
@@ -457,7 +458,7 @@ def test_a_worker_with_an_outcome_to_write_stops_in_time_without_redis(
 
 
 def test_an_idle_worker_stops_in_time_while_redis_is_frozen(
-    world: World, processes: Processes, valkey: EmbeddedServer
+    world: Scene, processes: Processes, valkey: EmbeddedServer
 ) -> None:
     worker = processes.worker().wait_ready()
     valkey.freeze()
@@ -473,7 +474,7 @@ def test_an_idle_worker_stops_in_time_while_redis_is_frozen(
 
 
 def test_both_start_without_redis_and_work_once_it_is_there(
-    world: World, processes: Processes, valkey: EmbeddedServer, tmp_path: Path
+    world: Scene, processes: Processes, valkey: EmbeddedServer, tmp_path: Path
 ) -> None:
     order_id = world.sandbox.create_order()
     valkey.kill()
@@ -495,7 +496,7 @@ def test_both_start_without_redis_and_work_once_it_is_there(
         worker.kill9()
 
 
-class Load:
+class LoadThread:
     """Pushes order after order until told to stop, and keeps those that were answered 200."""
 
     def __init__(self, web: Web, order_ids: list[str]) -> None:
@@ -547,11 +548,11 @@ def test_every_accepted_push_survives_a_kill_of_redis_under_load(
             "KLARNA_PASSWORD": "sandbox",
         }
         processes = Processes(env, tmp_path)
-        world = World(Ledger(redis), sandbox)
+        world = Scene(Ledger(redis), sandbox)
         try:
             web = processes.web().wait_ready()
             workers = [processes.worker().wait_ready() for _ in range(2)]
-            with Load(web, order_ids) as load:
+            with LoadThread(web, order_ids) as load:
                 for kills in (1, 2, 3):
                     load.wait_for(load.accepted, 250 * kills)
                     server.kill()
@@ -576,7 +577,7 @@ def test_every_accepted_push_survives_a_kill_of_redis_under_load(
     assert_verified_before_acknowledged(sandbox.requests())
 
 
-def all_are_there(world: World, load: Load) -> None:
+def all_are_there(world: Scene, load: LoadThread) -> None:
     """What was refused may have been stored, never the other way round; nobody is dead."""
     counts = poll_settled(world)
     assert set(counts) == {"acknowledged"}
@@ -586,7 +587,7 @@ def all_are_there(world: World, load: Load) -> None:
         assert len(world.keys_used(order_id)) == 1
 
 
-def poll_settled(world: World) -> dict[str, int]:
+def poll_settled(world: Scene) -> dict[str, int]:
     def settled() -> dict[str, int] | None:
         counts = world.counts()
         return counts if not {"queued", "running", "retrying", "held"} & counts.keys() else None

@@ -5,21 +5,21 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from pushes import keys, policy
-from pushes.holds import Hold as AccountHold
-from pushes.holds import Holds
-from pushes.ledger import Ledger
+from pushes import policy
+from pushes.accounts.holds import AccountHold, Holds
 from pushes.model import HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 from pushes.policy import RetryPolicy
+from pushes.store import keys
+from pushes.store.ledger import Ledger
 from tests.builders import NOW, Unlimited, a_key, claim, pop, put
-from worker.accounts import AccountWatch
-from worker.acknowledge import Acknowledger, Report
-from worker.attempt import Ending
-from worker.attempts import Attempts
-from worker.backlog import Backlog
-from worker.claims import Claim, Errand
-from worker.outcomes import Acknowledged, Dead, Hold, Outcome, Retry, Sign, Spends
-from worker.quota import Quota, Share
+from worker.attempt.account_health import AccountWatch
+from worker.attempt.acknowledge import Acknowledger, Report
+from worker.attempt.attempt import Ending
+from worker.attempt.attempts import Attempts
+from worker.attempt.outcomes import Acknowledged, Dead, Hold, Outcome, Retry, Sign, Spends
+from worker.claiming.claims import Claim, Errand
+from worker.claiming.quota import Quota, Share
+from worker.periodic.resume import Backlog
 
 OUTAGE_AFTER = 4
 FAILED = Retry(timedelta(seconds=5), Spends.FAILURE, "HTTP 503", Sign.FAILING)

@@ -4,10 +4,12 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from pushes import at_risk, keys, life
-from pushes.at_risk import Group
-from pushes.ledger import Ledger
+from pushes import life
 from pushes.model import Change, OrderSnapshot, Push, State
+from pushes.read import at_risk
+from pushes.read.at_risk import RiskGroup
+from pushes.store import keys
+from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, put
 
 SEK_60 = OrderSnapshot(order_amount=6000, purchase_currency="SEK")
@@ -32,7 +34,7 @@ def hours(number: float) -> timedelta:
     return timedelta(hours=number)
 
 
-NONE = [Group(under_h, 0, {}, 0, partial=False) for under_h in (24, 12, 4, 0)]
+NONE = [RiskGroup(under_h, 0, {}, 0, partial=False) for under_h in (24, 12, 4, 0)]
 
 
 def test_it_sees_no_order_at_risk_before_half_the_time_is_over(ledger: Ledger) -> None:
@@ -51,10 +53,10 @@ def test_it_sums_up_by_currency_what_has_less_time_left(ledger: Ledger) -> None:
     put_with_left(ledger, hours(-99), State.DEAD)
 
     assert at_risk.read(ledger, NOW) == [
-        Group(24, 4, {"SEK": 12000, "EUR": 6000}, 1, partial=False),
-        Group(12, 3, {"SEK": 6000, "EUR": 6000}, 1, partial=False),
-        Group(4, 2, {"EUR": 6000}, 1, partial=False),
-        Group(0, 2, {"SEK": 12000}, 0, partial=False),
+        RiskGroup(24, 4, {"SEK": 12000, "EUR": 6000}, 1, partial=False),
+        RiskGroup(12, 3, {"SEK": 6000, "EUR": 6000}, 1, partial=False),
+        RiskGroup(4, 2, {"EUR": 6000}, 1, partial=False),
+        RiskGroup(0, 2, {"SEK": 12000}, 0, partial=False),
     ]
     assert at_risk.count(ledger, NOW) == {24: 4, 12: 3, 4: 2, 0: 2}
 
@@ -94,8 +96,8 @@ def test_it_says_when_it_has_not_read_every_amount(
 
     *_, under_4, late = at_risk.read(ledger, NOW)
 
-    assert under_4 == Group(4, 2, {"SEK": 12000}, 0, partial=False)
-    assert late == Group(0, 2, {"SEK": 6000}, 0, partial=True)
+    assert under_4 == RiskGroup(4, 2, {"SEK": 12000}, 0, partial=False)
+    assert late == RiskGroup(0, 2, {"SEK": 6000}, 0, partial=True)
 
 
 def test_it_takes_what_is_no_record_for_an_unknown_amount(ledger: Ledger) -> None:
@@ -107,4 +109,4 @@ def test_it_takes_what_is_no_record_for_an_unknown_amount(ledger: Ledger) -> Non
         ledger.redis.zadd(keys.UNACKNOWLEDGED, {keys.job_id(key): (NOW + hours(1)).timestamp()})
     ledger.redis.zadd(keys.UNACKNOWLEDGED, {b"\xff": (NOW + hours(1)).timestamp()})
 
-    assert at_risk.read(ledger, NOW)[0] == Group(24, 4, {}, 4, partial=False)
+    assert at_risk.read(ledger, NOW)[0] == RiskGroup(24, 4, {}, 4, partial=False)

@@ -3,9 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
-from cli.embedded import EmbeddedServer
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.processes import Processes, poll
 from tests.builders import an_order_id
-from tests.processes import Processes, poll
 
 # Klarna gives up on a push after 5 s. They take 1.5 s; without the breaker the last took 5.7 s.
 LIMIT_S = 4.0
@@ -22,8 +22,8 @@ def test_it_answers_pushes_that_come_together_in_time_while_redis_is_frozen(
         return answer.status_code, time.monotonic() - began
 
     valkey.freeze()
-    with ThreadPoolExecutor(48) as senders:
-        answers = list(senders.map(push, range(48)))
+    with ThreadPoolExecutor(48) as known_sources:
+        answers = list(known_sources.map(push, range(48)))
     valkey.thaw()
 
     assert {status for status, _took_s in answers} == {503}

@@ -5,16 +5,18 @@ from datetime import datetime, timedelta
 import pytest
 from redis import Redis
 
-from pushes import keys, life, policy, queue, replay
-from pushes.holds import Holds
-from pushes.ledger import Ledger
-from pushes.life import Sender
+from pushes import life, policy
+from pushes.accounts.holds import Holds
+from pushes.life import Origin
 from pushes.model import HoldReason, Lane, PushKey, State
+from pushes.operate import replay
+from pushes.store import keys
+from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, put
-from worker.claims import Claims, Errand, Taken
-from worker.quota import Quota, QuotaSpentError, Share
+from worker.claiming.claims import Claims, Errand, Taken
+from worker.claiming.quota import Quota, QuotaSpentError, Share
 
-OPERATOR = Sender("queued", "ops", lane=Lane.BACKLOG)
+OPERATOR = Origin("queued", "ops", lane=Lane.BACKLOG)
 RATE_PER_S = 10.0
 INTERVAL_S = 1 / (0.94 * RATE_PER_S)
 
@@ -64,9 +66,7 @@ class Desk:
         return slots
 
     def push(self, count: int = 1, account: str = "default") -> list[PushKey]:
-        return [
-            queue.accept(self.ledger, a_key(account), self.clock.now()).key for _ in range(count)
-        ]
+        return [self.ledger.accept(a_key(account), self.clock.now()).key for _ in range(count)]
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_it_takes_a_job_once_and_leaves_it_where_recovery_finds_it(desk: Desk) -
     assert [(claim.key, claim.errand) for claim in taken.claims] == [(key, Errand.ATTEMPT)]
     assert taken.claims[0].push == desk.ledger.get(key)
     assert (again.claims, again.wait_s, again.queue_is_empty) == ([], None, True)
-    popped = desk.ledger.placement.queue.intermediate_queue_key
+    popped = desk.ledger.rq.queue.intermediate_queue_key
     assert desk.ledger.redis.lrange(popped, 0, -1) == [keys.job_id(key).encode()]
 
 
@@ -165,7 +165,7 @@ def test_it_serves_the_earliest_deadline_of_a_lane_first(redis_client: Redis) ->
 def test_fresh_pushes_keep_their_share_and_the_backlog_its_own(redis_client: Redis) -> None:
     desk = Desk(redis_client, rate_per_s=1000)
     for _ in range(20):
-        queue.accept(desk.ledger, a_key(), NOW - timedelta(hours=1), OPERATOR)
+        desk.ledger.accept(a_key(), NOW - timedelta(hours=1), OPERATOR)
     desk.push(20)
 
     lanes = [claim.push.lane for claim in desk.take(10).claims if claim.push]
@@ -269,7 +269,7 @@ def test_a_job_that_came_while_it_waited_is_taken_at_once(desk: Desk) -> None:
 
 def test_a_job_that_somebody_else_queued_is_judged_like_any(desk: Desk) -> None:
     push = put(desk.ledger, State.DEAD)
-    desk.ledger.placement.queue.push_job_id(keys.job_id(push.key))
+    desk.ledger.rq.queue.push_job_id(keys.job_id(push.key))
 
     taken = desk.claims[0].take(1, desk.claims[0].wait(1))
 
@@ -277,9 +277,9 @@ def test_a_job_that_somebody_else_queued_is_judged_like_any(desk: Desk) -> None:
 
 
 def test_it_drops_a_job_that_is_no_push(desk: Desk) -> None:
-    desk.ledger.placement.queue.push_job_id("rubbish")
+    desk.ledger.rq.queue.push_job_id("rubbish")
 
     taken = desk.claims[0].take(1, desk.claims[0].wait(1))
 
     assert (taken.claims, taken.queue_is_empty) == ([], True)
-    assert desk.ledger.tallies() == {"foreign_job_dropped": 1}
+    assert desk.ledger.counters() == {"foreign_job_dropped": 1}

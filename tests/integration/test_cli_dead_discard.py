@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from cli.embedded import EmbeddedServer
-from pushes import dead_letters
-from pushes.dead_letters import Filter
-from pushes.ledger import Ledger
+from devtools.local.embedded import EmbeddedServer
 from pushes.model import State
+from pushes.read import dead_letters
+from pushes.read.dead_letters import Filter
+from pushes.store.ledger import Ledger
 from tests.builders import put
 from tests.integration.test_cli_support import (
     UNKNOWN_ID,

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from pushes import dead_letters, life
-from pushes.ledger import Ledger
+from pushes import life
 from pushes.model import PushKey, Reason, State
+from pushes.read import dead_letters
+from pushes.store.ledger import Ledger
 from tests.builders import NOW, put
 from tests.integration.test_cli_support import (
     NOW_TEXT,
@@ -50,7 +51,7 @@ def test_it_lists_dead_letters_the_longest_dead_first(ledger: Ledger, redis_url:
                 "died_at": NOW_TEXT,
                 "first_push_at": NOW_TEXT,
                 "deadline_at": "2026-03-03T12:00:00.000Z",
-                "late": True,
+                "overdue": True,
                 "attempts": 1,
                 "pushes": 1,
                 "last_error": "HTTP 400 BAD_VALUE",
@@ -63,7 +64,7 @@ def test_it_lists_dead_letters_the_longest_dead_first(ledger: Ledger, redis_url:
                 "died_at": "2026-03-01T12:01:00.000Z",
                 "first_push_at": "2026-03-01T12:01:00.000Z",
                 "deadline_at": "2026-03-03T12:01:00.000Z",
-                "late": False,
+                "overdue": False,
                 "attempts": 1,
                 "pushes": 1,
                 "last_error": "HTTP 403",

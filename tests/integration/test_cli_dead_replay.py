@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from cli.embedded import EmbeddedServer
-from pushes import dead_letters, life, replay
-from pushes.ledger import Ledger
+from devtools.local.embedded import EmbeddedServer
+from pushes import life
 from pushes.model import PushKey, Reason, State
+from pushes.operate import replay
+from pushes.read import dead_letters
+from pushes.store.ledger import Ledger
 from tests.builders import NOW, put
 from tests.integration.test_cli_support import (
     UNKNOWN_ID,

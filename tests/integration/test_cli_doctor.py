@@ -4,14 +4,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from cli.embedded import EmbeddedServer
-from klarna import ConfigurationCause
-from pushes.holds import Holds
-from pushes.ledger import Ledger
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.sandbox_control import SandboxControl
+from klarna import MisconfigurationCause
+from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, State
+from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, put
 from tests.integration.test_cli_support import answer, error, run
-from tests.sandbox_control import SandboxControl
 
 Checks = dict[tuple[str, str | None], dict[str, str | None]]
 
@@ -32,7 +32,7 @@ def examine(redis_url: str, exit_code: int, *arguments: str, **env: str) -> Chec
 
 
 def verdicts(checks: Checks) -> dict[tuple[str, str | None], str | None]:
-    return {what: check["verdict"] for what, check in checks.items()}
+    return {what: check["severity"] for what, check in checks.items()}
 
 
 def test_it_finds_all_well_but_a_worker(redis_url: str, env: dict[str, str]) -> None:
@@ -59,12 +59,12 @@ def test_it_tries_the_credentials_with_one_call_that_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("fault", "params", "verdict", "seen"),
+    ("fault", "params", "severity", "seen"),
     [
-        ("unauthorized_html", {}, "failed", ConfigurationCause.WRONG_CREDENTIALS.sentence),
-        ("forbidden_html", {}, "failed", ConfigurationCause.FORBIDDEN.sentence),
-        ("redirect", {}, "failed", ConfigurationCause.REDIRECTED.sentence),
-        ("html_404", {}, "failed", ConfigurationCause.NOT_AN_API.sentence),
+        ("unauthorized_html", {}, "failed", MisconfigurationCause.WRONG_CREDENTIALS.sentence),
+        ("forbidden_html", {}, "failed", MisconfigurationCause.FORBIDDEN.sentence),
+        ("redirect", {}, "failed", MisconfigurationCause.REDIRECTED.sentence),
+        ("html_404", {}, "failed", MisconfigurationCause.NOT_AN_API.sentence),
         ("status", {"status": 503}, "warning", "could not be told: HTTP 503"),
         ("rate_limited", {"retry_after_s": 1}, "warning", "could not be told: Klarna asks for"),
         ("empty_404", {}, "ok", "Klarna takes them"),
@@ -76,16 +76,16 @@ def test_it_says_what_klarna_thinks_of_the_credentials(  # noqa: PLR0913, PLR091
     sandbox: SandboxControl,
     fault: str,
     params: dict[str, Any],
-    verdict: str,
+    severity: str,
     seen: str,
 ) -> None:
     sandbox.add_fault(fault, operation="any", params=params)
 
     check = examine(redis_url, 1, **env)["credentials", "default"]
 
-    assert check["verdict"] == verdict
+    assert check["severity"] == severity
     assert str(check["seen"]).startswith(seen)
-    assert (check["way_out"] is None) == (verdict == "ok")
+    assert (check["remedy"] is None) == (severity == "ok")
 
 
 def test_it_shows_no_secret(redis_url: str, env: dict[str, str], sandbox: SandboxControl) -> None:
@@ -103,15 +103,15 @@ def test_it_shows_no_secret(redis_url: str, env: dict[str, str], sandbox: Sandbo
 def test_it_skips_what_it_has_no_settings_for(redis_url: str) -> None:
     checks = examine(redis_url, 1)
 
-    assert checks["worker settings", None]["verdict"] == "skipped"
+    assert checks["worker settings", None]["severity"] == "skipped"
     assert ("credentials", "default") not in checks
-    assert checks["push token", "default"]["verdict"] == "warning"
+    assert checks["push token", "default"]["severity"] == "warning"
 
 
 def test_it_lists_what_is_wrong_with_the_workers_settings(redis_url: str) -> None:
     check = examine(redis_url, 1, KLARNA_USERNAME="sandbox")["worker settings", None]
 
-    assert check["verdict"] == "failed"
+    assert check["severity"] == "failed"
     assert "KLARNA_PASSWORD: is not set" in str(check["seen"])
 
 
@@ -123,8 +123,8 @@ def test_it_tells_of_held_and_of_forgotten_accounts(
 
     checks = examine(redis_url, 1, **env)
 
-    assert checks["account", "closed-shop"]["verdict"] == "warning"
-    assert checks["account", "default"]["verdict"] == "failed"
+    assert checks["account", "closed-shop"]["severity"] == "warning"
+    assert checks["account", "default"]["severity"] == "failed"
     assert "HTTP 401" in str(checks["account", "default"]["seen"])
 
 

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from pushes import views
-from pushes.holds import Hold, Holds
-from pushes.ledger import Ledger
+from pushes.accounts.holds import AccountHold, Holds
 from pushes.model import HoldReason
+from pushes.read import views
+from pushes.store.ledger import Ledger
 from tests.integration.test_cli_support import after, answer, at, error, run, two_accounts
 
 
@@ -26,7 +26,7 @@ def pause(redis_url: str, *arguments: str) -> Any:  # noqa: ANN401 - JSON
 def test_it_holds_the_account_and_says_who_and_why(holds: Holds, redis_url: str) -> None:
     shown = pause(redis_url)
 
-    assert holds.get("default") == Hold(HoldReason.OPERATOR, "moving", after(3), "ops")
+    assert holds.get("default") == AccountHold(HoldReason.OPERATOR, "moving", after(3), "ops")
     assert shown == {
         "account": "default",
         "held": "operator",

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from cli.ports import free_port
-from pushes.ledger import Ledger
+from devtools.local.ports import free_port
+from devtools.local.processes import ROOT, Processes
 from pushes.model import State
+from pushes.store.ledger import Ledger
 from tests.builders import put
 from tests.integration.test_cli_support import answer, brief, dead, run
-from tests.processes import ROOT, Processes
 
 _TIMEOUT_S = 60.0
 _SCRIPT = str(Path(sys.executable).with_name("klarna-ack"))

@@ -5,10 +5,10 @@ from typing import Any, cast
 import pytest
 from redis import Redis
 
-from cli.embedded import EmbeddedServer
-from pushes import life, queue
-from pushes.ledger import Ledger
+from devtools.local.embedded import EmbeddedServer
+from pushes import life
 from pushes.model import PushKey, State
+from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, an_order_id, put
 from tests.integration.test_cli_support import (
     after,
@@ -31,7 +31,7 @@ def ledger(redis_client: "Redis") -> Ledger:
 
 
 def waiting_jobs(ledger: Ledger) -> list[str]:
-    raw = cast(list[bytes], ledger.redis.lrange(ledger.placement.queue.key, 0, -1))
+    raw = cast(list[bytes], ledger.redis.lrange(ledger.rq.queue.key, 0, -1))
     return [job_id.decode() for job_id in raw]
 
 
@@ -175,7 +175,7 @@ def test_it_changes_nothing_when_redis_is_away(redis_url: str, valkey: EmbeddedS
 
 def before_the_second(monkeypatch: pytest.MonkeyPatch, happening: Callable[[], object]) -> None:
     """Let something happen between the first and the second order."""
-    accept, calls = queue.accept, []
+    accept, calls = Ledger.accept, []
 
     def watched(*arguments: Any, **options: Any) -> object:  # noqa: ANN401 - as `accept`
         calls.append(arguments)
@@ -183,7 +183,7 @@ def before_the_second(monkeypatch: pytest.MonkeyPatch, happening: Callable[[], o
             happening()
         return accept(*arguments, **options)
 
-    monkeypatch.setattr(queue, "accept", watched)
+    monkeypatch.setattr(Ledger, "accept", watched)
 
 
 def test_it_says_how_far_it_came_when_redis_goes_away(

@@ -5,8 +5,8 @@ import pytest
 from redis import Redis
 
 from pushes import life
-from pushes.ledger import Ledger
 from pushes.model import Entry, OrderSnapshot, PushKey, Reason, State
+from pushes.store.ledger import Ledger
 from tests.builders import a_key, put
 from tests.integration.test_cli_support import (
     NOW_TEXT,
@@ -59,7 +59,7 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
         "last_push_at": NOW_TEXT,
         "next_attempt_at": None,
         "deadline_at": "2026-03-03T12:00:00.000Z",
-        "late": False,
+        "overdue": False,
         "verified_at": NOW_TEXT,
         "acknowledged_at": None,
         "crashes": 0,
@@ -169,11 +169,11 @@ def test_it_says_who_discarded_an_order_and_leaves_out_what_is_not_known(
     )
 
 
-def test_it_says_when_an_order_is_late(ledger: Ledger, redis_url: str) -> None:
+def test_it_says_when_an_order_is_overdue(ledger: Ledger, redis_url: str) -> None:
     key = put(ledger, State.RETRYING).key
     with at(after(48 * 60)):
         shown = run(redis_url, "show", key.order_id).stdout
-        assert answer(run(redis_url, "show", key.order_id, "--json"))["late"]
+        assert answer(run(redis_url, "show", key.order_id, "--json"))["overdue"]
     line = "deadline      2026-03-03T12:00:00.000Z: passed, and the order is not acknowledged\n"
     assert line in shown
 

@@ -9,13 +9,14 @@ import pytest
 from redis import Redis
 from rq.worker import SimpleWorker
 
-from cli.embedded import EmbeddedServer
-from pushes import life, views
-from pushes.alarms import Alarm, set_off
-from pushes.holds import Holds
-from pushes.ledger import Ledger
+from devtools.local.embedded import EmbeddedServer
+from pushes import life
+from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, PushKey, State
 from pushes.policy import SUSPICIOUS_UNKNOWN
+from pushes.read import views
+from pushes.read.alarms import Alarm, set_off
+from pushes.store.ledger import Ledger
 from tests.builders import a_key, put
 from tests.integration.test_cli_support import (
     after,
@@ -44,7 +45,7 @@ def say_goodbye(worker: SimpleWorker) -> None:
 @pytest.fixture
 def worker(ledger: Ledger) -> Iterator[SimpleWorker]:
     """A worker that RQ knows; it does no work."""
-    worker = SimpleWorker([ledger.placement.queue], connection=ledger.redis)
+    worker = SimpleWorker([ledger.rq.queue], connection=ledger.redis)
     be_born(worker)
     yield worker
     say_goodbye(worker)
@@ -196,7 +197,7 @@ def test_it_writes_nothing_even_when_a_lease_has_lapsed(
     ledger: Ledger, redis_client: "Redis", redis_url: str
 ) -> None:
     put(ledger, State.RUNNING)
-    registry = ledger.placement.queue.started_job_registry.key
+    registry = ledger.rq.queue.started_job_registry.key
     (execution,) = cast(list[bytes], redis_client.zrange(registry, 0, -1))
     redis_client.zadd(registry, {execution: 1})  # RQ's own counting would clean it up
     put(ledger, State.QUEUED)

@@ -13,8 +13,8 @@ from redis import Redis
 
 from cli.main import terminal
 from pushes import life
-from pushes.ledger import Ledger
 from pushes.model import Change, Push, PushKey, Reason, State
+from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, pop, put
 
 # The shape of every time in JSON, for NOW.

@@ -10,10 +10,10 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError
 
-from cli.embedded import EmbeddedServer
-from pushes.commits import Commits
-from pushes.connection import connect
-from tests.processes import poll
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.processes import poll
+from pushes.store.commits import Commits
+from pushes.store.connection import connect
 
 SET = '[["SET", "key", "value"]]'
 

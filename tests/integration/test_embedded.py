@@ -13,9 +13,9 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from cli.embedded import EmbeddedServer
-from cli.server_binary import EmbeddedServerError
-from tests.processes import ROOT, poll
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.processes import ROOT, poll
+from devtools.local.server_binary import EmbeddedServerError
 
 # A process that starts a server, says how to reach it, and waits to be killed.
 _PARENT = """

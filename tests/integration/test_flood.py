@@ -7,16 +7,18 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from pushes import dead_letters, keys, life, policy
-from pushes.dead_letters import Filter
-from pushes.ledger import Ledger
-from pushes.life import Sender
+from pushes import life, policy
+from pushes.accounts.sources import known_sources, source_of
+from pushes.life import Origin
 from pushes.model import Lane, OrderSnapshot, Push, PushKey, State
-from pushes.sources import senders, source_of
+from pushes.read import dead_letters
+from pushes.read.dead_letters import Filter
+from pushes.store import keys
+from pushes.store.ledger import Ledger
 from service import make_app
 from service.settings import load
 from tests.builders import NOW, a_key, an_order_id, put
-from worker import flood
+from worker.periodic import prune
 
 KLARNA, FORGER = "198.51.100.7", "203.0.113.9"
 
@@ -46,8 +48,8 @@ def lane_of(ledger: Ledger, answer: Any) -> Lane:  # noqa: ANN401 - a test clien
 def prove(ledger: Ledger, address: str, now: datetime | None = None) -> None:
     """Let an order that was pushed from there be shown by Klarna."""
     now = now or datetime.now(UTC)
-    key, sender = a_key(), Sender(source=source_of(address))
-    pushed = life.pushed(None, key, now, sender)
+    key, origin = a_key(), Origin(source=source_of(address))
+    pushed = life.pushed(None, key, now, origin)
     started = life.started(pushed.after, "worker-1", "a" * 32, now)
     assert started
     done = life.reported(life.acknowledged(started.after, now), (), OrderSnapshot("X"), now)
@@ -58,11 +60,11 @@ def prove(ledger: Ledger, address: str, now: datetime | None = None) -> None:
 def test_a_sender_is_proven_by_an_order_that_klarna_shows(ledger: Ledger) -> None:
     prove(ledger, KLARNA, NOW)
 
-    known = senders(ledger.redis, "default", NOW)
+    known = known_sources(ledger.redis, "default", NOW)
 
-    assert known.proven == {source_of(KLARNA)}
-    assert senders(ledger.redis, "other", NOW).proven == set()
-    assert senders(ledger.redis, "default", NOW + timedelta(days=31)).proven == set()
+    assert known.trusted == {source_of(KLARNA)}
+    assert known_sources(ledger.redis, "other", NOW).trusted == set()
+    assert known_sources(ledger.redis, "default", NOW + timedelta(days=31)).trusted == set()
 
 
 def test_strangers_wait_apart_once_klarna_is_known(ledger: Ledger, redis_url: str) -> None:
@@ -102,13 +104,13 @@ def test_it_refuses_strangers_when_too_many_of_them_wait(
         "Too many pushes of unknown senders wait. Send it again later."
     )
     assert accepted.status_code == 200
-    assert ledger.tallies() == {"stranger_refused": 1}
+    assert ledger.counters() == {"unverified_refused": 1}
     assert ledger.redis.zcard(keys.unknown("default")) == 1
 
 
 def test_what_is_verified_or_dead_counts_as_a_waiting_stranger_no_more(ledger: Ledger) -> None:
-    sender = Sender(source=source_of(FORGER), lane=Lane.UNKNOWN)
-    pushed = life.pushed(None, a_key(), NOW, sender)
+    origin = Origin(source=source_of(FORGER), lane=Lane.UNKNOWN)
+    pushed = life.pushed(None, a_key(), NOW, origin)
     assert ledger.update_many([pushed]) == [True]
     waiting = ledger.redis.zcard(keys.unknown("default"))
     started = life.started(pushed.after, "worker-1", "a" * 32, NOW)
@@ -126,13 +128,13 @@ def test_it_cuts_the_oldest_unknown_orders_and_leaves_nothing_of_them(ledger: Le
     dead = [put(ledger, State.DEAD, now=NOW + timedelta(minutes=n)) for n in range(5)]
     others = put(ledger, State.RETRYING)
 
-    assert flood.cut(ledger, keep=2) == 3
+    assert prune.cut(ledger, keep=2) == 3
 
     kept = dead_letters.page(ledger, Filter()).items
     assert [push.key for push in kept] == [push.key for push in dead[3:]]
-    assert ledger.tallies() == {"unknown_cut": 3}
+    assert ledger.counters() == {"unknown_cut": 3}
     assert ledger.get(others.key) == others
-    assert ledger.placement.queue.failed_job_registry.get_job_count(cleanup=False) == 2
+    assert ledger.rq.queue.failed_job_registry.get_job_count(cleanup=False) == 2
     names = [name.decode() for name in ledger.redis.scan_iter()]
     assert [name for name in names if dead[0].key.order_id in name] == []
     assert ledger.redis.zscore(keys.RESENDS, keys.job_id(dead[0].key)) is None
@@ -142,13 +144,13 @@ def test_it_cuts_the_oldest_unknown_orders_and_leaves_nothing_of_them(ledger: Le
 def test_it_cuts_nothing_while_there_are_few(ledger: Ledger) -> None:
     put(ledger, State.DEAD)
 
-    assert flood.cut(ledger) == 0
-    assert ledger.tallies() == {}
+    assert prune.cut(ledger) == 0
+    assert ledger.counters() == {}
 
 
 def test_an_order_that_was_cut_is_taken_in_anew(ledger: Ledger) -> None:
     (dead,) = [put(ledger, State.DEAD)]
-    flood.cut(ledger, keep=0)
+    prune.cut(ledger, keep=0)
 
     again: Push = life.pushed(ledger.get(dead.key), dead.key, NOW).after
 

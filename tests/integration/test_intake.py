@@ -23,13 +23,13 @@ from hypothesis import strategies as st
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from cli.embedded import EmbeddedServer
-from pushes import keys
-from pushes.ledger import Ledger
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.processes import Processes, Web, poll
 from pushes.model import PushKey
+from pushes.store import keys
+from pushes.store.ledger import Ledger
 from service import create_app
 from tests.builders import NOW, an_order_id
-from tests.processes import Processes, Web, poll
 
 ID = "0a1b2c3d-4e5f-6a7b-8c9d-0e1f2a3b4c5d"
 OTHER = "ffffffff-0000-2000-8000-123456789abc"
@@ -39,7 +39,7 @@ LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Intake:
+class IntakeHarness:
     """The application and the Redis behind it."""
 
     client: FlaskClient
@@ -66,7 +66,7 @@ class Intake:
 
 
 QUEUE = "rq:queue:klarna-ack"
-MakeIntake = Callable[..., Intake]
+MakeIntake = Callable[..., IntakeHarness]
 
 
 def names_of(redis: Redis, pattern: str) -> set[str]:
@@ -84,11 +84,11 @@ def make_intake(redis_client: Redis, redis_url: str) -> Iterator[MakeIntake]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
 
-    def make(**environment: str) -> Intake:
+    def make(**environment: str) -> IntakeHarness:
         app = create_app({"REDIS_URL": redis_url, **environment})
         structlog.reset_defaults()
         made.append(app)
-        return Intake(app.test_client(), redis_client)
+        return IntakeHarness(app.test_client(), redis_client)
 
     yield make
     root.handlers[:] = handlers
@@ -98,7 +98,7 @@ def make_intake(redis_client: Redis, redis_url: str) -> Iterator[MakeIntake]:
 
 
 @pytest.fixture
-def intake(make_intake: MakeIntake) -> Intake:
+def intake(make_intake: MakeIntake) -> IntakeHarness:
     return make_intake()
 
 
@@ -162,7 +162,7 @@ def everything_encoded(text: str) -> str:
         f"/push?token=of-no-interest&order_id={ID}",
     ],
 )
-def test_it_takes_a_push_however_the_url_is_written(intake: Intake, url: str) -> None:
+def test_it_takes_a_push_however_the_url_is_written(intake: IntakeHarness, url: str) -> None:
     answer = intake.push(url)
 
     assert answer.status_code == 200, answer.text
@@ -211,7 +211,7 @@ def test_it_takes_a_push_however_the_url_is_written(intake: Intake, url: str) ->
         "/push/default/x",
     ],
 )
-def test_it_refuses_what_names_no_order(intake: Intake, url: str) -> None:
+def test_it_refuses_what_names_no_order(intake: IntakeHarness, url: str) -> None:
     answer = intake.push(url)
 
     assert_problem(answer, 400)
@@ -235,7 +235,7 @@ def test_it_refuses_what_names_no_order(intake: Intake, url: str) -> None:
         f"/push%3Forder_id={ID}",
     ],
 )
-def test_it_does_not_know_other_accounts_and_paths(intake: Intake, url: str) -> None:
+def test_it_does_not_know_other_accounts_and_paths(intake: IntakeHarness, url: str) -> None:
     answer = intake.push(url)
 
     assert_problem(answer, 404)
@@ -245,14 +245,14 @@ def test_it_does_not_know_other_accounts_and_paths(intake: Intake, url: str) -> 
 @pytest.mark.parametrize(
     "url", [f"//push?order_id={ID}", f"/push//{ID}", f"/push//default//{ID}", f"/push/./{ID}"]
 )
-def test_it_never_redirects_since_klarna_would_not_follow(intake: Intake, url: str) -> None:
+def test_it_never_redirects_since_klarna_would_not_follow(intake: IntakeHarness, url: str) -> None:
     answer = intake.push(f"http://localhost{url}")
 
     assert answer.status_code in {200, 400, 404}
     assert intake.stored() == ({f"default_{ID}": 1} if answer.status_code == 200 else {})
 
 
-def test_it_tells_an_unfilled_placeholder_from_a_wrong_id(intake: Intake) -> None:
+def test_it_tells_an_unfilled_placeholder_from_a_wrong_id(intake: IntakeHarness) -> None:
     unfilled = assert_problem(intake.push("/push?order_id={checkout.order.id}"), 400)
     wrong = assert_problem(intake.push("/push?order_id=17"), 400)
 
@@ -261,7 +261,7 @@ def test_it_tells_an_unfilled_placeholder_from_a_wrong_id(intake: Intake) -> Non
     assert "8-4-4-4-12" in wrong
 
 
-def test_it_counts_a_repetition_and_makes_no_second_job(intake: Intake) -> None:
+def test_it_counts_a_repetition_and_makes_no_second_job(intake: IntakeHarness) -> None:
     urls = [f"/push/{ID}", f"/push?order_id={ID.upper()}", f"/push/default?checkout_uri={CHECKOUT}"]
 
     answers = [intake.push(url).status_code for url in urls]
@@ -291,7 +291,9 @@ def test_it_counts_a_repetition_and_makes_no_second_job(intake: Intake) -> None:
         ("application/octet-stream", b"\x00" * LIMIT),
     ],
 )
-def test_it_ignores_a_body_whatever_it_is(intake: Intake, content_type: str, body: bytes) -> None:
+def test_it_ignores_a_body_whatever_it_is(
+    intake: IntakeHarness, content_type: str, body: bytes
+) -> None:
     answer = intake.push(f"/push?order_id={ID}", data=body, content_type=content_type)
 
     assert answer.status_code == 200
@@ -299,7 +301,7 @@ def test_it_ignores_a_body_whatever_it_is(intake: Intake, content_type: str, bod
 
 
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "application/json"])
-def test_it_takes_no_order_out_of_a_body(intake: Intake, content_type: str) -> None:
+def test_it_takes_no_order_out_of_a_body(intake: IntakeHarness, content_type: str) -> None:
     body = json.dumps({"order_id": ID}) if content_type.endswith("json") else f"order_id={ID}"
 
     answer = intake.push("/push", data=body, content_type=content_type)
@@ -310,7 +312,9 @@ def test_it_takes_no_order_out_of_a_body(intake: Intake, content_type: str) -> N
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 80 * 1024, 1024 * 1024])
 @pytest.mark.parametrize("url", [f"/push/{ID}", f"/push/nobody/{ID}", "/push"])
-def test_it_refuses_a_large_body_before_anything_else(intake: Intake, url: str, size: int) -> None:
+def test_it_refuses_a_large_body_before_anything_else(
+    intake: IntakeHarness, url: str, size: int
+) -> None:
     answer = intake.push(url, data=b"x" * size)
 
     assert_problem(answer, 413)
@@ -318,14 +322,14 @@ def test_it_refuses_a_large_body_before_anything_else(intake: Intake, url: str, 
 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 80 * 1024, 1024 * 1024])
-def test_it_refuses_a_large_body_of_undeclared_length(intake: Intake, size: int) -> None:
+def test_it_refuses_a_large_body_of_undeclared_length(intake: IntakeHarness, size: int) -> None:
     answer = intake.push(f"/push/{ID}", **chunked(size))
 
     assert_problem(answer, 413)
     assert intake.stored() == {}
 
 
-def test_it_takes_a_body_of_undeclared_length_up_to_the_limit(intake: Intake) -> None:
+def test_it_takes_a_body_of_undeclared_length_up_to_the_limit(intake: IntakeHarness) -> None:
     answers = [intake.push(f"/push/{ID}", **chunked(size)) for size in (0, 1, LIMIT)]
 
     assert [answer.status_code for answer in answers] == [200, 200, 200]
@@ -340,7 +344,7 @@ def chunked(size: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH", "TRACE"])
 @pytest.mark.parametrize("path", ["/push", f"/push/{ID}", f"/push/default/{ID}", "/push/nobody"])
-def test_it_takes_pushes_by_post_alone(intake: Intake, path: str, method: str) -> None:
+def test_it_takes_pushes_by_post_alone(intake: IntakeHarness, path: str, method: str) -> None:
     answer = intake.client.open(f"{path}?order_id={ID}", method=method)
 
     assert answer.status_code == 405
@@ -475,7 +479,7 @@ def test_it_takes_the_only_account_for_meant_when_none_is_named(
 
 
 @pytest.fixture
-def both_intakes(make_intake: MakeIntake) -> tuple[Intake, Intake]:
+def both_intakes(make_intake: MakeIntake) -> tuple[IntakeHarness, IntakeHarness]:
     """One that asks for a token and one that does not, over the same Redis."""
     return make_intake(), make_intake(PUSH_TOKEN="right")
 
@@ -503,7 +507,7 @@ def raw(part: bytes) -> bytes:
 @given(path=st.lists(ODD, max_size=3), query=st.lists(st.tuples(ODD, ODD), max_size=3), token=ODD)
 @example(path=[], query=[(b"order_id", ID.encode())], token=b"right")
 def test_it_survives_whatever_is_in_the_url(
-    both_intakes: tuple[Intake, Intake],
+    both_intakes: tuple[IntakeHarness, IntakeHarness],
     path: list[bytes],
     query: list[tuple[bytes, bytes]],
     token: bytes,
@@ -531,11 +535,11 @@ def test_it_survives_whatever_is_in_the_url(
 
 
 @pytest.fixture
-def troubled(make_intake: MakeIntake) -> Iterator[Intake]:
+def troubled(make_intake: MakeIntake) -> Iterator[IntakeHarness]:
     """An application over a Redis of its own, whose configuration a test may spoil."""
     with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
         intake = make_intake(REDIS_URL=server.url)
-        yield Intake(intake.client, redis)
+        yield IntakeHarness(intake.client, redis)
 
 
 def out_of_memory(redis: Redis) -> None:
@@ -572,7 +576,7 @@ NOBODY_CAN_PUSH = [out_of_memory, read_only, too_few_replicas, password_changed,
 
 @pytest.mark.parametrize("spoil", [*NOBODY_CAN_PUSH, record_is_rubbish, record_is_no_record])
 def test_it_answers_503_for_its_own_trouble(
-    troubled: Intake, spoil: Callable[[Redis], None]
+    troubled: IntakeHarness, spoil: Callable[[Redis], None]
 ) -> None:
     spoil(troubled.redis)
 
@@ -584,7 +588,7 @@ def test_it_answers_503_for_its_own_trouble(
 
 @pytest.mark.parametrize("spoil", [out_of_memory, read_only, too_few_replicas, password_changed])
 def test_it_is_not_ready_when_pushes_cannot_be_stored(
-    troubled: Intake, spoil: Callable[[Redis], None]
+    troubled: IntakeHarness, spoil: Callable[[Redis], None]
 ) -> None:
     assert troubled.client.get("/readyz").status_code == 200
 
@@ -594,7 +598,7 @@ def test_it_is_not_ready_when_pushes_cannot_be_stored(
     assert troubled.client.get("/healthz").status_code == 200
 
 
-def test_it_is_not_ready_when_redis_does_not_persist(troubled: Intake) -> None:
+def test_it_is_not_ready_when_redis_does_not_persist(troubled: IntakeHarness) -> None:
     troubled.redis.config_set("appendonly", "no")
 
     detail = assert_problem(troubled.client.get("/readyz"), 503)
@@ -602,7 +606,7 @@ def test_it_is_not_ready_when_redis_does_not_persist(troubled: Intake) -> None:
     assert "appendonly yes" in detail
 
 
-def test_it_takes_pushes_again_once_the_trouble_is_over(troubled: Intake) -> None:
+def test_it_takes_pushes_again_once_the_trouble_is_over(troubled: IntakeHarness) -> None:
     troubled.redis.config_set("maxmemory", 1)
     assert troubled.push(f"/push/{ID}").status_code == 503
     assert troubled.stored() == {}

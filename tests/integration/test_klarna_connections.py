@@ -17,9 +17,9 @@ from tests.integration.test_klarna_wire import (
     OK,
     ORDER,
     ORDER_ID,
-    Line,
+    RawLine,
+    RawServer,
     Recorder,
-    Server,
     client_of,
     headers_of,
     http,
@@ -32,7 +32,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r
 )
 
 
-def two_calls_over(server: Server) -> int:
+def two_calls_over(server: RawServer) -> int:
     """Get an order twice; the number of connections that took."""
     with server, client_of(server) as client:
         for _ in range(2):
@@ -40,16 +40,16 @@ def two_calls_over(server: Server) -> int:
         return server.connections
 
 
-def in_pieces(*pieces: bytes) -> Server:
+def in_pieces(*pieces: bytes) -> RawServer:
     """Say each piece only once the one before was surely read alone."""
 
-    def talk(line: Line) -> None:
+    def talk(line: RawLine) -> None:
         while line.request():
             for piece in pieces:
                 line.say(piece)
                 line.closing_down.wait(0.05)
 
-    return Server(talk)
+    return RawServer(talk)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def in_pieces(*pieces: bytes) -> Server:
     ],
     ids=["plain", "chunked", "after 100", "in pieces", "chunked in pieces"],
 )
-def test_it_keeps_a_connection(server: Server) -> None:
+def test_it_keeps_a_connection(server: RawServer) -> None:
     assert two_calls_over(server) == 1
 
 
@@ -85,14 +85,14 @@ def test_it_drops_a_connection_that_may_be_out_of_step(answer: bytes) -> None:
 def test_it_never_takes_a_late_byte_for_the_next_answer() -> None:
     late = threading.Event()
 
-    def talk(line: Line) -> None:
+    def talk(line: RawLine) -> None:
         while line.request():
             line.say(OK)
             line.closing_down.wait(0.05)
             line.say(http("404 Not Found"))
             late.set()
 
-    with Server(talk) as server, client_of(server) as client:
+    with RawServer(talk) as server, client_of(server) as client:
         client.get_order(ORDER_ID)
         assert late.wait(IN_TIME_S)
         assert client.get_order(ORDER_ID).order_id == ORDER_ID
@@ -102,14 +102,14 @@ def test_it_never_takes_a_late_byte_for_the_next_answer() -> None:
 def test_it_drops_a_connection_after_a_broken_answer() -> None:
     answers = iter([OK[:-5], OK, OK])
 
-    def talk(line: Line) -> None:
+    def talk(line: RawLine) -> None:
         while line.request():
             answer = next(answers)
             line.say(answer)
             if answer is not OK:
                 return
 
-    with Server(talk) as server, client_of(server) as client:
+    with RawServer(talk) as server, client_of(server) as client:
         assert no_answer(client).startswith("connection broken off")
         assert client.get_order(ORDER_ID).order_id == ORDER_ID
         assert client.get_order(ORDER_ID).order_id == ORDER_ID
@@ -119,23 +119,23 @@ def test_it_drops_a_connection_after_a_broken_answer() -> None:
 def test_it_drops_a_connection_after_a_time_out() -> None:
     answers = iter([b"", OK])
 
-    def talk(line: Line) -> None:
+    def talk(line: RawLine) -> None:
         while line.request():
             line.say(next(answers))
 
     limits = TimeLimits(connect_s=IN_TIME_S, read_s=0.2, total_s=IN_TIME_S)
-    with Server(talk) as server, client_of(server, limits) as client:
+    with RawServer(talk) as server, client_of(server, limits) as client:
         assert no_answer(client) == "time-out"
         assert client.get_order(ORDER_ID).order_id == ORDER_ID
         assert server.connections == 2
 
 
 def test_it_hears_the_answer_of_a_server_that_hangs_up_at_once() -> None:
-    def talk(line: Line) -> None:
+    def talk(line: RawLine) -> None:
         line.say(http("503 Service Unavailable", b"", "Connection: close"))
         line.request()
 
-    with Server(talk) as server, client_of(server) as client:
+    with RawServer(talk) as server, client_of(server) as client:
         with pytest.raises(TransientError) as caught:
             client.get_order(ORDER_ID)
         assert caught.value.exchange
@@ -164,13 +164,13 @@ def test_it_looks_behind_an_answer_in_tls(
     assert two_calls_over(Recorder(answer, tls)) == connections
 
 
-class Proxy(Server):
+class Proxy(RawServer):
     """Opens tunnels to where it is asked to; `requests` holds how it was asked."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(self._tunnel, tls)
 
-    def _tunnel(self, line: Line) -> None:
+    def _tunnel(self, line: RawLine) -> None:
         self.requests.append(line.request())
         host, _, port = self.requests[-1].split(" ")[1].partition(":")
         with socket.create_connection((host, int(port))) as there:
@@ -242,11 +242,11 @@ def test_it_speaks_tls_to_a_proxy_too(
 def test_it_notices_the_end_behind_a_proxy_in_tls(
     through: pytest.MonkeyPatch, tls: ssl.SSLContext
 ) -> None:
-    def say_half_of_it(line: Line) -> None:
+    def say_half_of_it(line: RawLine) -> None:
         line.request()
         line.say(OK[:-5])
 
-    with Proxy(tls) as proxy, Server(say_half_of_it, tls) as server:
+    with Proxy(tls) as proxy, RawServer(say_half_of_it, tls) as server:
         through.setenv("https_proxy", proxy.url)
         with client_of(server) as client:
             assert no_answer(client).startswith("connection broken off")

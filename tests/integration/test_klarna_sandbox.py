@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from devtools.local.sandbox_control import SandboxControl
 from klarna import (
-    ConfigurationCause,
-    ConfigurationError,
     Exchange,
     KlarnaClient,
     KlarnaError,
+    MisconfigurationCause,
+    MisconfigurationError,
     NoSuchOrderError,
     NotAllowedError,
     Observe,
@@ -20,7 +21,6 @@ from klarna import (
     TransientError,
     resolve_api_url,
 )
-from tests.sandbox_control import SandboxControl
 
 SHORT = TimeLimits(connect_s=5, read_s=0.5, total_s=1)
 
@@ -84,9 +84,9 @@ def test_it_tells_a_closed_order_from_an_unknown_one(sandbox: SandboxControl) ->
 
 def test_it_blames_wrong_credentials(sandbox: SandboxControl) -> None:
     order_id = sandbox.create_order()
-    with client_of(sandbox, "stranger") as client, pytest.raises(ConfigurationError) as caught:
+    with client_of(sandbox, "stranger") as client, pytest.raises(MisconfigurationError) as caught:
         client.get_order(order_id)
-    assert caught.value.cause is ConfigurationCause.WRONG_CREDENTIALS
+    assert caught.value.cause is MisconfigurationCause.WRONG_CREDENTIALS
 
 
 FAULTS: list[tuple[str, dict[str, Any], type[KlarnaError]]] = [
@@ -98,11 +98,11 @@ FAULTS: list[tuple[str, dict[str, Any], type[KlarnaError]]] = [
     ("timeout_after_effect", {"hold_s": 30}, TransientError),
     ("reset_before_effect", {}, TransientError),
     ("reset_after_effect", {}, TransientError),
-    ("unauthorized_html", {}, ConfigurationError),
-    ("forbidden_html", {}, ConfigurationError),
-    ("redirect", {"location": "https://klarna.test/"}, ConfigurationError),
+    ("unauthorized_html", {}, MisconfigurationError),
+    ("forbidden_html", {}, MisconfigurationError),
+    ("redirect", {"location": "https://klarna.test/"}, MisconfigurationError),
     ("empty_404", {}, NoSuchOrderError),
-    ("html_404", {}, ConfigurationError),
+    ("html_404", {}, MisconfigurationError),
     ("no_such_order", {}, NoSuchOrderError),
     ("no_error_code", {"status": 400}, RejectedError),
     ("truncated_json", {}, TransientError),

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from klarna import ConfigurationCause, ConfigurationError, TimeLimits, TransientError
+from klarna import MisconfigurationCause, MisconfigurationError, TimeLimits, TransientError
 from tests.integration.test_klarna_wire import (
     LONG_S,
     ORDER_ID,
-    Line,
+    RawLine,
+    RawServer,
     Recorder,
-    Server,
     client_of,
     no_answer,
 )
@@ -62,13 +62,13 @@ def test_it_trusts_the_bundle_the_environment_names(
         assert server.connections == 1
 
 
-def assert_untrusted(server: Server, host: str) -> None:
+def assert_untrusted(server: RawServer, host: str) -> None:
     with (
         client_of(f"https://{host}:{server.port}") as client,
-        pytest.raises(ConfigurationError) as caught,
+        pytest.raises(MisconfigurationError) as caught,
     ):
         client.get_order(ORDER_ID)
-    assert caught.value.cause is ConfigurationCause.UNTRUSTED_CERTIFICATE
+    assert caught.value.cause is MisconfigurationCause.UNTRUSTED_CERTIFICATE
     assert server.requests == []
 
 
@@ -90,12 +90,12 @@ def test_it_refuses_a_certificate_of_another_host(
 
 
 def test_it_may_try_again_where_there_is_no_tls() -> None:
-    def speak_plainly(line: Line) -> None:
+    def speak_plainly(line: RawLine) -> None:
         line.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         line.request()
 
     with (
-        Server(speak_plainly) as server,
+        RawServer(speak_plainly) as server,
         client_of(f"https://127.0.0.1:{server.port}") as client,
         pytest.raises(TransientError, match="no answer: TLS: "),
     ):
@@ -105,7 +105,7 @@ def test_it_may_try_again_where_there_is_no_tls() -> None:
 def test_it_ends_a_handshake_that_never_does() -> None:
     limits = TimeLimits(connect_s=0.2, read_s=LONG_S, total_s=LONG_S)
     with (
-        Server(lambda line: line.drip(b"\x16\x03\x01\x02\x00")) as server,
+        RawServer(lambda line: line.drip(b"\x16\x03\x01\x02\x00")) as server,
         client_of(f"https://127.0.0.1:{server.port}", limits) as client,
     ):
         assert no_answer(client) == "time-out"
@@ -115,12 +115,12 @@ def test_it_ends_a_handshake_that_never_does() -> None:
 def test_it_ends_a_slow_answer(
     monkeypatch: pytest.MonkeyPatch, bundle: Path, tls: ssl.SSLContext, framing: bytes
 ) -> None:
-    def drip_the_body(line: Line) -> None:
+    def drip_the_body(line: RawLine) -> None:
         line.request()
         line.say(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n")
         line.drip(b"{")
 
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
     limits = TimeLimits(connect_s=LONG_S, read_s=LONG_S, total_s=0.5)
-    with Server(drip_the_body, tls) as server, client_of(server, limits) as client:
+    with RawServer(drip_the_body, tls) as server, client_of(server, limits) as client:
         assert no_answer(client) == "time-out"

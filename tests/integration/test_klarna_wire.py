@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from klarna import (
-    ConfigurationCause,
-    ConfigurationError,
     Exchange,
     KlarnaClient,
     KlarnaError,
+    MisconfigurationCause,
+    MisconfigurationError,
     TimeLimits,
     TransientError,
     resolve_api_url,
@@ -31,7 +31,7 @@ ORDER = json.dumps({"order_id": ORDER_ID, "status": "AUTHORIZED"}).encode()
 LONG_S = 60.0  # a limit no test reaches
 IN_TIME_S = 10.0  # far above the limits set here, far below what the server would take
 
-Talk = Callable[["Line"], None]
+Talk = Callable[["RawLine"], None]
 
 
 def http(status: str, body: bytes = b"", *headers: str) -> bytes:
@@ -42,7 +42,7 @@ def http(status: str, body: bytes = b"", *headers: str) -> bytes:
 OK = http("200 OK", ORDER, "Content-Type: application/json")
 
 
-class Line:
+class RawLine:
     """The server's end of one connection."""
 
     def __init__(self, sock: socket.socket, closing_down: threading.Event) -> None:
@@ -77,7 +77,7 @@ class Line:
             self.sock.shutdown(socket.SHUT_RDWR)
 
 
-class Server:
+class RawServer:
     """Talks to each connection in a thread of its own; `requests` holds what it heard."""
 
     def __init__(self, talk: Talk, tls: ssl.SSLContext | None = None) -> None:
@@ -91,7 +91,7 @@ class Server:
         self.port = self._listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._threads = [threading.Thread(target=self._accept)]
-        self._lines: list[Line] = []
+        self._lines: list[RawLine] = []
 
     def __enter__(self) -> Self:
         self._threads[0].start()
@@ -112,12 +112,12 @@ class Server:
                 sock, _ = self._listener.accept()
                 sock.settimeout(LONG_S)
                 self.connections += 1
-                self._lines.append(Line(sock, self._closing_down))
+                self._lines.append(RawLine(sock, self._closing_down))
                 thread = threading.Thread(target=self._converse, args=(self._lines[-1],))
                 self._threads.append(thread)
                 thread.start()
 
-    def _converse(self, line: Line) -> None:
+    def _converse(self, line: RawLine) -> None:
         with suppress(OSError):
             if self._tls:
                 line.sock = self._tls.wrap_socket(line.sock, server_side=True)
@@ -125,21 +125,21 @@ class Server:
         line.sock.close()
 
 
-class Recorder(Server):
+class Recorder(RawServer):
     """Answers every request of a connection alike and writes the requests down."""
 
     def __init__(self, answer: bytes = OK, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(self._answer, tls)
         self._bytes = answer
 
-    def _answer(self, line: Line) -> None:
+    def _answer(self, line: RawLine) -> None:
         while request := line.request():
             self.requests.append(request)
             line.say(self._bytes)
 
 
 @contextmanager
-def client_of(server: Server | str, limits: TimeLimits | None = None) -> Iterator[KlarnaClient]:
+def client_of(server: RawServer | str, limits: TimeLimits | None = None) -> Iterator[KlarnaClient]:
     url = server if isinstance(server, str) else server.url
     limits = limits or TimeLimits(LONG_S, LONG_S, LONG_S)
     with KlarnaClient(
@@ -196,13 +196,13 @@ def test_it_keeps_no_cookie() -> None:
 def test_it_does_not_notice_that_an_idle_connection_was_closed() -> None:
     gone = threading.Event()
 
-    def answer_once(line: Line) -> None:
+    def answer_once(line: RawLine) -> None:
         line.request()
         line.say(OK)
         line.sock.close()
         gone.set()
 
-    with Server(answer_once) as server, client_of(server) as client:
+    with RawServer(answer_once) as server, client_of(server) as client:
         client.get_order(ORDER_ID)
         assert gone.wait(IN_TIME_S)
         assert client.get_order(ORDER_ID).order_id == ORDER_ID
@@ -210,20 +210,20 @@ def test_it_does_not_notice_that_an_idle_connection_was_closed() -> None:
 
 
 def test_it_reports_a_reset_and_does_not_try_again() -> None:
-    def reset(line: Line) -> None:
+    def reset(line: RawLine) -> None:
         line.request()
         line.reset()
 
-    with Server(reset) as server, client_of(server) as client:
+    with RawServer(reset) as server, client_of(server) as client:
         assert no_answer(client) == "connection reset"
         assert server.connections == 1
 
 
 def test_it_reports_a_connection_closed_without_an_answer() -> None:
-    def hang_up(line: Line) -> None:
+    def hang_up(line: RawLine) -> None:
         line.request()
 
-    with Server(hang_up) as server, client_of(server) as client:
+    with RawServer(hang_up) as server, client_of(server) as client:
         assert no_answer(client) == "connection reset"
 
 
@@ -258,23 +258,23 @@ def test_it_reports_a_name_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None
     ids=lambda answer: repr(answer[:60]),
 )
 def test_it_reports_a_broken_answer(answer: bytes) -> None:
-    def say_it(line: Line) -> None:
+    def say_it(line: RawLine) -> None:
         line.request()
         line.say(answer)
 
-    with Server(say_it) as server, client_of(server) as client:
+    with RawServer(say_it) as server, client_of(server) as client:
         assert no_answer(client).startswith("connection ")
 
 
 def test_it_reads_no_more_than_the_cap() -> None:
-    def flood(line: Line) -> None:
+    def flood(line: RawLine) -> None:
         line.request()
         line.say(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n")
         while True:
             line.say(b" " * 1_000_000)
 
     with (
-        Server(flood) as server,
+        RawServer(flood) as server,
         client_of(server) as client,
         pytest.raises(TransientError, match="unreadable answer"),
     ):
@@ -293,9 +293,9 @@ def test_it_does_not_unpack_what_it_did_not_ask_for() -> None:
 
 def test_it_never_follows_a_redirect() -> None:
     with Recorder(http("307 Temporary Redirect", b"", "Location: /elsewhere")) as server:
-        with client_of(server) as client, pytest.raises(ConfigurationError) as caught:
+        with client_of(server) as client, pytest.raises(MisconfigurationError) as caught:
             client.acknowledge(ORDER_ID, idempotency_key="key-1")
-        assert caught.value.cause is ConfigurationCause.REDIRECTED
+        assert caught.value.cause is MisconfigurationCause.REDIRECTED
         assert len(server.requests) == 1
 
 
@@ -338,12 +338,12 @@ def test_it_serves_many_threads_with_one_connection_for_each() -> None:
 def test_it_leaves_neither_thread_nor_connection_behind() -> None:
     hung_up = threading.Event()
 
-    def answer_until_hung_up(line: Line) -> None:
+    def answer_until_hung_up(line: RawLine) -> None:
         while line.request():
             line.say(OK)
         hung_up.set()
 
-    with Server(answer_until_hung_up) as server:
+    with RawServer(answer_until_hung_up) as server:
         with client_of(server) as client:
             client.get_order(ORDER_ID)
             assert "klarna-deadlines" in thread_names()
@@ -354,11 +354,11 @@ def test_it_leaves_neither_thread_nor_connection_behind() -> None:
 def test_it_raises_nothing_but_its_own_errors_whatever_a_server_says() -> None:
     answer = b""
 
-    def say_it(line: Line) -> None:
+    def say_it(line: RawLine) -> None:
         line.request()
         line.say(answer)
 
-    with Server(say_it) as server, client_of(server) as client:
+    with RawServer(say_it) as server, client_of(server) as client:
 
         @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
         @given(

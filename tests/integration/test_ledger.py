@@ -4,10 +4,13 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from pushes import dead_letters, keys, life, policy, queue, replay
-from pushes.dead_letters import CursorError, Filter
-from pushes.ledger import Ledger, UnreadableRecordError
+from pushes import life, policy
 from pushes.model import Change, Push, PushKey, Reason, State
+from pushes.operate import replay
+from pushes.read import dead_letters
+from pushes.read.dead_letters import CursorError, Filter
+from pushes.store import keys
+from pushes.store.ledger import Ledger, UnreadableRecordError
 from tests.builders import NOW, a_key, put
 
 
@@ -19,7 +22,7 @@ def ledger(redis_client: Redis) -> Ledger:
 def test_it_counts_every_push_that_comes_at_the_same_time(ledger: Ledger) -> None:
     key = a_key()
     threads = [
-        threading.Thread(target=queue.accept, args=(ledger, key, NOW + timedelta(seconds=n)))
+        threading.Thread(target=ledger.accept, args=(key, NOW + timedelta(seconds=n)))
         for n in range(20)
     ]
 
@@ -31,7 +34,7 @@ def test_it_counts_every_push_that_comes_at_the_same_time(ledger: Ledger) -> Non
     push = ledger.get(key)
     assert push
     assert (push.pushes, push.state) == (20, State.QUEUED)
-    assert ledger.placement.queue.get_job_ids() == [keys.job_id(key)]
+    assert ledger.rq.queue.get_job_ids() == [keys.job_id(key)]
 
 
 def test_it_takes_no_change_of_a_record_that_moved_on(ledger: Ledger) -> None:
@@ -51,13 +54,13 @@ def test_it_recognises_its_own_change_when_the_answer_got_lost(ledger: Ledger) -
     assert change
 
     assert ledger.update_many([change, change]) == [True, True]
-    assert len(ledger.placement.queue) == 1
+    assert len(ledger.rq.queue) == 1
     assert sum(entry.event == "replayed" for entry in ledger.timeline(push.key)) == 1
 
 
 def test_it_decides_again_with_the_present_record(ledger: Ledger) -> None:
     stale = put(ledger, State.DEAD)
-    queue.accept(ledger, stale.key, NOW + timedelta(minutes=5))  # revives it
+    ledger.accept(stale.key, NOW + timedelta(minutes=5))  # revives it
     asked: list[Push | None] = []
 
     def decide(push: Push | None) -> Change | None:
@@ -79,14 +82,14 @@ def test_it_lets_settled_records_expire_and_nothing_else(ledger: Ledger, state: 
     month = int(policy.RETENTION.total_seconds())
     assert all(month - 60 < ttl <= month for ttl in ttls(settled))
     assert ttls(waiting) == [-1, -1]
-    queue.accept(ledger, settled.key, NOW + timedelta(minutes=6))
+    ledger.accept(settled.key, NOW + timedelta(minutes=6))
     assert ttls(settled) == [-1, -1]
 
 
 def test_it_keeps_the_last_fifty_entries(ledger: Ledger) -> None:
     key = a_key()
     for minute in range(60):
-        queue.accept(ledger, key, NOW + timedelta(minutes=minute))
+        ledger.accept(key, NOW + timedelta(minutes=minute))
 
     timeline = ledger.timeline(key)
     assert len(timeline) == 50
@@ -169,6 +172,6 @@ def test_it_takes_a_discarded_push_out_of_every_list(ledger: Ledger) -> None:
 
     assert dead_letters.count(ledger, Filter()) == 0
     assert ledger.counts(NOW)[State.DEAD] == 0
-    assert ledger.placement.queue.failed_job_registry.get_job_ids(cleanup=False) == []
+    assert ledger.rq.queue.failed_job_registry.get_job_ids(cleanup=False) == []
     assert ledger.redis.keys("rq:job:*") == []
     assert ledger.redis.ttl(keys.record(push.key)) > 0

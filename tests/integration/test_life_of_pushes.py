@@ -14,21 +14,32 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from redis import Redis
 from rq.utils import as_text
 
-from pushes import dead_letters, keys, queue, replay
-from pushes.holds import Holds
-from pushes.ledger import Ledger
+from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, Lane, Push, PushKey, Reason, State
+from pushes.operate import replay
 from pushes.policy import RetryPolicy
+from pushes.read import dead_letters
+from pushes.store import keys
+from pushes.store.ledger import Ledger
 from tests.builders import NOW, Unlimited, claim, pop
-from worker import scheduler
-from worker.acknowledge import Acknowledger, Report
-from worker.attempt import Attempt
-from worker.attempts import Attempts
-from worker.backlog import Backlog
-from worker.claims import Claims
-from worker.outcomes import Acknowledged, Dead, Hold, NotNeeded, Outcome, Retry, Sign, Spends
-from worker.quota import Quota, Share
-from worker.recovery import Recovery
+from worker.attempt.acknowledge import Acknowledger, Report
+from worker.attempt.attempt import Attempt
+from worker.attempt.attempts import Attempts
+from worker.attempt.outcomes import (
+    Acknowledged,
+    Dead,
+    Hold,
+    NotNeeded,
+    Outcome,
+    Retry,
+    Sign,
+    Spends,
+)
+from worker.claiming.claims import Claims
+from worker.claiming.quota import Quota, Share
+from worker.periodic import due
+from worker.periodic.recovery import Recovery
+from worker.periodic.resume import Backlog
 
 KEYS = [PushKey("default", f"0000000{digit}-1111-6222-a333-444455556666") for digit in range(4)]
 OUTCOMES: list[Outcome] = [
@@ -74,16 +85,16 @@ class Life(RuleBasedStateMachine):
         self.now += timedelta(minutes=minutes)
         before = self.ledger.get(key)
 
-        push = queue.accept(self.ledger, key, self.now)
+        push = self.ledger.accept(key, self.now)
 
         self.accepted.add(key)
         assert push.pushes == (before.pushes + 1 if before else 1)
 
     @rule(key=st.sampled_from(KEYS))
     def push_again_after_the_last_step(self, key: PushKey) -> None:
-        """Attempts are stamped by the system's clock: a push later than that may hasten one."""
+        """Attempts are stamped by the system's clock: a push later than that may expedite one."""
         before = self.ledger.get(key)
-        push = queue.accept(self.ledger, key, datetime.now(NOW.tzinfo) + timedelta(minutes=4))
+        push = self.ledger.accept(key, datetime.now(NOW.tzinfo) + timedelta(minutes=4))
         self.accepted.add(key)
         if before and before.state is State.RETRYING:
             assert (push.state, push.failures) == (State.QUEUED, before.failures - 1)
@@ -138,7 +149,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def time_passes(self) -> None:
         far = datetime.now(NOW.tzinfo) + timedelta(days=400)
-        scheduler.queue_due(self.ledger, far)
+        due.queue_due(self.ledger, far)
         self.backlog.release(far)
 
     @rule()
@@ -191,7 +202,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def rq_says_the_same(self) -> None:
-        rq = self.ledger.placement.queue
+        rq = self.ledger.rq.queue
         popped = map(as_text, self.ledger.redis.lrange(rq.intermediate_queue_key, 0, -1))
         in_rq = {
             State.QUEUED: [*rq.get_job_ids(), *popped],
@@ -207,7 +218,7 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def what_waits_for_a_worker_has_one_place_in_the_order(self) -> None:
-        rq = self.ledger.placement.queue
+        rq = self.ledger.rq.queue
         ordered = [
             job_id for lane in Lane for job_id in self._members_of(keys.ready("default", lane))
         ]
@@ -234,7 +245,7 @@ class Life(RuleBasedStateMachine):
         return sorted(map(as_text, cast(list[bytes], self.ledger.redis.zrange(name, 0, -1))))
 
     def _lapse_leases(self) -> None:
-        registry = self.ledger.placement.queue.started_job_registry
+        registry = self.ledger.rq.queue.started_job_registry
         for member in cast(list[bytes], self.ledger.redis.zrange(registry.key, 0, -1)):
             self.ledger.redis.zadd(registry.key, {member: 1})
 

@@ -3,9 +3,9 @@ import re
 import pytest
 from redis import Redis
 
-from pushes.holds import Holds
-from pushes.ledger import Ledger
+from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, State
+from pushes.store.ledger import Ledger
 from service import make_app
 from service.settings import load
 from tests.builders import NOW, a_key, put

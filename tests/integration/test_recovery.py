@@ -6,18 +6,18 @@ from redis import Redis
 from rq import Worker
 from rq.suspension import resume, suspend
 
-from pushes import jobs, keys
-from pushes.ledger import Ledger
 from pushes.model import Push, PushKey, Reason, State
-from pushes.placement import LEASE_S
 from pushes.policy import RetryPolicy
+from pushes.store import keys, rq_job
+from pushes.store.ledger import Ledger
+from pushes.store.rq_mirror import LEASE_S
 from tests.builders import NOW, Unlimited, a_key, claim, pop, put
-from worker.acknowledge import Acknowledger
-from worker.attempt import Attempt
-from worker.attempts import Attempts
-from worker.presence import Presence
-from worker.recovery import Recovery
-from worker.scheduler import queue_due
+from worker.attempt.acknowledge import Acknowledger
+from worker.attempt.attempt import Attempt
+from worker.attempt.attempts import Attempts
+from worker.periodic.due import queue_due
+from worker.periodic.heartbeat import Presence
+from worker.periodic.recovery import Recovery
 
 JUST_BEFORE = NOW + timedelta(seconds=LEASE_S)
 JUST_AFTER = NOW + timedelta(seconds=LEASE_S + 1)
@@ -48,13 +48,13 @@ def test_it_waits_for_the_lease_and_not_longer(ledger: Ledger) -> None:
     assert recovery.requeue_abandoned(JUST_AFTER) == 1
 
     assert state_of(ledger, push) is State.QUEUED
-    assert ledger.tallies() == {"abandoned_requeued": 1}
+    assert ledger.counters() == {"abandoned_requeued": 1}
     assert [entry.event for entry in ledger.timeline(push.key)] == ["pushed", "crashed"]
 
 
 def test_it_puts_back_a_running_push_that_rqs_own_cleaning_took_out(ledger: Ledger) -> None:
     push = put(ledger, State.RUNNING)
-    ledger.redis.delete(ledger.placement.queue.started_job_registry.key)
+    ledger.redis.delete(ledger.rq.queue.started_job_registry.key)
 
     assert Recovery(ledger).requeue_abandoned(NOW) == 1
     assert state_of(ledger, push) is State.QUEUED
@@ -77,18 +77,18 @@ def test_it_believes_no_lease_while_redis_was_away_but_that_a_process_is_gone(
 
 def test_it_finds_an_orphan_the_second_time_it_looks(ledger: Ledger) -> None:
     retrying, queued = put(ledger, State.RETRYING), put(ledger, State.QUEUED)
-    ledger.redis.delete(ledger.placement.queue.key)
-    ledger.redis.delete(ledger.placement.queue.scheduled_job_registry.key)
+    ledger.redis.delete(ledger.rq.queue.key)
+    ledger.redis.delete(ledger.rq.queue.scheduled_job_registry.key)
     recovery = Recovery(ledger)
 
     recovery.look(NOW)
-    assert len(ledger.placement.queue) == 0
+    assert len(ledger.rq.queue) == 0
     recovery.look(NOW)
 
-    assert sorted(ledger.placement.queue.get_job_ids()) == sorted(
+    assert sorted(ledger.rq.queue.get_job_ids()) == sorted(
         [keys.job_id(queued.key), keys.job_id(retrying.key)]
     )
-    assert ledger.tallies() == {"orphan_requeued": 2}
+    assert ledger.counters() == {"orphan_requeued": 2}
 
 
 def test_it_mends_what_rqs_own_worker_made_of_a_push(ledger: Ledger) -> None:
@@ -101,7 +101,7 @@ def test_it_mends_what_rqs_own_worker_made_of_a_push(ledger: Ledger) -> None:
     for _ in range(2):
         recovery.look(NOW)
 
-    queue = ledger.placement.queue
+    queue = ledger.rq.queue
     assert queue.get_job_ids() == [keys.job_id(push.key)]
     assert queue.failed_job_registry.get_job_ids(cleanup=False) == []
     assert state_of(ledger, push) is State.QUEUED
@@ -114,9 +114,9 @@ def test_it_leaves_a_job_alone_that_is_just_being_started(ledger: Ledger) -> Non
 
     recovery.requeue_strays(NOW)
 
-    assert len(ledger.placement.queue) == 0
+    assert len(ledger.rq.queue) == 0
     recovery.requeue_strays(NOW)
-    assert len(ledger.placement.queue) == 1
+    assert len(ledger.rq.queue) == 1
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"\x80\x04rubbish", b"x\x9cbroken"])
@@ -124,7 +124,7 @@ def test_it_quarantines_a_job_it_cannot_read(
     ledger: Ledger, attempts: Attempts, rubbish: bytes
 ) -> None:
     push = put(ledger, State.QUEUED)
-    ledger.redis.hset(jobs.key(push), "data", rubbish)
+    ledger.redis.hset(rq_job.key(push), "data", rubbish)
     pop(ledger)
 
     assert attempts.begin([claim(ledger, push.key)]) == []
@@ -132,14 +132,14 @@ def test_it_quarantines_a_job_it_cannot_read(
     dead = ledger.get(push.key)
     assert dead
     assert (dead.state, dead.reason) == (State.DEAD, Reason.UNREADABLE)
-    assert ledger.tallies() == {"unreadable_quarantined": 1}
+    assert ledger.counters() == {"unreadable_quarantined": 1}
 
 
 def test_it_never_imports_what_a_job_names(
     ledger: Ledger, attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push = put(ledger, State.QUEUED)
-    job = jobs.new_job(push, ledger.redis)
+    job = rq_job.new_job(push, ledger.redis)
     job.func_name = "os.system"
     job.args = ("touch /tmp/pwned",)
     job.save()
@@ -152,13 +152,13 @@ def test_it_never_imports_what_a_job_names(
 
 def test_it_makes_a_job_anew_whose_hash_is_gone(ledger: Ledger, attempts: Attempts) -> None:
     push = put(ledger, State.QUEUED)
-    ledger.redis.delete(jobs.key(push))
+    ledger.redis.delete(rq_job.key(push))
     pop(ledger)
 
     assert attempts.begin([claim(ledger, push.key)]) == []
 
-    assert ledger.placement.queue.get_job_ids() == [keys.job_id(push.key)]
-    assert ledger.redis.exists(jobs.key(push))
+    assert ledger.rq.queue.get_job_ids() == [keys.job_id(push.key)]
+    assert ledger.redis.exists(rq_job.key(push))
 
 
 def test_it_takes_in_a_job_without_a_record(ledger: Ledger, attempts: Attempts) -> None:
@@ -176,8 +176,8 @@ def test_it_lets_the_lease_of_a_hung_attempt_lapse(ledger: Ledger, attempts: Att
     push = put(ledger, State.QUEUED, now=datetime.now(UTC))
     pop(ledger)
     (attempt,) = attempts.begin([claim(ledger, push.key)])
-    registry = ledger.placement.queue.started_job_registry.key
-    member = ledger.placement.execution(attempt.push).composite_key
+    registry = ledger.rq.queue.started_job_registry.key
+    member = ledger.rq.execution(attempt.push).composite_key
 
     def lease() -> float:
         ledger.redis.zadd(registry, {member: 1})
@@ -186,7 +186,7 @@ def test_it_lets_the_lease_of_a_hung_attempt_lapse(ledger: Ledger, attempts: Att
 
     assert lease() > 1
     assert attempts.alive() == {attempt.push.execution_id}
-    age(attempt, jobs.JOB_TIMEOUT_S + 1)
+    age(attempt, rq_job.JOB_TIMEOUT_S + 1)
     assert lease() == 1
     assert attempts.alive() == set()
 
@@ -220,7 +220,7 @@ def test_it_queues_what_is_due_and_nothing_sooner(ledger: Ledger) -> None:
 
 def test_it_lets_nothing_astray_in_rqs_schedule_hold_up_a_retry(ledger: Ledger) -> None:
     push, settled = put(ledger, State.RETRYING), put(ledger, State.ACKNOWLEDGED)
-    schedule = ledger.placement.queue.scheduled_job_registry.key
+    schedule = ledger.rq.queue.scheduled_job_registry.key
     named = ("no push", keys.job_id(a_key()), keys.job_id(settled.key))
     astray = [b"\xff", *(name.encode() for name in named)]
     for name in astray:
@@ -230,14 +230,14 @@ def test_it_lets_nothing_astray_in_rqs_schedule_hold_up_a_retry(ledger: Ledger) 
 
     assert ledger.redis.zcard(schedule) == 0
     assert state_of(ledger, push) is State.QUEUED
-    assert ledger.tallies() == {"stray_schedule_dropped": len(astray)}
+    assert ledger.counters() == {"stray_schedule_dropped": len(astray)}
 
 
 def test_it_leaves_a_push_its_new_time_that_another_worker_gave_it_meanwhile(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settled = put(ledger, State.ACKNOWLEDGED)
-    schedule = ledger.placement.queue.scheduled_job_registry.key
+    schedule = ledger.rq.queue.scheduled_job_registry.key
     job_id, new_time = keys.job_id(settled.key), (NOW + timedelta(hours=2)).timestamp()
     ledger.redis.zadd(schedule, {job_id: NOW.timestamp()})
     read = ledger.get_many
@@ -251,7 +251,7 @@ def test_it_leaves_a_push_its_new_time_that_another_worker_gave_it_meanwhile(
     queue_due(ledger, NOW)
 
     assert ledger.redis.zscore(schedule, job_id) == new_time
-    assert ledger.tallies() == {}
+    assert ledger.counters() == {}
 
 
 def test_it_shows_itself_among_rqs_workers(ledger: Ledger) -> None:

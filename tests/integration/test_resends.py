@@ -5,16 +5,18 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
-from pushes import alarms, keys, life, queue, sightings
-from pushes.alarms import Alarm
-from pushes.ledger import Ledger
-from pushes.life import Sender
+from pushes import life
+from pushes.life import Origin
 from pushes.model import Push, PushKey, Reason, State
-from pushes.resends import Counts
+from pushes.read import alarms
+from pushes.read.alarms import Alarm
+from pushes.resends import ResendCounts
+from pushes.store import keys, resend_counts
+from pushes.store.ledger import Ledger
 from service import make_app
 from service.settings import load
 from tests.builders import NOW, a_key, pop, put
-from worker import resends
+from worker.periodic import resends
 
 ALARM = Alarm.PUSHES_NOT_REACHING_US
 
@@ -28,10 +30,10 @@ def at(minutes: float) -> datetime:
     return NOW + timedelta(minutes=minutes)
 
 
-def look(ledger: Ledger, minutes: float) -> Counts:
+def look(ledger: Ledger, minutes: float) -> ResendCounts:
     """Look after so many minutes; return what was counted since the ledger began."""
     resends.look(ledger, at(minutes))
-    return sightings.totals(ledger.redis)
+    return resend_counts.totals(ledger.redis)
 
 
 def awaited(ledger: Ledger, key: PushKey) -> float | None:
@@ -50,42 +52,42 @@ def test_it_waits_until_a_resend_is_overdue(ledger: Ledger) -> None:
     key = put(ledger, State.QUEUED).key
 
     assert awaited(ledger, key) == 15
-    assert look(ledger, 14.9) == Counts()
-    assert look(ledger, 15) == Counts(missed=1)
-    assert look(ledger, 15) == Counts(missed=1)
+    assert look(ledger, 14.9) == ResendCounts()
+    assert look(ledger, 15) == ResendCounts(missed=1)
+    assert look(ledger, 15) == ResendCounts(missed=1)
     assert awaited(ledger, key) == 25
 
 
 def test_it_sees_a_resend(ledger: Ledger) -> None:
     key = put(ledger, State.RETRYING).key
-    queue.accept(ledger, key, at(5.1))
+    ledger.accept(key, at(5.1))
 
-    assert look(ledger, 15) == Counts(seen=1)
-    assert look(ledger, 25) == Counts(seen=1, missed=1)
+    assert look(ledger, 15) == ResendCounts(seen=1)
+    assert look(ledger, 25) == ResendCounts(seen=1, missed=1)
 
 
 def test_it_makes_up_for_the_time_in_which_no_worker_looked(ledger: Ledger) -> None:
     key = put(ledger, State.HELD).key
 
-    assert look(ledger, 5 * 60 + 20) == Counts(missed=5)
+    assert look(ledger, 5 * 60 + 20) == ResendCounts(missed=5)
     assert awaited(ledger, key) == 9 * 60 + 10
-    assert sightings.last_hour(ledger.redis, at(5 * 60 + 20)) == Counts(missed=1)
+    assert resend_counts.last_hour(ledger.redis, at(5 * 60 + 20)) == ResendCounts(missed=1)
 
 
 def test_it_counts_a_resend_that_settles_its_order_at_once(ledger: Ledger) -> None:
     key = put(ledger, State.RETRYING).key
-    queue.accept(ledger, key, at(5))
+    ledger.accept(key, at(5))
 
     acknowledge(ledger, key, 5.1)
 
-    assert look(ledger, 60) == Counts(seen=1)
+    assert look(ledger, 60) == ResendCounts(seen=1)
     assert awaited(ledger, key) is None
 
 
 def test_it_counts_nothing_for_an_order_that_is_acknowledged_soon(ledger: Ledger) -> None:
     put(ledger, State.ACKNOWLEDGED)
 
-    assert look(ledger, 60) == Counts()
+    assert look(ledger, 60) == ResendCounts()
     assert not ledger.redis.exists(keys.RESENDS)
 
 
@@ -93,15 +95,15 @@ def test_it_watches_dead_letters_until_they_are_discarded(ledger: Ledger) -> Non
     key = put(ledger, State.RUNNING).key
     ledger.advance(key, lambda push: life.dead(push, Reason.REJECTED, NOW, "HTTP 400"))
 
-    assert look(ledger, 15) == Counts(missed=1)
+    assert look(ledger, 15) == ResendCounts(missed=1)
     ledger.advance(key, lambda push: life.discarded(push, "ops", "a test", at(20)))
     assert awaited(ledger, key) is None
 
 
 def test_it_does_not_await_what_was_queued_by_hand(ledger: Ledger) -> None:
     key = a_key()
-    queue.accept(ledger, key, NOW, Sender("pushed_by_operator", "mia"))
-    queue.accept(ledger, key, at(1))  # nobody knows which of Klarna's pushes this is
+    ledger.accept(key, NOW, Origin("pushed_by_operator", "mia"))
+    ledger.accept(key, at(1))  # nobody knows which of Klarna's pushes this is
 
     assert awaited(ledger, key) is None
 
@@ -112,7 +114,7 @@ def test_it_awaits_an_order_anew_when_klarna_begins_anew(ledger: Ledger) -> None
     look(ledger, days)
     assert awaited(ledger, key) is None
 
-    queue.accept(ledger, key, at(days))
+    ledger.accept(key, at(days))
 
     assert awaited(ledger, key) == days + 15
 
@@ -120,7 +122,7 @@ def test_it_awaits_an_order_anew_when_klarna_begins_anew(ledger: Ledger) -> None
 def test_it_learns_nothing_from_orders_that_klarna_does_not_know(ledger: Ledger) -> None:
     key = put(ledger, State.DEAD).key
 
-    assert look(ledger, 15) == Counts()
+    assert look(ledger, 15) == ResendCounts()
     assert awaited(ledger, key) == 25
 
 
@@ -129,7 +131,7 @@ def test_it_learns_nothing_from_an_account_that_is_held_for_an_outage(ledger: Le
 
     resends.look(ledger, at(15), lambda account: account == "eu")
 
-    assert sightings.totals(ledger.redis) == Counts(missed=1)
+    assert resend_counts.totals(ledger.redis) == ResendCounts(missed=1)
     assert awaited(ledger, held) == awaited(ledger, other) == 25
 
 
@@ -147,7 +149,7 @@ def test_it_forgets_what_has_no_record_that_can_be_read(ledger: Ledger, rubbish:
     if rubbish:
         ledger.redis.set(keys.record(key), "rubbish")
 
-    assert look(ledger, 15) == Counts()
+    assert look(ledger, 15) == ResendCounts()
     assert awaited(ledger, key) is None
 
 
@@ -156,7 +158,7 @@ def test_it_lets_nothing_astray_come_up_for_ever(ledger: Ledger) -> None:
     for name in (b"\xff", b"no push"):
         ledger.redis.zadd(keys.RESENDS, {name: 0})
 
-    assert look(ledger, 15) == Counts(missed=1)
+    assert look(ledger, 15) == ResendCounts(missed=1)
     assert ledger.redis.zcard(keys.RESENDS) == 1
 
 
@@ -174,7 +176,7 @@ def test_it_counts_once_when_two_workers_look(
 
     monkeypatch.setattr(ledger, "get_many", slowly)
 
-    assert look(ledger, 15) == Counts(missed=1)
+    assert look(ledger, 15) == ResendCounts(missed=1)
 
 
 def test_it_goes_on_with_more_than_one_batch(
@@ -184,7 +186,7 @@ def test_it_goes_on_with_more_than_one_batch(
     for _ in range(5):
         put(ledger, State.RETRYING)
 
-    assert look(ledger, 15) == Counts(missed=5)
+    assert look(ledger, 15) == ResendCounts(missed=5)
 
 
 def test_it_keeps_no_bucket_for_ever(ledger: Ledger) -> None:
@@ -204,7 +206,7 @@ def test_it_says_once_that_pushes_do_not_reach_us_and_once_that_they_do(ledger: 
             resends.look(ledger, at(minutes))
         assert alarms.raised(ledger.redis) == {ALARM: at(15)}
         for key in orders[:4]:
-            queue.accept(ledger, key, at(30))
+            ledger.accept(key, at(30))
         resends.look(ledger, at(40))
         resends.look(ledger, at(40.5))
 
@@ -228,7 +230,7 @@ def test_it_shows_in_metrics_whether_pushes_reach_us(ledger: Ledger, redis_url: 
     seen = put(ledger, State.RETRYING).key
     for _ in range(5):
         put(ledger, State.RETRYING)
-    queue.accept(ledger, seen, at(5))
+    ledger.accept(seen, at(5))
     look(ledger, 15)
 
     shown = make_app(load({"REDIS_URL": redis_url})).test_client().get("/metrics").text

@@ -27,13 +27,13 @@ from rq.registry import (
 )
 from rq.serializers import JSONSerializer
 
-from pushes import jobs, keys, replay
-from pushes import queue as front_door
-from pushes.ledger import Ledger
+from devtools.local.processes import Processes, poll
+from devtools.local.sandbox_control import SandboxControl
 from pushes.model import Push, PushKey, Reason, State
+from pushes.operate import replay
+from pushes.store import keys, rq_job
+from pushes.store.ledger import Ledger
 from tests.builders import a_key, history, put
-from tests.processes import Processes, poll
-from tests.sandbox_control import SandboxControl
 
 # Where RQ keeps the job of a push in each state, and what it calls that.
 PLACES = {
@@ -67,7 +67,7 @@ def now() -> datetime:
 
 def as_rq_counts(redis: Redis) -> dict[str, int]:
     """Every number that RQ has about our queue and that is not 0, read without a write."""
-    queue = Queue(jobs.QUEUE, connection=redis, serializer=JSONSerializer)
+    queue = Queue(rq_job.QUEUE, connection=redis, serializer=JSONSerializer)
     counts = {
         name: registry(queue=queue).get_job_count(cleanup=False)
         for name, registry in REGISTRIES.items()
@@ -105,10 +105,10 @@ def test_it_keeps_the_job_where_rq_looks_for_it(
 
     place, status = PLACES[state]
     assert as_rq_counts(redis_client) == as_the_ledger_counts(ledger, now) == {place: 1}
-    assert (job.id, job.get_status(), job.origin) == (keys.job_id(push.key), status, jobs.QUEUE)
-    assert (job.func_name, list(job.args), job.kwargs) == (jobs.JOB_FUNCTION, [], {})
+    assert (job.id, job.get_status(), job.origin) == (keys.job_id(push.key), status, rq_job.QUEUE)
+    assert (job.func_name, list(job.args), job.kwargs) == (rq_job.JOB_FUNCTION, [], {})
     assert push.key.order_id in str(job.description)
-    queue = Queue(jobs.QUEUE, connection=redis_client, serializer=JSONSerializer)
+    queue = Queue(rq_job.QUEUE, connection=redis_client, serializer=JSONSerializer)
     listed = (
         queue.get_job_ids()
         if place == "queue"
@@ -138,7 +138,7 @@ def test_it_agrees_on_every_number_with_pushes_in_all_states(
 def test_it_agrees_after_every_single_step(
     ledger: Ledger, redis_client: Redis, now: datetime, state: State
 ) -> None:
-    queue = ledger.placement.queue
+    queue = ledger.rq.queue
     for change in history(state, a_key(), now):
         if change.after.state is State.RUNNING:
             redis_client.lmove(queue.key, queue.intermediate_queue_key)
@@ -153,7 +153,7 @@ def test_it_tells_rq_when_the_next_attempt_is(
 ) -> None:
     push = put(ledger, State.RETRYING, now=now)
 
-    registry = ledger.placement.queue.scheduled_job_registry
+    registry = ledger.rq.queue.scheduled_job_registry
     at = registry.get_scheduled_time(fetch(redis_client, push))
 
     assert push.next_attempt_at is not None
@@ -208,7 +208,7 @@ def test_it_counts_repeated_pushes_without_another_job(
     key = a_key()
 
     for _ in range(5):
-        front_door.accept(ledger, key, now)
+        ledger.accept(key, now)
 
     assert as_rq_counts(redis_client) == {"queue": 1}
 
@@ -274,7 +274,7 @@ def test_rq_info_and_rq_empty_cost_no_push(
         sandbox.create_order(order_id=push.key.order_id)
 
     shown = info_of(rq("info", "--raw"))  # RQ cleans up first, and puts the job back itself
-    rq("empty", jobs.QUEUE)
+    rq("empty", rq_job.QUEUE)
     left = as_rq_counts(redis_client)
     processes.worker()
     settled = [wait_for(ledger, push.key, State.ACKNOWLEDGED) for push in (abandoned, waiting)]
@@ -294,7 +294,7 @@ def test_rq_requeue_gives_a_dead_push_another_life(
     for push in dead:
         sandbox.create_order(order_id=push.key.order_id)
 
-    rq("requeue", "--queue", jobs.QUEUE, "--serializer", "json", "--all")
+    rq("requeue", "--queue", rq_job.QUEUE, "--serializer", "json", "--all")
     processes.worker()
     lives = [wait_for(ledger, push.key, State.ACKNOWLEDGED) for push in dead]
 
@@ -323,14 +323,14 @@ def test_it_shows_rq_a_worker_with_its_executions(
     sandbox.add_fault("timeout_before_effect", operation="get_order", times=3)
 
     for key in pushed:
-        front_door.accept(ledger, key, datetime.now(UTC))
+        ledger.accept(key, datetime.now(UTC))
     running = [wait_for(ledger, key, State.RUNNING) for key in pushed]
     # The worker tells RQ what it does every five seconds.
     poll(lambda: [worker.get_state() for worker in our_workers(redis_client)] == ["busy"], 20)
     (worker,) = our_workers(redis_client)
     executions = worker.get_current_executions(refresh=True)
 
-    assert (worker.pid, worker.queue_names()) == (process.pid, [jobs.QUEUE])
+    assert (worker.pid, worker.queue_names()) == (process.pid, [rq_job.QUEUE])
     assert {push.worker for push in running} == {worker.name}
     assert {execution.id for execution in executions} == {push.execution_id for push in running}
     assert {execution.job_id for execution in executions} == {keys.job_id(key) for key in pushed}

@@ -15,15 +15,14 @@ from redis import Redis
 from rq import SimpleWorker, get_current_job
 from rq.serializers import JSONSerializer
 
-from pushes import queue
-from pushes.jobs import PushJob
-from pushes.ledger import Ledger
 from pushes.model import Push, PushKey, Reason
 from pushes.policy import RetryPolicy
+from pushes.store.ledger import Ledger
+from pushes.store.rq_job import PushJob
 from tests.builders import NOW, Unlimited, claim, pop
-from worker.acknowledge import Acknowledger, Report
-from worker.attempts import Attempts
-from worker.outcomes import Acknowledged, Dead, Outcome, Retry, Sign, Spends
+from worker.attempt.acknowledge import Acknowledger, Report
+from worker.attempt.attempts import Attempts
+from worker.attempt.outcomes import Acknowledged, Dead, Outcome, Retry, Sign, Spends
 
 KEY = PushKey("default", "00000001-1111-6222-a333-444455556666")
 WORKER = "worker-1"
@@ -114,7 +113,7 @@ class Scripted(Acknowledger):
 
 def accept(redis: Redis) -> None:
     redis.flushall()
-    queue.accept(Ledger(redis), KEY, NOW)
+    Ledger(redis).accept(KEY, NOW)
 
 
 def run_rq(redis: Redis, attempt: Callable[[], object]) -> Dump:

@@ -39,7 +39,7 @@ def wait_for(predicate: Callable[[], _T | None], timeout_s: float = 5) -> _T:
 
 
 @dataclass
-class Answer:
+class RawAnswer:
     status: int
     headers: http.client.HTTPMessage
     body: bytes
@@ -61,14 +61,14 @@ class RunningSandbox:
 
     def ask(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] = RIGHT
-    ) -> Answer:
+    ) -> RawAnswer:
         """Send one request on a connection of its own."""
         connection = http.client.HTTPConnection(*self.address, timeout=_TIMEOUT_S)
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         try:
             connection.request(method, path, content, dict(headers))
             answer = connection.getresponse()
-            return Answer(answer.status, answer.headers, answer.read())
+            return RawAnswer(answer.status, answer.headers, answer.read())
         finally:
             connection.close()
 
@@ -82,10 +82,10 @@ class RunningSandbox:
         (order_id,) = self.control("POST", "orders", fields, status=201)["order_ids"]
         return str(order_id)
 
-    def get(self, order_id: str) -> Answer:
+    def get(self, order_id: str) -> RawAnswer:
         return self.ask("GET", f"/ordermanagement/v1/orders/{order_id}")
 
-    def acknowledge(self, order_id: str, key: str | None = None) -> Answer:
+    def acknowledge(self, order_id: str, key: str | None = None) -> RawAnswer:
         headers = RIGHT | ({} if key is None else {"Klarna-Idempotency-Key": key})
         path = f"/ordermanagement/v1/orders/{order_id}/acknowledge"
         return self.ask("POST", path, b"", headers)

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.test_sandbox_process import RunningSandbox, running, wait_for
 
 
-class Shop(ThreadingHTTPServer):
+class RecordingShop(ThreadingHTTPServer):
     """Takes pushes: keeps what came, answers `status` once `answering` is set."""
 
     daemon_threads = True
@@ -26,7 +26,7 @@ class Shop(ThreadingHTTPServer):
 
 
 class _Push(BaseHTTPRequestHandler):
-    server: Shop
+    server: RecordingShop
 
     def do_POST(self) -> None:
         headers = self.headers
@@ -49,8 +49,8 @@ def process() -> Iterator[RunningSandbox]:
 
 
 @pytest.fixture
-def shop() -> Iterator[Shop]:
-    with Shop() as shop:
+def shop() -> Iterator[RecordingShop]:
+    with RecordingShop() as shop:
         thread = Thread(target=shop.serve_forever, args=(0.01,))
         thread.start()
         yield shop
@@ -60,7 +60,7 @@ def shop() -> Iterator[Shop]:
 
 
 @pytest.fixture
-def klarna(process: RunningSandbox, shop: Shop) -> RunningSandbox:
+def klarna(process: RunningSandbox, shop: RecordingShop) -> RunningSandbox:
     """A sandbox whose clock stands still, and which pushes to the shop."""
     process.control("POST", "reset")
     process.control("PUT", "clock", {"speed": 0})
@@ -85,7 +85,9 @@ def wait_for_pushes(klarna: RunningSandbox, order_id: str, count: int) -> list[d
     return sent
 
 
-def test_it_pushes_at_once_with_nothing_but_the_id(klarna: RunningSandbox, shop: Shop) -> None:
+def test_it_pushes_at_once_with_nothing_but_the_id(
+    klarna: RunningSandbox, shop: RecordingShop
+) -> None:
     order_id = klarna.new_order(push=True)
 
     sent = wait_for_pushes(klarna, order_id, 1)
@@ -97,7 +99,7 @@ def test_it_pushes_at_once_with_nothing_but_the_id(klarna: RunningSandbox, shop:
     assert {name: logged[name] for name in ("at", "status", "ms")} == sent[0]
 
 
-def test_it_waits_with_the_first_push_as_told(klarna: RunningSandbox, shop: Shop) -> None:
+def test_it_waits_with_the_first_push_as_told(klarna: RunningSandbox, shop: RecordingShop) -> None:
     order_id = klarna.new_order(push=True, first_push_after_s=120)
     created = klarna.control("GET", f"orders/{order_id}")
     advance(klarna, 1.9)
@@ -111,7 +113,7 @@ def test_it_waits_with_the_first_push_as_told(klarna: RunningSandbox, shop: Shop
 
 
 def test_it_pushes_again_on_klarnas_schedule_whatever_the_answer(
-    klarna: RunningSandbox, shop: Shop
+    klarna: RunningSandbox, shop: RecordingShop
 ) -> None:
     order_id = klarna.new_order(push=True)
     minutes = [5, 15, 30, 60, *range(300, 48 * 60, 240)]
@@ -131,7 +133,7 @@ def test_it_pushes_again_on_klarnas_schedule_whatever_the_answer(
 
 
 def test_it_catches_up_after_a_jump_and_stops_after_48_hours(
-    klarna: RunningSandbox, shop: Shop
+    klarna: RunningSandbox, shop: RecordingShop
 ) -> None:
     order_id = klarna.new_order(push=True)
     wait_for_pushes(klarna, order_id, 1)
@@ -147,7 +149,7 @@ def test_it_catches_up_after_a_jump_and_stops_after_48_hours(
 
 @pytest.mark.parametrize("how", ["acknowledge", "capture"])
 def test_it_stops_pushing_only_for_an_acknowledge_or_a_capture(
-    klarna: RunningSandbox, shop: Shop, how: str
+    klarna: RunningSandbox, shop: RecordingShop, how: str
 ) -> None:
     order_id = klarna.new_order(push=True)
     wait_for_pushes(klarna, order_id, 1)
@@ -199,7 +201,7 @@ def test_it_keeps_to_the_schedule_it_was_given(klarna: RunningSandbox) -> None:
     assert klarna.control("GET", f"orders/{order_id}")["next_push_at"] is None
 
 
-def test_it_pushes_one_order_when_told(klarna: RunningSandbox, shop: Shop) -> None:
+def test_it_pushes_one_order_when_told(klarna: RunningSandbox, shop: RecordingShop) -> None:
     order_id = klarna.new_order()
     klarna.acknowledge(order_id)
     shop.status = 503
@@ -213,7 +215,7 @@ def test_it_pushes_one_order_when_told(klarna: RunningSandbox, shop: Shop) -> No
     klarna.control("POST", "pushes", {"order_id": sent["order_id"][:-4] + "0000"}, status=404)
 
 
-def test_it_follows_no_redirect(klarna: RunningSandbox, shop: Shop) -> None:
+def test_it_follows_no_redirect(klarna: RunningSandbox, shop: RecordingShop) -> None:
     shop.status = 302
 
     sent = klarna.control("POST", "pushes", {"order_id": klarna.new_order()}, status=201)
@@ -230,7 +232,9 @@ def test_it_notes_that_no_answer_came(klarna: RunningSandbox) -> None:
     assert (sent["status"], sent["url"]) == (None, f"http://127.0.0.1:9/{order_id}")
 
 
-def test_it_gives_up_on_a_shop_that_takes_5_seconds(klarna: RunningSandbox, shop: Shop) -> None:
+def test_it_gives_up_on_a_shop_that_takes_5_seconds(
+    klarna: RunningSandbox, shop: RecordingShop
+) -> None:
     shop.answering.clear()
 
     sent = klarna.control("POST", "pushes", {"order_id": klarna.new_order()}, status=201)
@@ -239,7 +243,9 @@ def test_it_gives_up_on_a_shop_that_takes_5_seconds(klarna: RunningSandbox, shop
     assert 4900 < sent["ms"] < 9000
 
 
-def test_it_pushes_many_orders_at_the_same_time(klarna: RunningSandbox, shop: Shop) -> None:
+def test_it_pushes_many_orders_at_the_same_time(
+    klarna: RunningSandbox, shop: RecordingShop
+) -> None:
     shop.answering.clear()
 
     order_ids = klarna.control("POST", "orders", {"count": 40, "push": True}, status=201)[
@@ -255,7 +261,9 @@ def test_it_pushes_many_orders_at_the_same_time(klarna: RunningSandbox, shop: Sh
     assert {push["status"] for push in pushes} == {200}
 
 
-def test_it_forgets_pushes_under_way_at_a_reset(klarna: RunningSandbox, shop: Shop) -> None:
+def test_it_forgets_pushes_under_way_at_a_reset(
+    klarna: RunningSandbox, shop: RecordingShop
+) -> None:
     shop.answering.clear()
     klarna.new_order(push=True)
     wait_for(lambda: shop.got)

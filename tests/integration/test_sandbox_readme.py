@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.control import CALLS
 from sandbox.fault_kinds import FAULTS
-from sandbox.settings import Settings
+from sandbox.settings import SandboxSettings
 from tests.integration.test_sandbox_process import RunningSandbox, basic, running
 
 _README = (Path(__file__).parent.parent.parent / "sandbox" / "README.md").read_text("utf-8")
@@ -80,7 +80,9 @@ def test_it_lists_every_call() -> None:
 def test_it_lists_every_setting_with_its_default() -> None:
     listed = {name: row[1].strip() for row in rows("### Settings") for name in words(row[0])}
 
-    defaults = {each.name: getattr(Settings(), each.name) for each in fields(Settings)}
+    defaults = {
+        each.name: getattr(SandboxSettings(), each.name) for each in fields(SandboxSettings)
+    }
     written = {True: "true", False: "false", None: "null"}
     assert listed.pop("push_schedule_s") == "Klarna's"
     assert defaults.pop("push_schedule_s")

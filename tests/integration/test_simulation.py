@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from simulation import audit, plan, program, stage
-from simulation.plan import SCENARIOS
+from devtools.simulation import audit, plan, program, stage
+from devtools.simulation.plan import SCENARIOS
 from tests.builders import an_order_id
 
 SEED = "1"
@@ -54,7 +54,7 @@ def test_it_sees_what_is_lost_and_what_is_dead() -> None:
         lost, unknown = an_order_id(), an_order_id()
         opened.shop.pushed_at = dict.fromkeys([lost, unknown], 0.0)
         opened.shop.accepted = {lost, unknown}
-        intake = program.Intake(opened.ledger, opened.clock)
+        intake = program.SimulatedIntake(opened.ledger, opened.clock)
         intake.push(unknown, "klarna-1")
 
         assert opened.await_(lambda: not opened.is_quiet(), 10, every_s=1)

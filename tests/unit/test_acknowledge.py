@@ -17,9 +17,9 @@ from klarna import (
 from pushes.model import Push, Reason, State
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, Unlimited, a_push
-from worker.acknowledge import Acknowledger, Report, idempotency_key
+from worker.attempt.acknowledge import Acknowledger, Report, idempotency_key
+from worker.attempt.outcomes import Acknowledged, Dead, Hold, NotNeeded, Outcome, Retry
 from worker.clock import SYSTEM_CLOCK, Clock
-from worker.outcomes import Acknowledged, Dead, Hold, NotNeeded, Outcome, Retry
 
 PUSH = a_push(State.RUNNING)
 

@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from bench import goals, intake, report, workers
-from bench.environment import pins
-from bench.figures import Figures, Key, Spread, percentile
-from bench.goals import Goal, Verdict
-from tests.processes import ROOT
+from devtools.bench import goals, intake, report, workers
+from devtools.bench.environment import pins
+from devtools.bench.figures import Figures, Key, Spread, percentile
+from devtools.bench.goals import Goal, Verdict
+from devtools.local.processes import ROOT
 
 OURS, THEIRS = Key("ours", "50 ms", "acks_per_s"), Key("theirs", "50 ms", "acks_per_s")
 
@@ -103,5 +103,5 @@ def test_its_peers_run_on_the_programs_versions() -> None:
 
 
 def test_its_lock_names_no_host_and_no_path() -> None:
-    lock = (ROOT / "bench" / "requirements.lock").read_text()
+    lock = (ROOT / "devtools" / "bench" / "requirements.lock").read_text()
     assert re.findall(r"://| @ |--(?!hash=sha256:)|(?:^|\s)[/~]", lock) == []

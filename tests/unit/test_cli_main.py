@@ -181,7 +181,7 @@ def test_it_runs_dev_and_ends_with_its_exit_code(
         calls.append(options)
         return code
 
-    monkeypatch.setattr("cli.dev.run", dev)
+    monkeypatch.setattr("devtools.local.demo.run", dev)
     assert (run("dev", *flags).exit_code, calls) == (code, [wanted])
 
 

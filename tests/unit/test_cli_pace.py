@@ -1,7 +1,7 @@
 from cli.pace import Pace
 
 
-class Clock:
+class FakeClock:
     """Time passes only while somebody sleeps."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Clock:
 
 
 def test_it_does_not_wait_without_a_rate() -> None:
-    clock = Clock()
+    clock = FakeClock()
     pace = Pace(None, clock, clock.sleep)
     for _ in range(3):
         pace.wait()
@@ -25,7 +25,7 @@ def test_it_does_not_wait_without_a_rate() -> None:
 
 
 def test_it_lets_the_first_go_at_once_and_spaces_the_others() -> None:
-    clock = Clock()
+    clock = FakeClock()
     pace = Pace(4, clock, clock.sleep)
     for _ in range(4):
         pace.wait()
@@ -33,7 +33,7 @@ def test_it_lets_the_first_go_at_once_and_spaces_the_others() -> None:
 
 
 def test_it_counts_the_time_that_the_work_itself_takes() -> None:
-    clock = Clock()
+    clock = FakeClock()
     pace = Pace(4, clock, clock.sleep)
     pace.wait()
     clock.now += 0.125
@@ -42,7 +42,7 @@ def test_it_counts_the_time_that_the_work_itself_takes() -> None:
 
 
 def test_it_does_not_catch_up_with_a_burst_after_a_pause() -> None:
-    clock = Clock()
+    clock = FakeClock()
     pace = Pace(4, clock, clock.sleep)
     pace.wait()
     clock.now += 10
@@ -52,7 +52,7 @@ def test_it_does_not_catch_up_with_a_burst_after_a_pause() -> None:
 
 
 def test_it_takes_less_than_one_a_second() -> None:
-    clock = Clock()
+    clock = FakeClock()
     pace = Pace(0.5, clock, clock.sleep)
     pace.wait()
     pace.wait()

@@ -18,21 +18,22 @@ from pydantic.fields import FieldInfo
 from requests.structures import CaseInsensitiveDict
 
 from cli.main import terminal
+from devtools.local.processes import ROOT
 from klarna import PRESETS, KlarnaError, Observe, Operation, Order
 from klarna.answers import Answer
 from klarna.failures import failure_of
 from klarna.results import read_acceptance, read_order
-from pushes import at_risk, log, overview, policy
+from pushes import log, policy
 from pushes import settings as shared
-from pushes.alarms import Alarm
 from pushes.model import PUSH_WINDOW, Push, Reason, State
 from pushes.policy import RetryPolicy
+from pushes.read import at_risk, overview
+from pushes.read.alarms import Alarm
 from service import make_app
 from service.settings import WebSettings
 from service.settings import load as load_web
 from tests.builders import NOW, Unlimited, a_push
-from tests.processes import ROOT
-from worker.acknowledge import Acknowledger, Report
+from worker.attempt.acknowledge import Acknowledger, Report
 from worker.settings import WorkerSettings, _OneAccount
 from worker.settings import load as load_worker
 
@@ -188,8 +189,8 @@ def test_it_tells_how_long_records_are_kept() -> None:
     assert f"settled less than {minutes} minutes ago" in README
 
 
-def test_it_tells_when_a_repeated_push_hastens_a_retry() -> None:
-    minutes = int(policy.HASTENED_AFTER.total_seconds() // 60)
+def test_it_tells_when_a_repeated_push_expedites_a_retry() -> None:
+    minutes = int(policy.EXPEDITED_AFTER.total_seconds() // 60)
     assert f"`retrying` after a failure for {minutes} minutes or longer" in README
 
 
@@ -243,7 +244,7 @@ SAMPLES: dict[str, list[Said]] = {
 
 
 @dataclass
-class Klarna:
+class KlarnaDouble:
     """Gives the answers it is told to, read as the client reads them."""
 
     to_get: list[Said]
@@ -269,7 +270,7 @@ class Klarna:
         return failure_of(error, operation, 5, time_is_up=False)
 
 
-def life_with(klarna: Klarna) -> list[str]:
+def life_with(klarna: KlarnaDouble) -> list[str]:
     """The words for what becomes of a push while Klarna answers like this, to the end."""
     acknowledger = Acknowledger({"default": klarna}, RetryPolicy(), lambda: 0.5, Unlimited())
     told: list[str] = []
@@ -307,7 +308,7 @@ def test_it_has_a_sample_for_every_answer_in_the_table() -> None:
 @pytest.mark.parametrize(("answer", "to_get"), [row[:2] for row in ANSWERS if row[1]])
 def test_it_tells_what_an_answer_to_get_means(answer: str, to_get: str) -> None:
     for said in SAMPLES[answer]:
-        klarna = Klarna([said])
+        klarna = KlarnaDouble([said])
         told = life_with(klarna)
         if Operation.ACKNOWLEDGE in klarna.calls:
             assert to_get == "goes on to acknowledge"
@@ -321,8 +322,8 @@ def test_it_tells_what_an_answer_to_get_means(answer: str, to_get: str) -> None:
 )
 def test_it_tells_what_an_answer_to_acknowledge_means(answer: str, to_acknowledge: str) -> None:
     for said in SAMPLES[answer]:
-        closed_meanwhile = life_with(Klarna([(200, OPEN), (200, CLOSED)], said))
-        still_open = life_with(Klarna([(200, OPEN)], said))
+        closed_meanwhile = life_with(KlarnaDouble([(200, OPEN), (200, CLOSED)], said))
+        still_open = life_with(KlarnaDouble([(200, OPEN)], said))
         told = list(dict.fromkeys([*closed_meanwhile, *still_open]))
         if closed_meanwhile != [State.NOT_NEEDED]:
             told = still_open

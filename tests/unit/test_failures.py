@@ -4,8 +4,8 @@ from datetime import timedelta
 import pytest
 
 from klarna import (
-    ConfigurationCause,
-    ConfigurationError,
+    MisconfigurationCause,
+    MisconfigurationError,
     NoSuchOrderError,
     NotAllowedError,
     RateLimitedError,
@@ -16,8 +16,8 @@ from pushes import life
 from pushes.model import HoldReason, Reason, State
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, a_push
-from worker.failures import decide, unknown_account
-from worker.outcomes import Dead, Hold, Outcome, Retry, Sign, Spends
+from worker.attempt.failures import decide, unknown_account
+from worker.attempt.outcomes import Dead, Hold, Outcome, Retry, Sign, Spends
 
 POLICY = RetryPolicy((10, 20), (1, 2))
 
@@ -99,9 +99,9 @@ def test_it_looks_for_an_unknown_order_shortly_before_the_deadline() -> None:
     assert outcome == Retry(timedelta(minutes=1), Spends.NOT_FOUND, "n", Sign.WELL)
 
 
-@pytest.mark.parametrize("cause", list(ConfigurationCause))
-def test_it_holds_what_no_order_is_to_blame_for(cause: ConfigurationCause) -> None:
-    outcome = decide(ConfigurationError(cause), a_push(State.RUNNING), POLICY, lambda: 0.5)
+@pytest.mark.parametrize("cause", list(MisconfigurationCause))
+def test_it_holds_what_no_order_is_to_blame_for(cause: MisconfigurationCause) -> None:
+    outcome = decide(MisconfigurationError(cause), a_push(State.RUNNING), POLICY, lambda: 0.5)
 
     assert outcome == Hold(HoldReason.CREDENTIALS, cause.sentence[:200])
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from pushes import life
-from pushes.fresh import Templates
-from pushes.ledger import Ledger
-from pushes.life import Sender
+from pushes.life import Origin
 from pushes.model import Change, PushKey, State
+from pushes.store.ledger import Ledger
+from pushes.store.templates import Templates
 from tests.builders import NOW, a_key, history
 
 LEDGER = Ledger(Redis())  # it connects to nothing
@@ -36,7 +36,7 @@ class Writer:
 
 
 def a_fresh_push(event: str = "pushed", by: str | None = None) -> Change:
-    return life.pushed(None, a_key(), NOW, Sender(event, by))
+    return life.pushed(None, a_key(), NOW, Origin(event, by))
 
 
 def meaning(text: str) -> object:

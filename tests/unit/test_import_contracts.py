@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import pytest
 
-from tests.processes import ROOT
+from devtools.local.processes import ROOT
 
 # Imports every module of the packages named on its command line, as a fresh process would, and
 # tells what was loaded, who connected, and which of our own files read the environment meanwhile.

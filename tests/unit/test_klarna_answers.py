@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from klarna import (
-    ConfigurationCause,
-    ConfigurationError,
     Exchange,
     KlarnaError,
+    MisconfigurationCause,
+    MisconfigurationError,
     NoSuchOrderError,
     NotAllowedError,
     Operation,
@@ -145,19 +145,19 @@ def test_it_decides_by_the_class(
     assert error.exchange.error
 
 
-FAULTS: list[tuple[int, bytes, tuple[Operation, ...], ConfigurationCause]] = [
-    (301, b"", BOTH, ConfigurationCause.REDIRECTED),
-    (302, HTML, BOTH, ConfigurationCause.REDIRECTED),
-    (304, b"", BOTH, ConfigurationCause.REDIRECTED),
-    (308, said("MOVED"), BOTH, ConfigurationCause.REDIRECTED),
-    (401, HTML, BOTH, ConfigurationCause.WRONG_CREDENTIALS),
-    (401, said("UNAUTHORIZED"), BOTH, ConfigurationCause.WRONG_CREDENTIALS),
-    (401, b"", BOTH, ConfigurationCause.WRONG_CREDENTIALS),
-    (403, said("NOT_ALLOWED"), (GET,), ConfigurationCause.FORBIDDEN),
-    (403, HTML, BOTH, ConfigurationCause.FORBIDDEN),
-    (403, b"", BOTH, ConfigurationCause.FORBIDDEN),
-    (404, HTML, BOTH, ConfigurationCause.NOT_AN_API),
-    (404, b"not found", BOTH, ConfigurationCause.NOT_AN_API),
+FAULTS: list[tuple[int, bytes, tuple[Operation, ...], MisconfigurationCause]] = [
+    (301, b"", BOTH, MisconfigurationCause.REDIRECTED),
+    (302, HTML, BOTH, MisconfigurationCause.REDIRECTED),
+    (304, b"", BOTH, MisconfigurationCause.REDIRECTED),
+    (308, said("MOVED"), BOTH, MisconfigurationCause.REDIRECTED),
+    (401, HTML, BOTH, MisconfigurationCause.WRONG_CREDENTIALS),
+    (401, said("UNAUTHORIZED"), BOTH, MisconfigurationCause.WRONG_CREDENTIALS),
+    (401, b"", BOTH, MisconfigurationCause.WRONG_CREDENTIALS),
+    (403, said("NOT_ALLOWED"), (GET,), MisconfigurationCause.FORBIDDEN),
+    (403, HTML, BOTH, MisconfigurationCause.FORBIDDEN),
+    (403, b"", BOTH, MisconfigurationCause.FORBIDDEN),
+    (404, HTML, BOTH, MisconfigurationCause.NOT_AN_API),
+    (404, b"not found", BOTH, MisconfigurationCause.NOT_AN_API),
 ]
 
 
@@ -166,10 +166,10 @@ FAULTS: list[tuple[int, bytes, tuple[Operation, ...], ConfigurationCause]] = [
     [(operation, *row, cause) for *row, operations, cause in FAULTS for operation in operations],
 )
 def test_it_blames_the_configuration(
-    operation: Operation, status: int, body: bytes, cause: ConfigurationCause
+    operation: Operation, status: int, body: bytes, cause: MisconfigurationCause
 ) -> None:
     error = error_of(answer(operation, status, body))
-    assert isinstance(error, ConfigurationError)
+    assert isinstance(error, MisconfigurationError)
     assert (error.cause, str(error)) == (cause, cause.sentence)
     assert error.exchange is not None
     assert error.exchange.http_status == status
@@ -290,7 +290,7 @@ def test_it_raises_nothing_but_its_own_errors(
         assert 200 <= status < 300
         assert exchange is not None
         assert exchange.error is None
-    except (TransientError, RateLimitedError, ConfigurationError, PermanentError) as error:
+    except (TransientError, RateLimitedError, MisconfigurationError, PermanentError) as error:
         exchange = error.exchange
         assert exchange is not None
         assert exchange.error

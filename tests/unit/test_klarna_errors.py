@@ -7,10 +7,10 @@ from requests.exceptions import ChunkedEncodingError, ProxyError, SSLError
 
 import klarna
 from klarna import (
-    ConfigurationCause,
-    ConfigurationError,
     Exchange,
     KlarnaError,
+    MisconfigurationCause,
+    MisconfigurationError,
     Operation,
     RateLimitedError,
     TransientError,
@@ -26,7 +26,7 @@ def test_it_is_the_tree_of_the_docstring() -> None:
     assert children(klarna.KlarnaError) == {
         "TransientError",
         "RateLimitedError",
-        "ConfigurationError",
+        "MisconfigurationError",
         "PermanentError",
     }
     assert children(klarna.PermanentError) == {
@@ -36,9 +36,9 @@ def test_it_is_the_tree_of_the_docstring() -> None:
     }
 
 
-@pytest.mark.parametrize("cause", ConfigurationCause)
-def test_it_tells_an_operator_the_likely_cause(cause: ConfigurationCause) -> None:
-    error = ConfigurationError(cause)
+@pytest.mark.parametrize("cause", MisconfigurationCause)
+def test_it_tells_an_operator_the_likely_cause(cause: MisconfigurationCause) -> None:
+    error = MisconfigurationError(cause)
     assert str(error) == cause.sentence
     assert cause.sentence.endswith(".")
     assert len(cause.sentence) <= 200  # a dead letter or a log line shows it whole
@@ -98,6 +98,6 @@ def test_it_calls_a_cut_connection_a_time_out_when_the_time_is_up() -> None:
 def test_it_blames_the_configuration_for_an_untrusted_certificate() -> None:
     error = raised(SSLError(), UNTRUSTED)
     failure: KlarnaError = failure_of(error, Operation.GET_ORDER, 7, time_is_up=False)
-    assert isinstance(failure, ConfigurationError)
-    assert failure.cause is ConfigurationCause.UNTRUSTED_CERTIFICATE
+    assert isinstance(failure, MisconfigurationError)
+    assert failure.cause is MisconfigurationCause.UNTRUSTED_CERTIFICATE
     assert failure.exchange == Exchange(Operation.GET_ORDER, None, 7, error="untrusted certificate")

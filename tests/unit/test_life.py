@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from pushes import life, policy
-from pushes.life import Sender
+from pushes.life import Origin
 from pushes.model import Change, HoldReason, Lane, OrderSnapshot, Push, Reason, State
 from tests.builders import NOW, a_key, a_push
 
@@ -78,7 +78,7 @@ def test_it_gives_an_order_that_klarna_did_not_know_a_single_look() -> None:
 def test_it_looks_as_often_as_at_first_for_what_an_operator_pushes_or_replays() -> None:
     push = a_push(State.DEAD, not_found=5)
 
-    pushed = after(life.pushed(push, push.key, SOON, Sender("pushed_by_operator", "mia")))
+    pushed = after(life.pushed(push, push.key, SOON, Origin("pushed_by_operator", "mia")))
     replayed = after(life.replayed(push, "mia", "region corrected", SOON))
 
     assert (pushed.state, pushed.not_found) == (State.QUEUED, 0)
@@ -109,17 +109,17 @@ def test_it_gives_repeats_within_a_minute_no_line_of_their_own() -> None:
     assert len(life.pushed(push, push.key, NOW + timedelta(seconds=60)).entries) == 1
 
 
-def test_it_hastens_a_retry_after_a_failure_that_klarna_pushes_again() -> None:
+def test_it_expedites_a_retry_after_a_failure_that_klarna_pushes_again() -> None:
     waiting = a_push(State.RETRYING, failures=3)
 
     change = life.pushed(waiting, waiting.key, NOW + timedelta(minutes=4))
 
-    hastened = after(change)
-    assert (hastened.state, hastened.next_attempt_at, hastened.pushes) == (State.QUEUED, None, 2)
+    expedited = after(change)
+    assert (expedited.state, expedited.next_attempt_at, expedited.pushes) == (State.QUEUED, None, 2)
     assert [(one.event, one.detail) for one in change.entries] == [
         ("pushed", "was retrying, tried at once")
     ]
-    running = after(life.started(hastened, "w", "d" * 32, LATER))
+    running = after(life.started(expedited, "w", "d" * 32, LATER))
     again = after(life.retrying(running, LATER, LATER, error="e", failed=True))
     assert again.failures == waiting.failures  # the attempt took the place of the planned one
 
@@ -132,7 +132,7 @@ def test_it_forces_no_attempt_by_repeats_within_four_minutes() -> None:
 
 
 @pytest.mark.parametrize("not_found", [True, False])
-def test_it_hastens_no_retry_that_klarna_or_the_order_asked_for(not_found: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_it_expedites_no_retry_that_klarna_or_the_order_asked_for(not_found: bool) -> None:  # noqa: FBT001 - a parameter of the table
     running = a_push(State.RUNNING, failures=1)
     waiting = after(life.retrying(running, LATER, NOW, error="e", not_found=not_found))
 

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from tests.processes import ROOT
+from devtools.local.processes import ROOT
 
 LOCKS = ("run", "dev")
 

@@ -4,7 +4,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
 from redis.exceptions import RedisError
 
-from worker.loops import Loop
+from worker.periodic.loops import Loop
 
 PATIENCE_S = 10
 
@@ -14,13 +14,13 @@ def test_it_goes_on_after_a_failure(failure: Exception) -> None:
     seen: list[str] = []
     done = threading.Event()
 
-    def chore() -> None:
+    def task() -> None:
         seen.append("called")
         if len(seen) < 3:
             raise failure
         done.set()
 
-    loop = Loop("test", 0.001, chore)
+    loop = Loop("test", 0.001, task)
     loop.start()
 
     assert done.wait(PATIENCE_S)
@@ -31,12 +31,12 @@ def test_it_ends_when_told_to() -> None:
     called = threading.Event()
     ended = threading.Event()
 
-    def chore() -> None:
+    def task() -> None:
         called.set()
         ended.wait(PATIENCE_S)
         raise RedisError
 
-    loop = Loop("test", 3600, chore)
+    loop = Loop("test", 3600, task)
     loop.start()
     assert called.wait(PATIENCE_S)
 

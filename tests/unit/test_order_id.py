@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
 from pushes.model import is_order_id
-from service.order_id import OrderIdError, find, read
+from service.push.order_id import OrderIdError, find, read
 
 ID = "7849fd84-47dc-4919-a7ce-47b9f461562f"
 

@@ -2,9 +2,9 @@
 
 import tomllib
 
-from tests.processes import ROOT
+from devtools.local.processes import ROOT
 
-PROGRAM = ("cli", "klarna", "pushes", "service", "worker")
+PROGRAM = ("cli", "klarna", "pushes", "sandbox", "service", "worker")
 
 
 def test_it_ships_every_package_of_the_program() -> None:

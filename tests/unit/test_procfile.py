@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.procfile import procfile
-from tests.processes import ROOT
+from devtools.local.processes import ROOT
+from devtools.local.procfile import procfile
 
 
 def test_it_starts_the_two_processes_of_the_outside_contract() -> None:

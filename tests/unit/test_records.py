@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushes.model import Entry, OrderSnapshot, State
-from pushes.records import decode, decode_entry, encode, encode_entry
+from pushes.store.codec import decode, decode_entry, encode, encode_entry
 from tests.builders import a_push
 
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)).map(  # noqa: DTZ001 - made aware below

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pushes import policy, resends
 from pushes.model import PUSH_WINDOW, Reason, State
-from pushes.resends import Counts
+from pushes.resends import ResendCounts
 from sandbox.schedule import KLARNA_SCHEDULE_S
 from tests.builders import NOW, a_push
 
@@ -55,7 +55,7 @@ def test_it_expects_the_next_within_four_hours_until_the_last(since: timedelta) 
 def test_it_lets_every_resend_hasten_an_attempt_that_failed_at_the_one_before() -> None:
     pairs = zip(resends.SCHEDULE, resends.SCHEDULE[1:], strict=False)
 
-    assert min(resends.SCHEDULE[0], *(b - a for a, b in pairs)) > policy.HASTENED_AFTER
+    assert min(resends.SCHEDULE[0], *(b - a for a, b in pairs)) > policy.EXPEDITED_AFTER
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ def test_it_gives_up_every_resend_that_is_overdue() -> None:
     push = a_push()
     first = NOW + minutes(5)
 
-    assert resends.overdue(push, first, NOW + minutes(14.9)) == []
-    assert resends.overdue(push, first, NOW + minutes(15)) == [first]
-    assert resends.overdue(push, first, NOW + minutes(40)) == [
+    assert resends.due_by(push, first, NOW + minutes(14.9)) == []
+    assert resends.due_by(push, first, NOW + minutes(15)) == [first]
+    assert resends.due_by(push, first, NOW + minutes(40)) == [
         NOW + minutes(number) for number in (5, 15, 30)
     ]
-    assert len(resends.overdue(push, first, NOW + timedelta(days=9))) == len(resends.SCHEDULE)
+    assert len(resends.due_by(push, first, NOW + timedelta(days=9))) == len(resends.SCHEDULE)
 
 
 @given(
@@ -105,12 +105,12 @@ def test_it_counts_every_resend_once_however_often_it_looks(
     given_up = []
     for apart in looks_apart:
         now += apart
-        if awaited and awaited + resends.LATE <= now:
+        if awaited and awaited + resends.GRACE <= now:
             stored = awaited.replace(microsecond=awaited.microsecond // 1000 * 1000)
-            given_up += resends.overdue(push, stored, now)
+            given_up += resends.due_by(push, stored, now)
             awaited = resends.awaited(push, now)
 
-    come_by = now - resends.LATE - push.first_push_at
+    come_by = now - resends.GRACE - push.first_push_at
     assert given_up == [push.first_push_at + wait for wait in resends.SCHEDULE if wait <= come_by]
 
 
@@ -145,4 +145,4 @@ def test_it_learns_nothing_from_an_order_that_klarna_does_not_know(
     ],
 )
 def test_it_is_alarmed_when_nearly_all_stay_away(seen: int, missed: int, alarming: bool) -> None:  # noqa: FBT001 - a parameter of the table
-    assert resends.do_not_reach_us(Counts(seen, missed)) is alarming
+    assert resends.do_not_reach_us(ResendCounts(seen, missed)) is alarming

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from sandbox.answers import Answer
+from sandbox.answers import ApiAnswer
 from sandbox.api import decide
-from sandbox.clock import Clock
+from sandbox.clock import MovableClock
 from sandbox.fault_params import FaultParams
-from sandbox.faults import Fault
-from sandbox.journal import Entry
-from sandbox.orders import Order
-from sandbox.settings import Settings
-from sandbox.wire import Request
+from sandbox.faults import InjectedFault
+from sandbox.journal import JournalEntry
+from sandbox.orders import StoredOrder
+from sandbox.settings import SandboxSettings
+from sandbox.wire import ApiRequest
 from sandbox.world import World
 
 _ID = "7849fd84-47dc-2919-a7ce-47b9f461562f"
@@ -23,8 +23,8 @@ _START_S = 1_700_000_000.0
 
 
 def a_world(**settings: Any) -> World:  # noqa: ANN401 - the fields of Settings
-    world = World(Settings(**settings), Clock(lambda: _START_S, lambda: 0))
-    world.orders[_ID] = Order(_ID, _START_S, _START_S)
+    world = World(SandboxSettings(**settings), MovableClock(lambda: _START_S, lambda: 0))
+    world.orders[_ID] = StoredOrder(_ID, _START_S, _START_S)
     return world
 
 
@@ -35,25 +35,25 @@ def call(
     order_id: str = _ID,
     authorization: str = _RIGHT,
     key: str | None = None,
-) -> tuple[Answer | None, Entry]:
+) -> tuple[ApiAnswer | None, JournalEntry]:
     headers = {"authorization": authorization, "user-agent": "tests"}
     if key is not None:
         headers["klarna-idempotency-key"] = key
     method, _, rest = what.partition(" ")
     path = f"/ordermanagement/v1/orders/{order_id}{rest}"
-    reply, entry = decide(world, Request(method, path, "", headers, b"", keep_alive=True))
+    reply, entry = decide(world, ApiRequest(method, path, "", headers, b"", keep_alive=True))
     return reply.answer, entry
 
 
-def acknowledge(world: World, **arguments: Any) -> tuple[Answer | None, Entry]:  # noqa: ANN401 - those of call
+def acknowledge(world: World, **arguments: Any) -> tuple[ApiAnswer | None, JournalEntry]:  # noqa: ANN401 - those of call
     return call(world, "POST /acknowledge", **arguments)
 
 
 def add_fault(world: World, name: str, **params: Any) -> None:  # noqa: ANN401 - the fields of FaultParams
-    world.faults.add(lambda fault_id: Fault(fault_id, name, params=FaultParams(**params)))
+    world.faults.add(lambda fault_id: InjectedFault(fault_id, name, params=FaultParams(**params)))
 
 
-def error_code(answer: Answer | None) -> str:
+def error_code(answer: ApiAnswer | None) -> str:
     assert answer is not None
     code: str = json.loads(answer.body or b"{}")["error_code"]
     return code
@@ -81,7 +81,7 @@ def test_it_acknowledges_an_order() -> None:
 
     answer, entry = acknowledge(world)
 
-    assert (answer, entry.effect) == (Answer(204), True)
+    assert (answer, entry.effect) == (ApiAnswer(204), True)
     assert world.orders[_ID].acknowledge_effects == 1
 
 
@@ -103,7 +103,7 @@ def test_it_refuses_wrong_credentials_before_all_else(authorization: str) -> Non
 
 
 def test_it_takes_any_credentials_when_the_check_is_off() -> None:
-    assert acknowledge(a_world(auth_check=False), authorization="")[0] == Answer(204)
+    assert acknowledge(a_world(auth_check=False), authorization="")[0] == ApiAnswer(204)
 
 
 @pytest.mark.parametrize("order_id", ["x", _ID[:-1], _ID + "0", _ID.replace("7", "g"), ""])
@@ -189,7 +189,7 @@ def test_it_looks_at_nothing_but_the_key() -> None:
 
     answer, entry = acknowledge(world, order_id=_UNKNOWN_ID, key="k")
 
-    assert (answer, entry.replayed) == (Answer(204), True)
+    assert (answer, entry.replayed) == (ApiAnswer(204), True)
 
 
 def test_it_replays_a_refusal_even_when_its_cause_is_gone() -> None:
@@ -244,7 +244,7 @@ def test_it_answers_what_it_does_not_stand_in_for_honestly() -> None:
 
     known, _ = call(world, "POST /refunds")
     outside, entry = decide(
-        world, Request("GET", "/checkout/v3/orders", "", {}, b"", keep_alive=True)
+        world, ApiRequest("GET", "/checkout/v3/orders", "", {}, b"", keep_alive=True)
     )
 
     assert error_code(known) == "NOT_IN_SANDBOX"

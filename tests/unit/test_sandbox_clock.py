@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.clock import Clock, iso
+from sandbox.clock import MovableClock, iso
 
 _START_S = 1_700_000_000.0
 
@@ -25,24 +25,24 @@ def ticks() -> Ticks:
 
 
 @pytest.fixture
-def clock(ticks: Ticks) -> Clock:
-    return Clock(lambda: _START_S, ticks)
+def clock(ticks: Ticks) -> MovableClock:
+    return MovableClock(lambda: _START_S, ticks)
 
 
-def test_it_runs_as_fast_as_real_time(clock: Clock, ticks: Ticks) -> None:
+def test_it_runs_as_fast_as_real_time(clock: MovableClock, ticks: Ticks) -> None:
     ticks.s += 7
 
     assert (clock.now_s(), clock.speed) == (_START_S + 7, 1)
 
 
-def test_it_jumps_and_runs_on(clock: Clock, ticks: Ticks) -> None:
+def test_it_jumps_and_runs_on(clock: MovableClock, ticks: Ticks) -> None:
     clock.advance(3600)
     ticks.s += 1
 
     assert clock.now_s() == _START_S + 3601
 
 
-def test_it_keeps_its_time_when_its_speed_changes(clock: Clock, ticks: Ticks) -> None:
+def test_it_keeps_its_time_when_its_speed_changes(clock: MovableClock, ticks: Ticks) -> None:
     ticks.s += 10
     clock.run_at(60)
     ticks.s += 2
@@ -52,7 +52,7 @@ def test_it_keeps_its_time_when_its_speed_changes(clock: Clock, ticks: Ticks) ->
     assert (clock.now_s(), clock.speed) == (_START_S + 10 + 120 + 5 + 60, 60)
 
 
-def test_it_stands_still_at_speed_0(clock: Clock, ticks: Ticks) -> None:
+def test_it_stands_still_at_speed_0(clock: MovableClock, ticks: Ticks) -> None:
     clock.run_at(0)
     ticks.s += 1000
 
@@ -71,14 +71,14 @@ def test_it_stands_still_at_speed_0(clock: Clock, ticks: Ticks) -> None:
     ],
 )
 def test_it_says_how_long_to_wait_really(
-    clock: Clock, speed: float, at_s: float, real_s: float | None
+    clock: MovableClock, speed: float, at_s: float, real_s: float | None
 ) -> None:
     clock.run_at(speed)
 
     assert clock.real_s_until(at_s) == real_s
 
 
-def test_it_refuses_to_go_back(clock: Clock) -> None:
+def test_it_refuses_to_go_back(clock: MovableClock) -> None:
     with pytest.raises(ValueError, match="only moves forward"):
         clock.advance(-1)
     with pytest.raises(ValueError, match="only moves forward"):
@@ -87,7 +87,7 @@ def test_it_refuses_to_go_back(clock: Clock) -> None:
     assert (clock.now_s(), clock.speed) == (_START_S, 1)
 
 
-def test_it_shows_real_time_again_after_a_reset(clock: Clock) -> None:
+def test_it_shows_real_time_again_after_a_reset(clock: MovableClock) -> None:
     clock.advance(99)
     clock.run_at(5)
 
@@ -100,7 +100,7 @@ def test_it_shows_real_time_again_after_a_reset(clock: Clock) -> None:
 @given(st.lists(st.tuples(st.sampled_from(["wait", "advance", "speed"]), st.floats(0, 1e5))))
 def test_it_never_goes_back_whatever_is_done_to_it(moves: list[tuple[str, float]]) -> None:
     ticks = Ticks()
-    clock = Clock(lambda: _START_S, ticks)
+    clock = MovableClock(lambda: _START_S, ticks)
     seen = [clock.now_s()]
 
     for move, amount in moves:

@@ -4,22 +4,22 @@ from typing import Any
 
 import pytest
 
-from sandbox.answers import Answer, json_answer
+from sandbox.answers import ApiAnswer, json_answer
 from sandbox.fault_kinds import FAULTS
-from sandbox.fault_params import Call, FaultParams
-from sandbox.faults import Fault, Faults
+from sandbox.fault_params import ApiCall, FaultParams
+from sandbox.faults import Faults, InjectedFault
 from sandbox.reply import Manner, Reply
 
 _ORDER = "7849fd84-47dc-2919-a7ce-47b9f461562f"
 _OTHER = "8849fd84-47dc-2919-a7ce-47b9f461562f"
 _ORDER_ANSWER = json_answer(200, {"order_id": _ORDER, "status": "AUTHORIZED"})
-_GET = Call("get_order", _ORDER, "correlation-1")
+_GET = ApiCall("get_order", _ORDER, "correlation-1")
 
 
 def faults_of(*made: dict[str, Any]) -> Faults:
     faults = Faults()
     for each in made:
-        faults.add(partial(Fault, **each))
+        faults.add(partial(InjectedFault, **each))
     return faults
 
 
@@ -28,7 +28,7 @@ def strikes(faults: Faults, *calls: tuple[str, str], chance: float = 0.0) -> lis
     return [fault.name if fault else None for fault in struck]
 
 
-def reply_to(name: str, answer: Answer = _ORDER_ANSWER, **params: Any) -> Reply:  # noqa: ANN401 - the fields of FaultParams
+def reply_to(name: str, answer: ApiAnswer = _ORDER_ANSWER, **params: Any) -> Reply:  # noqa: ANN401 - the fields of FaultParams
     return FAULTS[name].reply(FaultParams(**params), _GET, answer)
 
 
@@ -120,7 +120,7 @@ def test_it_answers_instead_of_klarna(
 
 @pytest.mark.parametrize("status", [204, 304])
 def test_it_gives_no_body_where_http_forbids_one(status: int) -> None:
-    assert reply_to("status", status=status, body="x").answer == Answer(status)
+    assert reply_to("status", status=status, body="x").answer == ApiAnswer(status)
 
 
 def test_it_sends_the_headers_it_was_told() -> None:
@@ -177,8 +177,8 @@ def test_it_lets_a_call_take_effect_whose_answer_it_spoils(name: str) -> None:
 
 
 def test_it_lets_a_call_take_effect_although_another_answers_if_told_so() -> None:
-    hidden = Fault("f", "status", params=FaultParams(status=502, effect=True))
-    plain = Fault("f", "status", params=FaultParams(status=502))
+    hidden = InjectedFault("f", "status", params=FaultParams(status=502, effect=True))
+    plain = InjectedFault("f", "status", params=FaultParams(status=502))
 
     assert (hidden.runs, plain.runs) == (True, False)
 
@@ -195,7 +195,7 @@ def test_it_cuts_the_json_in_half() -> None:
 
 @pytest.mark.parametrize("name", ["truncated_json", "short_body", "drip", "huge_body"])
 def test_it_gives_a_204_a_body_to_spoil(name: str) -> None:
-    answer = reply_to(name, Answer(204)).answer
+    answer = reply_to(name, ApiAnswer(204)).answer
 
     assert answer is not None
     assert (answer.status, bool(answer.body)) == (200, True)
@@ -221,4 +221,4 @@ def test_it_shows_another_orders_id() -> None:
 def test_it_pads_an_answer_to_its_size() -> None:
     reply = reply_to("huge_body", size_bytes=5000)
 
-    assert len((reply.answer or Answer(204)).body or b"") + reply.padding == 5000
+    assert len((reply.answer or ApiAnswer(204)).body or b"") + reply.padding == 5000

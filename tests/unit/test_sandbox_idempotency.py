@@ -1,39 +1,39 @@
 import pytest
 
-from sandbox.answers import Answer
+from sandbox.answers import ApiAnswer
 from sandbox.idempotency import KEPT_S, FirstAnswers
 
 
 def test_it_gives_the_first_answer_to_a_known_key() -> None:
     first = FirstAnswers()
-    first.keep("key", Answer(204), 0, keeps="any")
+    first.keep("key", ApiAnswer(204), 0, keeps="any")
 
-    assert first.find("key", 1) == Answer(204)
+    assert first.find("key", 1) == ApiAnswer(204)
     assert first.find("another", 1) is None
 
 
 def test_it_remembers_nothing_without_a_key() -> None:
     first = FirstAnswers()
-    first.keep(None, Answer(204), 0, keeps="any")
+    first.keep(None, ApiAnswer(204), 0, keeps="any")
 
     assert first.find(None, 0) is None
 
 
 def test_it_forgets_a_key_after_24_hours() -> None:
     first = FirstAnswers()
-    first.keep("key", Answer(204), 100, keeps="any")
+    first.keep("key", ApiAnswer(204), 100, keeps="any")
 
     assert KEPT_S == 24 * 3600
-    assert first.find("key", 100 + KEPT_S - 1) == Answer(204)
+    assert first.find("key", 100 + KEPT_S - 1) == ApiAnswer(204)
     assert first.find("key", 100 + KEPT_S) is None
 
 
 def test_it_keeps_a_new_first_answer_once_the_old_one_expired() -> None:
     first = FirstAnswers()
-    first.keep("key", Answer(403), 0, keeps="any")
-    first.keep("key", Answer(204), KEPT_S, keeps="any")
+    first.keep("key", ApiAnswer(403), 0, keeps="any")
+    first.keep("key", ApiAnswer(204), KEPT_S, keeps="any")
 
-    assert first.find("key", KEPT_S + 1) == Answer(204)
+    assert first.find("key", KEPT_S + 1) == ApiAnswer(204)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,6 @@ def test_it_keeps_a_new_first_answer_once_the_old_one_expired() -> None:
 def test_it_keeps_errors_as_told_and_never_a_5xx(status: int, keeps: str, *, kept: bool) -> None:
     first = FirstAnswers()
 
-    first.keep("key", Answer(status), 0, keeps=keeps)
+    first.keep("key", ApiAnswer(status), 0, keeps=keeps)
 
     assert (first.find("key", 1) is not None) is kept

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from sandbox.inputs import BadInputError, Fields, parsed
-from sandbox.settings import Settings, changed
+from sandbox.settings import SandboxSettings, changed
 
 _NAMES = ("word", "flag", "number", "whole", "list")
 
@@ -92,12 +92,12 @@ def test_it_reads_nothing_as_an_empty_object() -> None:
 
 
 def test_it_changes_the_settings_that_are_given_and_no_others() -> None:
-    before = Settings(latency_ms=5, rate_per_s=9)
+    before = SandboxSettings(latency_ms=5, rate_per_s=9)
 
     after = changed(before, Fields({"rate_per_s": None}, ["rate_per_s"]))
 
-    assert after == Settings(latency_ms=5, rate_per_s=None)
+    assert after == SandboxSettings(latency_ms=5, rate_per_s=None)
 
 
 def test_it_keeps_its_password_out_of_what_it_prints() -> None:
-    assert "hush" not in repr(Settings(password="hush"))
+    assert "hush" not in repr(SandboxSettings(password="hush"))

@@ -4,15 +4,15 @@ from sandbox.numbered import NumberedLog
 
 
 @dataclass
-class Line:
+class LogLine:
     seq: int
     order_id: str | None
 
 
-def log_of(*order_ids: str | None) -> NumberedLog[Line]:
-    log = NumberedLog[Line]()
+def log_of(*order_ids: str | None) -> NumberedLog[LogLine]:
+    log = NumberedLog[LogLine]()
     for order_id in order_ids:
-        log.add(Line(log.next_seq, order_id))
+        log.add(LogLine(log.next_seq, order_id))
     return log
 
 
@@ -36,7 +36,7 @@ def test_it_goes_on_counting_after_it_forgot() -> None:
     log = log_of("a", "b")
 
     log.forget()
-    log.add(Line(log.next_seq, "c"))
+    log.add(LogLine(log.next_seq, "c"))
 
     assert [line.seq for line in log.since(0)] == [3]
     assert [line.seq for line in log.since(2)] == [3]

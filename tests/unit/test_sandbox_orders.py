@@ -8,30 +8,30 @@ from sandbox.orders import (
     ORDER_ID,
     STATUSES,
     Acknowledging,
-    Order,
+    StoredOrder,
     judge_acknowledge,
     new_order_id,
 )
-from sandbox.settings import Settings
+from sandbox.settings import SandboxSettings
 
 _CLOSED = ("CANCELLED", "EXPIRED", "CLOSED")
 _CAPTURED = ("PART_CAPTURED", "CAPTURED")
 
 
-def an_order(**fields: Any) -> Order:  # noqa: ANN401 - the fields of Order
-    return replace(Order(new_order_id(), 0, 0), **fields)
+def an_order(**fields: Any) -> StoredOrder:  # noqa: ANN401 - the fields of Order
+    return replace(StoredOrder(new_order_id(), 0, 0), **fields)
 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_it_refuses_to_acknowledge_what_is_closed(status: str) -> None:
     expected = Acknowledging.CLOSED if status in _CLOSED else Acknowledging.ACCEPTED
 
-    assert judge_acknowledge(an_order(status=status), Settings()) is expected
+    assert judge_acknowledge(an_order(status=status), SandboxSettings()) is expected
 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_it_acknowledges_anything_with_the_switch_over(status: str) -> None:
-    lenient = Settings(acknowledge_on_closed="204")
+    lenient = SandboxSettings(acknowledge_on_closed="204")
 
     assert judge_acknowledge(an_order(status=status), lenient) is Acknowledging.ACCEPTED
 
@@ -45,7 +45,7 @@ def test_it_takes_a_second_acknowledge_as_the_switch_says(
     order = an_order()
     order.acknowledge(5)
 
-    assert judge_acknowledge(order, Settings(second_acknowledge=switch)) is verdict
+    assert judge_acknowledge(order, SandboxSettings(second_acknowledge=switch)) is verdict
 
 
 def test_it_counts_effects_and_remembers_the_first() -> None:

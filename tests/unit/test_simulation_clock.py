@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from simulation import clock as clock_module
-from simulation.chance import seeded
-from simulation.clock import Bell, StuckError, VirtualClock
+from devtools.simulation import clock as clock_module
+from devtools.simulation.chance import seeded
+from devtools.simulation.clock import Bell, StuckError, VirtualClock
 from tests.builders import NOW
 
 
@@ -50,12 +50,12 @@ def test_it_does_acts_when_they_are_due_and_at_once_when_late(clock: VirtualCloc
         seen.append((name, clock.monotonic()))
 
     clock.sleep(5)
-    for name, at_s in (("later", 9), ("late", 1), ("first", 7), ("second", 7)):
+    for name, at_s in (("later", 9), ("overdue", 1), ("first", 7), ("second", 7)):
         clock.call_at(at_s, partial(note, name))
 
     clock.sleep(5)
 
-    assert seen == [("late", 5), ("first", 7), ("second", 7), ("later", 9)]
+    assert seen == [("overdue", 5), ("first", 7), ("second", 7), ("later", 9)]
 
 
 def test_it_never_lets_two_run_at_once_and_plays_the_same_again() -> None:

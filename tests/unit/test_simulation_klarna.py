@@ -5,22 +5,22 @@ from functools import partial
 
 import pytest
 
+from devtools.simulation import weather
+from devtools.simulation.chance import seeded
+from devtools.simulation.clock import VirtualClock
+from devtools.simulation.journal import Journal, SlidingSecond
+from devtools.simulation.klarna import QUOTA_PER_S, KlarnaModel
 from klarna import (
-    ConfigurationError,
     Exchange,
     KlarnaError,
+    MisconfigurationError,
     NoSuchOrderError,
     Operation,
     RateLimitedError,
     TransientError,
 )
-from simulation import weather
-from simulation.chance import seeded
-from simulation.clock import VirtualClock
-from simulation.journal import Journal, SlidingSecond
-from simulation.klarna import QUOTA_PER_S, Klarna
 from tests.builders import NOW, an_order_id
-from worker.acknowledge import OrderClient
+from worker.attempt.acknowledge import OrderClient
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ def clock() -> Iterator[VirtualClock]:
 
 
 @pytest.fixture
-def klarna(clock: VirtualClock) -> Klarna:
-    return Klarna(clock, seeded("1", "klarna"))
+def klarna(clock: VirtualClock) -> KlarnaModel:
+    return KlarnaModel(clock, seeded("1", "klarna"))
 
 
 def ignore(_exchange: Exchange) -> None: ...
 
 
-def test_it_shows_and_acknowledges_its_orders(clock: VirtualClock, klarna: Klarna) -> None:
+def test_it_shows_and_acknowledges_its_orders(clock: VirtualClock, klarna: KlarnaModel) -> None:
     client: OrderClient = klarna
     order_id, seen = an_order_id(), list[Exchange]()
     klarna.add(order_id)
@@ -63,11 +63,11 @@ def test_it_shows_and_acknowledges_its_orders(clock: VirtualClock, klarna: Klarn
     [
         (lambda _: weather.UNAVAILABLE, TransientError, 503),
         (lambda _: weather.TIMED_OUT, TransientError, None),
-        (weather.wrong_password, ConfigurationError, 401),
+        (weather.wrong_password, MisconfigurationError, 401),
     ],
 )
 def test_it_fails_as_the_weather_has_it(
-    klarna: Klarna,
+    klarna: KlarnaModel,
     skies: weather.Weather,
     error: type[KlarnaError],
     status: int | None,
@@ -86,7 +86,7 @@ def test_it_fails_as_the_weather_has_it(
 
 
 def test_it_does_not_know_an_order_before_it_is_visible(
-    clock: VirtualClock, klarna: Klarna
+    clock: VirtualClock, klarna: KlarnaModel
 ) -> None:
     late = an_order_id()
     klarna.add(late, visible_in_s=5)
@@ -99,7 +99,7 @@ def test_it_does_not_know_an_order_before_it_is_visible(
     assert klarna.get_order(late, observe=ignore).order_id == late
 
 
-def test_it_lets_no_more_through_than_its_quota(clock: VirtualClock, klarna: Klarna) -> None:
+def test_it_lets_no_more_through_than_its_quota(clock: VirtualClock, klarna: KlarnaModel) -> None:
     order_id, answered = an_order_id(), Counter[str]()
     klarna.add(order_id)
 
@@ -120,7 +120,7 @@ def test_it_lets_no_more_through_than_its_quota(clock: VirtualClock, klarna: Kla
     assert klarna.journal.busiest_second == QUOTA_PER_S + 10
 
 
-def test_it_notes_an_acknowledge_without_a_get(klarna: Klarna) -> None:
+def test_it_notes_an_acknowledge_without_a_get(klarna: KlarnaModel) -> None:
     order_id = an_order_id()
     klarna.add(order_id)
     acknowledge = partial(klarna.acknowledge, order_id, idempotency_key="a key", observe=ignore)

@@ -5,13 +5,13 @@ from collections import Counter
 import pytest
 import structlog
 
+from devtools.simulation import alarms, audit, page, report
+from devtools.simulation.durations import spoken
+from devtools.simulation.goals import Goal, Verdict
+from devtools.simulation.result import ScenarioResult
 from pushes import log
-from simulation import alarms, audit, page, report
-from simulation.durations import spoken
-from simulation.goals import Goal, Verdict
-from simulation.result import Result
 
-RESULT = Result(
+RESULT = ScenarioResult(
     "a scenario",
     "much happens",
     orders=1200,
@@ -50,7 +50,7 @@ def test_it_judges_a_goal(goal: Goal, bound: str, shown: str, verdict: Verdict) 
 
 
 def test_it_writes_a_page_that_says_which_goals_are_missed() -> None:
-    made = page.document([RESULT], "python -m simulation", ["Python 3"], "2026-03-01")
+    made = page.document([RESULT], "python -m devtools.simulation", ["Python 3"], "2026-03-01")
 
     cells = "1,200 | 0 | 2 | 1.50 | 0.25 | 190 | 5 min | 4.17 min | 1.50 s | 2 | 1 | 10 MB"
     assert f"| a scenario | {cells} |" in made
@@ -62,7 +62,7 @@ def test_it_writes_a_page_that_says_which_goals_are_missed() -> None:
 
 
 def test_it_shows_nothing_where_nothing_was_measured() -> None:
-    row = report.table([Result("empty", "nothing")]).splitlines()[-1]
+    row = report.table([ScenarioResult("empty", "nothing")]).splitlines()[-1]
     none = "\N{EN DASH}"
     assert row == (
         f"| empty | 0 | 0 | 0 | 0.00 | 0.00 | 0 | {none} | {none} | 0.00 s | {none} | 0 | 0 MB |"

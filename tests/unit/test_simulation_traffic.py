@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from devtools.simulation.chance import seeded
+from devtools.simulation.clock import VirtualClock
+from devtools.simulation.klarna import KlarnaModel
+from devtools.simulation.traffic import RESEND_SAMPLE, Forger, Shop
 from sandbox.schedule import KLARNA_SCHEDULE_S
-from simulation.chance import seeded
-from simulation.clock import VirtualClock
-from simulation.klarna import Klarna
-from simulation.traffic import RESEND_SAMPLE, Forger, Shop
 from tests.builders import NOW
 
 HOUR_S = 3600.0
 
 
 @dataclass
-class Front:
+class FakeFront:
     capacity: int
     pushed: list[tuple[str, str]] = field(default_factory=list)
 
@@ -33,12 +33,12 @@ def clock() -> Iterator[VirtualClock]:
         yield clock
 
 
-def a_shop(clock: VirtualClock, front: Front) -> Shop:
-    return Shop(clock, Klarna(clock, seeded("1", "klarna")), front, seeded("1", "shop"))
+def a_shop(clock: VirtualClock, front: FakeFront) -> Shop:
+    return Shop(clock, KlarnaModel(clock, seeded("1", "klarna")), front, seeded("1", "shop"))
 
 
 def test_it_pushes_orders_at_the_rate_until_told_to_stop(clock: VirtualClock) -> None:
-    front = Front(capacity=10_000)
+    front = FakeFront(capacity=10_000)
     shop = a_shop(clock, front)
 
     shop.sell(10)
@@ -55,7 +55,7 @@ def test_it_pushes_orders_at_the_rate_until_told_to_stop(clock: VirtualClock) ->
 def test_it_pushes_a_sample_of_the_accepted_orders_on_klarnas_schedule(
     clock: VirtualClock,
 ) -> None:
-    front = Front(capacity=100_000)
+    front = FakeFront(capacity=100_000)
     shop = a_shop(clock, front)
     shop.sell(10)
     clock.sleep(100)
@@ -72,7 +72,7 @@ def test_it_pushes_a_sample_of_the_accepted_orders_on_klarnas_schedule(
 
 
 def test_it_pushes_every_refused_order_until_it_is_accepted(clock: VirtualClock) -> None:
-    front = Front(capacity=0)
+    front = FakeFront(capacity=0)
     shop = a_shop(clock, front)
     shop.sell(1)
     clock.sleep(100)
@@ -86,8 +86,8 @@ def test_it_pushes_every_refused_order_until_it_is_accepted(clock: VirtualClock)
 
 
 def test_it_pushes_no_order_that_is_acknowledged(clock: VirtualClock) -> None:
-    front = Front(capacity=100_000)
-    klarna = Klarna(clock, seeded("1", "klarna"))
+    front = FakeFront(capacity=100_000)
+    klarna = KlarnaModel(clock, seeded("1", "klarna"))
     shop = Shop(clock, klarna, front, seeded("1", "shop"))
     shop.sell(10)
     clock.sleep(10)
@@ -102,7 +102,7 @@ def test_it_pushes_no_order_that_is_acknowledged(clock: VirtualClock) -> None:
 def test_it_floods_from_many_sources_and_asks_once_a_bunch_when_kept_out(
     clock: VirtualClock,
 ) -> None:
-    front = Front(capacity=1000)
+    front = FakeFront(capacity=1000)
     forger = Forger(clock, front, seeded("1", "forger"))
 
     forger.flood(500, over_s=10)

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushes import policy
+from pushes.accounts.sources import KnownSources, source_of
 from pushes.model import Lane
-from pushes.sources import Senders, source_of
 
 KLARNA, FORGER = source_of("198.51.100.7"), source_of("203.0.113.9")
 
@@ -40,15 +40,15 @@ def test_it_reads_any_text(address: str) -> None:
 
 
 def test_nobody_is_a_stranger_before_somebody_is_proven() -> None:
-    senders = Senders(frozenset(), policy.MAX_UNKNOWN_WAITING)
+    known_sources = KnownSources(frozenset(), policy.MAX_UNKNOWN_WAITING)
 
-    assert senders.lane_of(FORGER) is Lane.FRESH
-    assert not senders.refuses(FORGER)
+    assert known_sources.lane_of(FORGER) is Lane.FRESH
+    assert not known_sources.refuses(FORGER)
 
 
 def test_strangers_wait_apart_and_are_refused_when_they_are_too_many() -> None:
-    few = Senders(frozenset({str(KLARNA)}), policy.MAX_UNKNOWN_WAITING - 1)
-    many = Senders(frozenset({str(KLARNA)}), policy.MAX_UNKNOWN_WAITING)
+    few = KnownSources(frozenset({str(KLARNA)}), policy.MAX_UNKNOWN_WAITING - 1)
+    many = KnownSources(frozenset({str(KLARNA)}), policy.MAX_UNKNOWN_WAITING)
 
     assert [few.lane_of(source) for source in (KLARNA, FORGER, None)] == [
         Lane.FRESH,

@@ -5,19 +5,19 @@ from structlog.testing import capture_logs
 
 from pushes.model import State
 from tests.builders import NOW, a_push
-from worker import telling
+from worker.attempt import telling
 
 
 @pytest.mark.parametrize("state", [State.RETRYING, State.HELD, State.DEAD])
-@pytest.mark.parametrize(("hours", "late"), [(47, False), (48, True)])
+@pytest.mark.parametrize(("hours", "overdue"), [(47, False), (48, True)])
 def test_it_marks_what_is_not_settled_by_its_deadline(
     state: State,
     hours: float,
-    late: bool,  # noqa: FBT001 - a parameter of the table
+    overdue: bool,  # noqa: FBT001 - a parameter of the table
 ) -> None:
     push = a_push(state, changed_at=NOW + timedelta(hours=hours))
 
     with capture_logs() as logged:
         telling.tell(push)
 
-    assert [(line["event"], line["late"]) for line in logged] == [(f"push.{state}", late)]
+    assert [(line["event"], line["overdue"]) for line in logged] == [(f"push.{state}", overdue)]

@@ -2,11 +2,11 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
-from pushes import overview, views
-from pushes.alarms import Alarm
-from pushes.at_risk import Group
-from pushes.holds import Hold, Standing
+from pushes.accounts.holds import AccountHold, Standing
 from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
+from pushes.read import overview, views
+from pushes.read.alarms import Alarm
+from pushes.read.at_risk import RiskGroup
 
 ORDER_ID = "0c3e1f2a-1111-6222-a333-444455556666"
 KEY = PushKey("eu", ORDER_ID)
@@ -49,7 +49,7 @@ def test_it_shows_every_key_of_a_push_that_has_only_just_come() -> None:
         "last_push_at": "2026-01-31T08:15:00.250Z",
         "next_attempt_at": None,
         "deadline_at": "2026-02-02T08:15:00.250Z",
-        "late": False,
+        "overdue": False,
         "verified_at": None,
         "acknowledged_at": None,
         "crashes": 0,
@@ -111,7 +111,7 @@ def test_it_shows_everything_that_is_known() -> None:
         "last_push_at": "2026-01-31T08:16:00.250Z",
         "next_attempt_at": "2026-01-31T08:17:00.250Z",
         "deadline_at": "2026-02-02T08:15:00.250Z",
-        "late": False,
+        "overdue": False,
         "verified_at": "2026-01-31T08:18:00.250Z",
         "acknowledged_at": "2026-01-31T08:19:00.250Z",
         "crashes": 1,
@@ -157,9 +157,9 @@ def test_it_calls_late_what_is_open_past_its_deadline() -> None:
         replace(dead, discarded=True),
         Push(KEY, State.ACKNOWLEDGED, 3, AT, AT, AT),
     ]
-    assert [views.full(push, [], over)["late"] for push in pushes] == [True, True, False, False]
-    assert not views.full(dead, [], over - timedelta(milliseconds=1))["late"]
-    assert views.dead_letter(dead, over)["late"]
+    assert [views.full(push, [], over)["overdue"] for push in pushes] == [True, True, False, False]
+    assert not views.full(dead, [], over - timedelta(milliseconds=1))["overdue"]
+    assert views.dead_letter(dead, over)["overdue"]
 
 
 def test_it_gives_no_next_step_for_what_is_held() -> None:
@@ -188,7 +188,7 @@ def test_it_shows_a_dead_letter_in_one_line() -> None:
         "died_at": "2026-01-31T08:17:00.250Z",
         "first_push_at": "2026-01-31T08:15:00.250Z",
         "deadline_at": "2026-02-02T08:15:00.250Z",
-        "late": False,
+        "overdue": False,
         "attempts": 1,
         "pushes": 2,
         "last_error": "HTTP 400 BAD_VALUE",
@@ -198,11 +198,11 @@ def test_it_shows_a_dead_letter_in_one_line() -> None:
 
 def test_it_shows_how_everything_is() -> None:
     counts = {state: number for number, state in enumerate(State)}
-    hold = Hold(HoldReason.CREDENTIALS, "HTTP 401", AT, probe_at=after(1))
+    hold = AccountHold(HoldReason.CREDENTIALS, "HTTP 401", AT, probe_at=after(1))
     accounts = {"us": Standing(unknown_in_a_row=7), "eu": Standing(hold)}
     oldest_deadline = after(-90) + timedelta(hours=48)
     raised = {Alarm.PUSHES_NOT_REACHING_US: AT}
-    late = Group(0, 3, {"SEK": 6000, "EUR": 1}, 1, partial=True)
+    late = RiskGroup(0, 3, {"SEK": 6000, "EUR": 1}, 1, partial=True)
     assert overview.status(
         counts, oldest_deadline, 2, accounts, AT, at_risk=[late], alarms=raised
     ) == {

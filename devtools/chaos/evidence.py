@@ -1,0 +1,52 @@
+"""What the audit judges by: the sender's book, the sandbox's logs, the ledger's records."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from devtools.chaos.book import Book
+from devtools.chaos.orders import ChaosOrder as Planned
+from devtools.chaos.stage import ChaosStage
+from devtools.local.sandbox_control import LoggedRequest, OrderBody
+from pushes.model import Push, PushKey, State
+from pushes.settings import DEFAULT_ACCOUNT
+
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was written down about a trial so far."""
+
+    planned: list[Planned]
+    accepted: frozenset[str]  # answered 200 at least once, whoever pushed
+    at_klarna: Mapping[str, OrderBody]
+    requests: list[LoggedRequest]
+    records: Mapping[str, Push | None]
+
+    @property
+    def dead(self) -> Counter[str]:
+        """Count the dead letters by reason."""
+        dead = (push for push in self.records.values() if push and push.state is State.DEAD)
+        return Counter(str(push.reason) for push in dead)
+
+    @property
+    def acknowledged_twice(self) -> int:
+        """Count the orders for which an acknowledge took effect more than once."""
+        return sum(order["acknowledge_effects"] > 1 for order in self.at_klarna.values())
+
+
+def collect(stage: ChaosStage, planned: list[Planned], book: Book) -> Evidence:
+    """Read everything, once all is quiet."""
+    pushed_by_sandbox = {
+        push["order_id"] for push in stage.sandbox.pushes() if push["status"] == _OK
+    }
+    keys = [PushKey(DEFAULT_ACCOUNT, order.order_id) for order in planned]
+    records = stage.ledger.get_many(keys)
+    return Evidence(
+        planned=planned,
+        accepted=frozenset(book.accepted) | pushed_by_sandbox,
+        at_klarna=stage.orders_at_klarna(),
+        requests=stage.sandbox.requests(),
+        records={key.order_id: push for key, push in zip(keys, records, strict=True)},
+    )

@@ -1,0 +1,46 @@
+"""What is left in Redis for ever when all is quiet. Reads only."""
+
+from rq.results import Result
+
+from pushes.model import Reason, State
+from pushes.settings import DEFAULT_ACCOUNT
+from pushes.store import keys, rq_job
+from pushes.store.ledger import Ledger
+
+_NO_EXPIRY = -1
+
+
+def left_for_ever(ledger: Ledger) -> list[str]:
+    """List the keys that never expire and are none of those that may stay."""
+    redis = ledger.redis
+    names = [name.decode() for name in redis.scan_iter(count=1000)]
+    pipeline = redis.pipeline(transaction=False)
+    for name in names:
+        pipeline.ttl(name)
+    endless = {
+        name for name, ttl in zip(names, pipeline.execute(), strict=True) if ttl == _NO_EXPIRY
+    }
+    return sorted(endless - _may_stay(ledger))
+
+
+def _may_stay(ledger: Ledger) -> set[str]:
+    queue = ledger.rq.queue
+    stay = {keys.ACCOUNTS, keys.COUNTERS, keys.UNACKNOWLEDGED, *map(keys.index, State)}
+    stay |= {keys.RESENDS, keys.RESEND_TOTALS}
+    stay |= {keys.dead_letters(DEFAULT_ACCOUNT, reason) for reason in Reason}
+    stay |= {queue.key, queue.intermediate_queue_key, queue.redis_queues_keys}
+    stay |= {"rq:workers", f"rq:workers:{rq_job.QUEUE}"}
+    stay |= {
+        registry.key
+        for registry in (
+            queue.started_job_registry,
+            queue.scheduled_job_registry,
+            queue.finished_job_registry,
+            queue.failed_job_registry,
+        )
+    }
+    for key in ledger.members(State.DEAD):
+        stay |= {keys.record(key), keys.timeline(key)}
+        stay.add(rq_job.PushJob.key_for(keys.job_id(key)))
+        stay.add(str(Result.get_key(keys.job_id(key))))  # type: ignore[no-untyped-call]
+    return stay

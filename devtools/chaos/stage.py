@@ -1,0 +1,103 @@
+"""Where a trial takes place: an empty Redis, the sandbox, and the fleet over both."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import requests
+from redis import Redis
+from redis.exceptions import RedisError
+
+from devtools.chaos.fleet import Fleet
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.processes import ROOT, poll
+from devtools.local.sandbox_control import OrderBody, SandboxControl
+from devtools.local.supervised import Supervised
+from pushes.accounts.holds import Holds
+from pushes.settings import DEFAULT_ACCOUNT
+from pushes.store.ledger import Ledger
+
+Fsync = Literal["always", "everysec"]
+
+# Short enough that a trial sees an order's whole life, long enough that the passing weather does
+# not use them up: ten failures in a row.
+_SETTINGS = {
+    "KLARNA_USERNAME": "sandbox",
+    "KLARNA_PASSWORD": "sandbox",
+    "KLARNA_RATE_PER_S": "1000",  # the load is what is to be felt here, not the limit
+    "RETRY_DELAYS_S": "0.2,0.3,0.4,0.4,0.4,0.5,0.5,0.5,0.5,0.5",
+    "NOT_FOUND_DELAYS_S": "0.2,0.3,0.5,0.5,0.5",
+}
+# Seconds after the first push at which the sandbox pushes an order again, as Klarna does after
+# 5, 15 and 30 minutes.
+_SCHEDULE_S = [1.5, 3, 5]
+_OPERATOR_TIMEOUT_S = 60
+_REPLAY = ("dead", "replay", "--all", "--why", "Klarna is well again", "--by", "chaos")
+
+
+@dataclass(frozen=True, slots=True)
+class ChaosStage:
+    """What a trial works with."""
+
+    server: EmbeddedServer
+    ledger: Ledger
+    sandbox: SandboxControl
+    fleet: Fleet
+
+    def orders_at_klarna(self) -> dict[str, OrderBody]:
+        """Give all orders as the sandbox has them."""
+        answer = requests.get(f"{self.sandbox.url}/_control/orders", timeout=10)
+        answer.raise_for_status()
+        return {order["order_id"]: order for order in answer.json()}
+
+    def resume(self) -> None:
+        """Serve the account again when it is held, as an operator who has put it right."""
+        with suppress(RedisError):
+            Holds(self.ledger.redis).end(DEFAULT_ACCOUNT, datetime.now(UTC), by_operator=True)
+
+    def replay_the_dead(self) -> None:
+        """Replay every dead letter with the operator's own command."""
+        subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "cli.main", *_REPLAY],
+            env={"REDIS_URL": self.server.url},
+            cwd=ROOT,
+            timeout=_OPERATOR_TIMEOUT_S,
+            check=True,
+            capture_output=True,
+        )
+
+
+@contextmanager
+def opened(fsync: Fsync, *, webs: int = 2, workers: int = 3) -> Iterator[ChaosStage]:
+    """Set the stage; everything is gone at the end, also after a failure or ctrl-c."""
+    with ExitStack() as stack:
+        logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="klarna-ack-chaos-")))
+        server = stack.enter_context(EmbeddedServer(appendfsync=fsync))
+        sandbox = stack.enter_context(closing(_start_sandbox(stack, logs)))
+        sandbox.settings(push_schedule_s=_SCHEDULE_S)
+        env = _SETTINGS | {"REDIS_URL": server.url, "KLARNA_API_URL": sandbox.url}
+        fleet = Fleet(env, logs, webs=webs, workers=workers)
+        stack.callback(fleet.end)
+        sandbox.pusher(f"{fleet.webs[0].url}/push?klarna_order_id={{checkout.order.id}}")
+        redis = stack.enter_context(Redis.from_url(server.url, socket_timeout=5))
+        yield ChaosStage(server, Ledger(redis), sandbox, fleet)
+
+
+def _start_sandbox(stack: ExitStack, logs: Path) -> SandboxControl:
+    log = logs / "sandbox.out"
+    with log.open("wb") as file:
+        command = [sys.executable, "-m", "sandbox", "--port", "0"]
+        process = stack.enter_context(Supervised(command, log=file, cwd=ROOT))
+
+    def listening() -> re.Match[str] | None:
+        assert process.exit_code is None, f"the sandbox ended:\n{log.read_text()}"  # noqa: S101 - `poll` speaks in assertions
+        return re.search(r"^sandbox listening url=(\S+)$", log.read_text(), re.MULTILINE)
+
+    return SandboxControl(poll(listening, 30)[1])

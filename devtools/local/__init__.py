@@ -1,0 +1,1 @@
+"""Everything on one machine: an embedded Valkey, supervised processes, the demo."""

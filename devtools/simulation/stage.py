@@ -1,0 +1,142 @@
+"""Where a scenario is played: an empty Redis, the model of Klarna, two workers, one clock."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from typing import cast
+
+from redis import Redis
+
+from devtools.local.embedded import EmbeddedServer
+from devtools.simulation import alarms
+from devtools.simulation.alarms import Alarms
+from devtools.simulation.chance import seeded
+from devtools.simulation.clock import VirtualClock
+from devtools.simulation.klarna import KlarnaModel
+from devtools.simulation.program import Parts, SimulatedIntake
+from devtools.simulation.traffic import Forger, Shop
+from devtools.simulation.worker import SimulatedWorker
+from pushes.model import State
+from pushes.store.ledger import Ledger
+
+# In the past of every real clock: what RQ stamps with the real time never looks lapsed.
+START = datetime(2026, 1, 5, tzinfo=UTC)
+
+WORKERS = 2
+# Two workers that were started together would do everything together.
+_CHORES_APART_S = 0.25
+
+# A run that goes wrong must not take the machine's memory: far above what any goal allows.
+_MEMORY_LIMIT_BYTES = 6 * 1024**3
+_WATCH_EVERY_S = 60.0
+
+
+class OverrunError(Exception):
+    """The program used so much memory of Redis that playing on says nothing more."""
+
+
+@dataclass
+class SimulationStage:
+    """What a scenario works with."""
+
+    clock: VirtualClock
+    redis: Redis
+    ledger: Ledger
+    klarna: KlarnaModel
+    shop: Shop
+    forger: Forger
+    workers: list[SimulatedWorker]
+    alarms: Alarms
+    random: Random
+
+    def await_(self, condition: Callable[[], bool], within_s: float, every_s: float) -> bool:
+        """Let time pass until something holds; False when it does not in time."""
+        until_s = self.clock.monotonic() + within_s
+        while not condition():
+            if self.clock.monotonic() >= until_s:
+                return False
+            self.clock.sleep(every_s)
+        return True
+
+    def is_quiet(self) -> bool:
+        """Whether no push waits for anything."""
+        counts = self.ledger.counts(self.clock.now())
+        return not any(counts[state] for state in State if state.is_waiting)
+
+    def memory_bytes(self) -> int:
+        """Tell how much Redis has used at most."""
+        return int(cast(dict[str, int], self.redis.info("memory"))["used_memory_peak"])
+
+    def watch(self) -> None:
+        """From now on end the run with OverrunError when Redis grows out of all bounds."""
+        self.clock.call_at(self.clock.monotonic() + _WATCH_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        if self.memory_bytes() > _MEMORY_LIMIT_BYTES:
+            raise OverrunError(f"Redis uses more than {_MEMORY_LIMIT_BYTES >> 20} MB")
+        self.watch()
+
+
+class _Front:
+    """The intake, and the bell that tells a worker of what it accepted."""
+
+    def __init__(self, intake: SimulatedIntake, workers: list[SimulatedWorker]) -> None:
+        self._intake = intake
+        self._workers = workers
+
+    def push(self, order_id: str, source: str) -> bool:
+        is_accepted = self._intake.push(order_id, source)
+        if is_accepted:
+            self._ring_one()
+        return is_accepted
+
+    def _ring_one(self) -> None:
+        """Ring for the next in turn that is not full, as Redis wakes one of those that wait."""
+        for _ in self._workers:
+            worker = self._workers.pop(0)
+            self._workers.append(worker)
+            if not worker.is_full:
+                worker.ring()
+                return
+
+
+@contextmanager
+def opened(seed: str, leisure: float = 1.0) -> Iterator[SimulationStage]:
+    """Set the stage; everything is gone at the end, also after a failure or ctrl-c.
+
+    With more `leisure` the workers do their periodic tasks as many times less often.
+    """
+    with ExitStack() as stack:
+        server = stack.enter_context(EmbeddedServer())
+        redis = stack.enter_context(Redis.from_url(server.url))
+        redis.config_set("appendonly", "no")  # it costs time, and is not what is looked at
+        heard = stack.enter_context(alarms.listening())
+        clock = stack.enter_context(closing(VirtualClock(START)))
+        stage = _assembled(clock, redis, heard, seed)
+        for number, worker in enumerate(stage.workers):
+            worker.start(number * _CHORES_APART_S, leisure)
+        stage.watch()
+        yield stage
+
+
+def _assembled(clock: VirtualClock, redis: Redis, heard: Alarms, seed: str) -> SimulationStage:
+    """Put the parts together; each has a chance of its own, so that one more draws no other."""
+    klarna = KlarnaModel(clock, seeded(seed, "klarna"))
+    workers: list[SimulatedWorker] = []
+
+    def ring() -> None:
+        for worker in workers:
+            worker.ring()
+
+    for number in range(WORKERS):
+        name = f"worker-{number + 1}"
+        parts = Parts(name, redis, clock, klarna, seeded(seed, name))
+        workers.append(SimulatedWorker(parts, clock, ring))
+    ledger = Ledger(redis)
+    front = _Front(SimulatedIntake(ledger, clock), list(workers))
+    shop = Shop(clock, klarna, front, seeded(seed, "shop"))
+    forger = Forger(clock, front, seeded(seed, "forger"))
+    chance = seeded(seed, "scenario")
+    return SimulationStage(clock, redis, ledger, klarna, shop, forger, workers, heard, chance)

@@ -1,0 +1,77 @@
+"""One worker process on the virtual clock: takes, attempts, settles, and does its periodic tasks.
+
+It does what `worker.runner` does, without its threads for taking and settling: those never wait
+for virtual time. What they wait for in life, a round trip to Redis, passes as virtual time here.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from devtools.simulation import program
+from devtools.simulation.clock import Bell, VirtualClock
+from devtools.simulation.program import Chore, Parts
+from worker.attempt.attempt import Attempt, Ending
+
+# What ends within this time is settled together, as in life.
+_ROUND_TRIP_S = 0.002
+
+
+class SimulatedWorker:
+    """Works from when it is started until the clock is closed."""
+
+    def __init__(self, parts: Parts, clock: VirtualClock, ring_all: Callable[[], None]) -> None:
+        self.parts = parts
+        self._clock = clock
+        self._ring_all = ring_all
+        self._bell = Bell()
+        self._leisure = 1.0
+        self._free = program.CONCURRENCY
+        self._ended: list[Ending] = []
+
+    def start(self, offset_s: float, leisure: float) -> None:
+        """Begin; several workers' tasks are `offset_s` apart and `leisure` times as seldom."""
+        self._leisure = leisure
+        self._clock.start(self._work)
+        for task in self.parts.tasks():
+            self._clock.call_at(self._clock.monotonic() + offset_s, partial(self._do, task))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it can take no more for now; it looks by itself when it can again."""
+        return not self._free
+
+    def ring(self) -> None:
+        """Let it look at the queue: there may be something."""
+        self._clock.ring(self._bell)
+
+    def _work(self) -> None:
+        while True:
+            if self.is_full:
+                self._clock.wait(self._bell, program.IDLE_S)
+                continue
+            taken = self.parts.take(min(self._free, program.BATCH))
+            self._free -= len(taken.attempts)
+            for attempt in taken.attempts:
+                self._clock.start(partial(self._attempt, attempt))
+            self._clock.sleep(_ROUND_TRIP_S)
+            if taken.wait_s and not self.is_full:
+                self._clock.wait(self._bell, taken.wait_s)
+
+    def _attempt(self, attempt: Attempt) -> None:
+        ending = self.parts.run(attempt)
+        self._ended.append(ending)
+        if len(self._ended) == 1:
+            self._clock.call_at(self._clock.monotonic() + _ROUND_TRIP_S, self._settle)
+
+    def _settle(self) -> None:
+        endings, self._ended = self._ended, []
+        self.parts.settle(endings)
+        if self.is_full:
+            self.ring()
+        self._free += len(endings)
+
+    def _do(self, task: Chore) -> None:
+        if task.act():
+            self._ring_all()
+        next_s = self._clock.monotonic() + task.every_s * self._leisure
+        self._clock.call_at(next_s, partial(self._do, task))

@@ -1,0 +1,1 @@
+"""The merchant accounts: what holds them, and who pushes for them."""

@@ -1,0 +1,1 @@
+"""What an operator does; each act says who did it and why."""

@@ -1,0 +1,130 @@
+"""The dead letters: what waits for an operator, by time, reason and account, without scanning.
+
+The index has one sorted set per account and reason, so that any filter reads only what it
+lists; pages are merged from the sets that match. RQ's FailedJobRegistry holds the same jobs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+from itertools import islice
+from typing import cast
+
+from redis import Redis
+
+from pushes.model import Push, Reason, State
+from pushes.store import codec, keys
+from pushes.store.ledger import Ledger
+
+# What one page costs in round trips stays small while a replay of thousands stays quick.
+PAGE = 200
+
+_Place = tuple[float, str]
+
+
+class CursorError(ValueError):
+    """A cursor that no page gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters: None means any. `since` is inclusive, `until` is not."""
+
+    reason: Reason | None = None
+    account: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Dead letters, the longest dead first, and where the next page begins, if there is one."""
+
+    items: tuple[Push, ...]
+    next_cursor: str | None
+
+
+def count(ledger: Ledger, wanted: Filter) -> int:
+    """Count the dead letters that match."""
+    pipeline = ledger.redis.pipeline(transaction=False)
+    low, high = _bounds(wanted)
+    for partition in _partitions(ledger, wanted):
+        pipeline.zcount(partition, low, high)
+    return sum(pipeline.execute())
+
+
+def page(ledger: Ledger, wanted: Filter, *, limit: int = 50, cursor: str | None = None) -> Page:
+    """List one page. Raises CursorError for a cursor that no page ever gave."""
+    after = _read_cursor(cursor) if cursor else None
+    found = list(islice(_walk_all(ledger, wanted, after), limit + 1))
+    items = ledger.get_many(keys.parse_job_id(member) for _score, member in found[:limit])
+    following = _write_cursor(found[limit - 1]) if len(found) > limit else None
+    # A push may have been revived between reading the index and reading its record.
+    dead = (push for push in items if push and push.state is State.DEAD and not push.discarded)
+    return Page(tuple(dead), following)
+
+
+def cut_unknown(ledger: Ledger, account: str, keep: int) -> list[Push]:
+    """Forget the oldest orders that Klarna does not know, beyond `keep` of them; return which.
+
+    A flood of made-up ids must not fill Redis. One that is pushed again is taken in anew.
+    """
+    place = keys.dead_letters(account, Reason.NO_SUCH_ORDER)
+    excess = min(ledger.redis.zcard(place) - keep, PAGE)
+    if excess <= 0:
+        return []
+    oldest = cast(list[bytes], ledger.redis.zrange(place, 0, excess - 1))
+    found = ledger.get_many(keys.parse_job_id(member.decode()) for member in oldest)
+    dead = [push for push in found if push and push.reason is Reason.NO_SUCH_ORDER]
+    return ledger.remove_many(dead)
+
+
+def _walk_all(ledger: Ledger, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
+    return merge(
+        *(_walk(ledger.redis, name, wanted, after) for name in _partitions(ledger, wanted))
+    )
+
+
+def _walk(redis: Redis, partition: str, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
+    low, high = _bounds(wanted)
+    if after is not None:
+        low = max(low, repr(after[0]), key=float)
+    start = 0
+    while True:
+        raw = cast(
+            list[tuple[bytes, float]],
+            redis.zrangebyscore(partition, low, high, start=start, num=PAGE, withscores=True),
+        )
+        places = [(float(score), member.decode()) for member, score in raw]
+        yield from (place for place in places if after is None or place > after)
+        if len(raw) < PAGE:
+            return
+        start += PAGE
+
+
+def _partitions(ledger: Ledger, wanted: Filter) -> list[str]:
+    accounts = [wanted.account] if wanted.account else ledger.accounts()
+    reasons = [wanted.reason] if wanted.reason else list(Reason)
+    return [keys.dead_letters(account, reason) for account in accounts for reason in reasons]
+
+
+def _bounds(wanted: Filter) -> tuple[str, str]:
+    low = codec.epoch(wanted.since) if wanted.since else "-inf"
+    high = f"({codec.epoch(wanted.until)}" if wanted.until else "+inf"
+    return low, high
+
+
+def _write_cursor(place: _Place) -> str:
+    return f"{place[0]:.3f}:{place[1]}"
+
+
+def _read_cursor(cursor: str) -> _Place:
+    score, _separator, member = cursor.partition(":")
+    try:
+        keys.parse_job_id(member)
+        return codec.moment(score).timestamp(), member
+    except (ValueError, OverflowError) as error:
+        raise CursorError(
+            f"cursor {cursor[:60]!r}: use the next_cursor of the page before, unchanged"
+        ) from error

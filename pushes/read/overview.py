@@ -1,0 +1,118 @@
+"""How everything is, as JSON: what `klarna-ack status --json` and the web's API both answer. Pure.
+
+Every key is always there, null when unknown; times and amounts are those of `pushes.views`.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TypedDict
+
+from pushes.accounts.holds import Standing
+from pushes.model import PUSH_WINDOW, State
+from pushes.read.alarms import Alarm
+from pushes.read.at_risk import RiskGroup
+from pushes.read.views import instant, optional
+
+
+class AccountView(TypedDict):
+    """Whether an account is paused, and why; `probe_at` is when it is tried next by itself.
+
+    `unknown_in_a_row` counts the last orders that Klarna did not know, with none known in between.
+    """
+
+    held: str | None
+    cause: str | None
+    since: str | None
+    by: str | None
+    probe_at: str | None
+    unknown_in_a_row: int
+
+
+class AtRiskView(TypedDict):
+    """The orders with less than `under_h` hours left to the deadline; 0: past it.
+
+    Those past it are in no other group. `amounts` are sums by currency of what Klarna showed.
+    """
+
+    under_h: int
+    orders: int
+    amounts: dict[str, int]
+    amount_unknown: int
+    amounts_partial: bool
+
+
+class AlarmView(TypedDict):
+    """What all workers together have found to be wrong, and what to do."""
+
+    name: str
+    since: str
+    meaning: str
+    action: str
+
+
+class StatusView(TypedDict):
+    """How everything is."""
+
+    states: dict[str, int]
+    oldest_waiting_s: float | None
+    workers: int
+    accounts: dict[str, AccountView]
+    at_risk: list[AtRiskView]
+    alarms: list[AlarmView]
+
+
+def status(  # noqa: PLR0913 - each fact was read on its own
+    counts: Mapping[State, int],
+    oldest_deadline: datetime | None,
+    workers: int,
+    accounts: Mapping[str, Standing],
+    now: datetime,
+    *,
+    at_risk: Iterable[RiskGroup],
+    alarms: Mapping[Alarm, datetime],
+) -> StatusView:
+    """Show how everything is; `accounts` names every account there is."""
+    waiting_s = None
+    if oldest_deadline is not None:
+        first_push_at = oldest_deadline - PUSH_WINDOW
+        waiting_s = max(0.0, round((now - first_push_at).total_seconds(), 3))
+    return {
+        "states": {str(state): counts[state] for state in State},
+        "oldest_waiting_s": waiting_s,
+        "workers": workers,
+        "accounts": {name: account(accounts[name]) for name in sorted(accounts)},
+        "at_risk": [_at_risk(group) for group in at_risk],
+        "alarms": [_alarm(alarm, since) for alarm, since in alarms.items()],
+    }
+
+
+def account(standing: Standing) -> AccountView:
+    """Show whether an account is held, and whether it looks like the wrong one."""
+    hold = standing.hold
+    return {
+        "held": str(hold.reason) if hold else None,
+        "cause": hold.cause if hold else None,
+        "since": instant(hold.since) if hold else None,
+        "by": hold.by if hold else None,
+        "probe_at": optional(hold.probe_at) if hold else None,
+        "unknown_in_a_row": standing.unknown_in_a_row,
+    }
+
+
+def _at_risk(group: RiskGroup) -> AtRiskView:
+    return {
+        "under_h": group.under_h,
+        "orders": group.orders,
+        "amounts": dict(sorted(group.amounts.items())),
+        "amount_unknown": group.amount_unknown,
+        "amounts_partial": group.partial,
+    }
+
+
+def _alarm(alarm: Alarm, since: datetime) -> AlarmView:
+    return {
+        "name": str(alarm),
+        "since": instant(since),
+        "meaning": alarm.meaning,
+        "action": alarm.action,
+    }

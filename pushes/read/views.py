@@ -1,0 +1,183 @@
+"""A push as JSON: the shapes that the terminal's `--json` and the web's API both answer. Pure.
+
+Every key is always there, null when unknown. Times are ISO 8601 in UTC, with milliseconds and a
+Z; amounts are in minor units.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TypedDict
+
+from pushes.model import Entry, OrderSnapshot, Push, Reason
+
+
+class Brief(TypedDict):
+    """Which push it is, and where it is in its life."""
+
+    order_id: str
+    account: str
+    state: str
+
+
+class EntryView(TypedDict):
+    """One line of a timeline."""
+
+    at: str
+    event: str
+    call: str | None
+    http_status: int | None
+    ms: int | None
+    error_code: str | None
+    correlation_id: str | None
+    detail: str | None
+    by: str | None
+
+
+class OrderView(TypedDict):
+    """The order as Klarna last showed it."""
+
+    status: str | None
+    fraud_status: str | None
+    order_amount: int | None
+    captured_amount: int | None
+    refunded_amount: int | None
+    remaining_authorized_amount: int | None
+    purchase_currency: str | None
+    expires_at: str | None
+    klarna_reference: str | None
+    merchant_reference1: str | None
+    merchant_reference2: str | None
+
+
+class PushView(Brief):
+    """Everything known about one push. `next_step` is what an operator does with a dead one.
+
+    `overdue`: the deadline passed, and the order is neither settled nor discarded.
+    """
+
+    reason: str | None
+    attempts: int
+    pushes: int
+    first_push_at: str
+    last_push_at: str
+    next_attempt_at: str | None
+    deadline_at: str
+    overdue: bool
+    verified_at: str | None
+    acknowledged_at: str | None
+    crashes: int
+    last_error: str | None
+    discarded: bool
+    next_step: str | None
+    order: OrderView
+    timeline: list[EntryView]
+
+
+class DeadLetterView(TypedDict):
+    """One line of the list of dead letters."""
+
+    order_id: str
+    account: str
+    reason: str | None
+    died_at: str
+    first_push_at: str
+    deadline_at: str
+    overdue: bool
+    attempts: int
+    pushes: int
+    last_error: str | None
+    next_step: str | None
+
+
+def brief(push: Push) -> Brief:
+    """Name a push and its state."""
+    key = push.key
+    return {"order_id": key.order_id, "account": key.account, "state": str(push.state)}
+
+
+def full(push: Push, timeline: Iterable[Entry], now: datetime) -> PushView:
+    """Show everything known about a push; `timeline` oldest first."""
+    return {
+        **brief(push),
+        "reason": _word(push.reason),
+        "attempts": push.attempts,
+        "pushes": push.pushes,
+        "first_push_at": instant(push.first_push_at),
+        "last_push_at": instant(push.last_push_at),
+        "next_attempt_at": optional(push.next_attempt_at),
+        "deadline_at": instant(push.deadline_at),
+        "overdue": push.is_overdue(now),
+        "verified_at": optional(push.verified_at),
+        "acknowledged_at": optional(push.acknowledged_at),
+        "crashes": push.crashes,
+        "last_error": push.last_error,
+        "discarded": push.discarded,
+        "next_step": _next_step(push),
+        "order": _order(push.order),
+        "timeline": [_entry(entry) for entry in timeline],
+    }
+
+
+def dead_letter(push: Push, now: datetime) -> DeadLetterView:
+    """Show a dead push as one line of the list of dead letters."""
+    return {
+        "order_id": push.key.order_id,
+        "account": push.key.account,
+        "reason": _word(push.reason),
+        "died_at": instant(push.changed_at),
+        "first_push_at": instant(push.first_push_at),
+        "deadline_at": instant(push.deadline_at),
+        "overdue": push.is_overdue(now),
+        "attempts": push.attempts,
+        "pushes": push.pushes,
+        "last_error": push.last_error,
+        "next_step": _next_step(push),
+    }
+
+
+def instant(at: datetime) -> str:
+    """Write a time, for example 2026-01-31T08:15:00.250Z."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def optional(at: datetime | None) -> str | None:
+    """Write a time, or null."""
+    return None if at is None else instant(at)
+
+
+def _word(reason: str | None) -> str | None:
+    return None if reason is None else str(reason)
+
+
+def _next_step(push: Push) -> str | None:
+    return push.reason.next_step if isinstance(push.reason, Reason) else None
+
+
+def _order(order: OrderSnapshot) -> OrderView:
+    return {
+        "status": order.status,
+        "fraud_status": order.fraud_status,
+        "order_amount": order.order_amount,
+        "captured_amount": order.captured_amount,
+        "refunded_amount": order.refunded_amount,
+        "remaining_authorized_amount": order.remaining_authorized_amount,
+        "purchase_currency": order.purchase_currency,
+        "expires_at": optional(order.expires_at),
+        "klarna_reference": order.klarna_reference,
+        "merchant_reference1": order.merchant_reference1,
+        "merchant_reference2": order.merchant_reference2,
+    }
+
+
+def _entry(entry: Entry) -> EntryView:
+    return {
+        "at": instant(entry.at),
+        "event": entry.event,
+        "call": entry.call,
+        "http_status": entry.http_status,
+        "ms": entry.elapsed_ms,
+        "error_code": entry.error_code,
+        "correlation_id": entry.correlation_id,
+        "detail": entry.detail,
+        "by": entry.by,
+    }

@@ -1,0 +1,123 @@
+"""Every Redis key of ours, named once. RQ's own keys are RQ's: they begin with `rq:`.
+
+One push has three keys: its record (a hash), its timeline (a list) and its RQ job. It is also a
+member of one index per state and, when dead, of one index per account and reason; while it waits
+for a worker, of the order in which its account is served. An account has a few keys of its own.
+"""
+
+from pushes.model import Lane, PushKey, Reason, State
+
+PREFIX = "klarna-ack"
+
+# The names of the accounts that ever had a push: what the dead-letter index is divided by.
+ACCOUNTS = f"{PREFIX}:accounts"
+
+# The orders not acknowledged yet, in hand or dead, scored by their deadline: one sorted set.
+UNACKNOWLEDGED = f"{PREFIX}:unacknowledged"
+
+# The orders that Klarna should push again, scored by when that push counts as missed.
+RESENDS = f"{PREFIX}:resends"
+
+# How many re-sends came and how many did not, since the ledger began: one hash.
+RESEND_TOTALS = f"{PREFIX}:resends:totals"
+
+# How often each event that operators watch has happened, over all processes: one hash.
+COUNTERS = f"{PREFIX}:counters"
+
+# Written to learn whether Redis takes writes; holds nothing.
+WRITE_PROBE = f"{PREFIX}:write-probe"
+
+
+def record(key: PushKey) -> str:
+    """Name the hash that holds a `pushes.model.Push`."""
+    return f"{PREFIX}:push:{job_id(key)}"
+
+
+def timeline(key: PushKey) -> str:
+    """Name the list of a push's last entries, oldest first."""
+    return f"{PREFIX}:timeline:{job_id(key)}"
+
+
+def index(state: State) -> str:
+    """Name the sorted set of the pushes in one state.
+
+    The score is the deadline for a state that waits, else the time the state was entered: epoch
+    seconds either way.
+    """
+    return f"{PREFIX}:state:{state}"
+
+
+def ready(account: str, lane: Lane) -> str:
+    """Name the sorted set of one account's queued pushes that no worker has taken, by deadline."""
+    return f"{PREFIX}:ready:{account}:{lane}"
+
+
+def held(account: str) -> str:
+    """Name the sorted set of one account's held pushes, scored by deadline."""
+    return f"{PREFIX}:held:{account}"
+
+
+def hold(account: str) -> str:
+    """Name the hash that says why an account is held; absent while it is not."""
+    return f"{PREFIX}:hold:{account}"
+
+
+def failing(account: str) -> str:
+    """Name the hash that counts an account's failures in a row, by push."""
+    return f"{PREFIX}:failing:{account}"
+
+
+def sources(account: str) -> str:
+    """Name the sorted set of the networks that pushed an account's real orders, by last time."""
+    return f"{PREFIX}:sources:{account}"
+
+
+def unknown(account: str) -> str:
+    """Name the sorted set of waiting pushes in the lane `unknown`, scored by deadline."""
+    return f"{PREFIX}:unknown:{account}"
+
+
+def unknown_in_a_row(account: str) -> str:
+    """Name the count of orders that Klarna did not know when it was first asked, in a row."""
+    return f"{PREFIX}:unknown-in-a-row:{account}"
+
+
+def quota(account: str) -> str:
+    """Name the hash that says when the next call for an account may be made."""
+    return f"{PREFIX}:quota:{account}"
+
+
+def resends_counted(bucket: int) -> str:
+    """Name the hash that counts the re-sends expected in one span of time; it expires."""
+    return f"{PREFIX}:resends:{bucket}"
+
+
+def alarm(word: str) -> str:
+    """Name the flag of an alarm: it holds the time since when, and expires."""
+    return f"{PREFIX}:alarm:{word}"
+
+
+def dead_letters(account: str, reason: Reason) -> str:
+    """Name the sorted set of one account's dead pushes of one reason, scored by time of death."""
+    return f"{PREFIX}:dead:{account}:{reason}"
+
+
+def job_id(key: PushKey) -> str:
+    """Name the RQ job, which is also the member in every index: account, underscore, order id."""
+    return f"{key.account}_{key.order_id}"
+
+
+def find_key(job_id: bytes) -> PushKey | None:
+    """Read a key back from what stands in Redis; None for what names no push of ours."""
+    try:
+        return parse_job_id(job_id.decode())
+    except ValueError:  # which UnicodeDecodeError is, too
+        return None
+
+
+def parse_job_id(text: str) -> PushKey:
+    """Read a key back from `job_id`. Raises ValueError for anything else."""
+    account, separator, order_id = text.partition("_")
+    if not separator:
+        raise ValueError(f"job id {text[:60]!r}: expected ACCOUNT_ORDERID")
+    return PushKey(account, order_id)

@@ -1,0 +1,131 @@
+"""The push endpoint: check, enqueue, answer. Never talks to Klarna."""
+
+import hmac
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, abort, current_app, request
+from redis.exceptions import RedisError
+from werkzeug.exceptions import BadRequest
+
+from pushes import log
+from pushes.accounts.sources import source_of
+from pushes.life import Origin
+from pushes.model import PushKey, is_order_id
+from pushes.settings import DEFAULT_ACCOUNT
+from pushes.store import codec
+from pushes.store.ledger import Ledger
+from service.errors import not_stored, too_many_unverified
+from service.push import order_id
+from service.push.admission import Admission, TooManyUnverifiedError
+from service.push.breaker import Breaker
+from service.settings import WebSettings
+
+_log = log.get(__name__)
+
+# A push has an empty body; whatever else comes along is read up to here and ignored.
+MAX_BODY_BYTES = 64 * 1024
+
+# So much of a body that is too large is still read; then the connection is closed on the sender.
+_PATIENCE_BYTES = 2 * 1024 * 1024
+
+blueprint = Blueprint("intake", __name__)
+blueprint.register_error_handler(RedisError, not_stored)
+blueprint.register_error_handler(TooManyUnverifiedError, too_many_unverified)
+
+
+def take(first: str | None = None, second: str | None = None) -> Response:
+    """Take one push: `/push`, `/push/<order_id>`, `/push/<account>`, `/push/<account>/<order_id>`.
+
+    Answers 200 only after Redis confirmed the push. Refuses a wrong account or token (404), a
+    missing or malformed order id (400) and a large body (413); whatever fails on our side is a
+    503, and Klarna sends the push again. So is a push from an unverified source while thousands
+    of them wait.
+    """
+    settings: WebSettings = current_app.extensions["settings"]
+    ledger: Ledger = current_app.extensions["ledger"]
+    breaker: Breaker = current_app.extensions["breaker"]
+    admission: Admission = current_app.extensions["admission"]
+    _refuse_large_body()
+    account, in_path = _split_path(first, second, settings)
+    _refuse_wrong_token(account, settings)
+    wanted = _order_id(in_path, settings)
+
+    source, now = source_of(request.remote_addr), datetime.now(UTC)
+    with breaker.guard():
+        lane = admission.lane_of(source, account, now)
+        push = ledger.accept(PushKey(account, wanted), now, Origin(source=source, lane=lane))
+
+    _log.info(
+        "push.accepted", order_id=wanted, account=account, state=str(push.state), pushes=push.pushes
+    )
+    answer = {"order_id": wanted, "account": account, "state": str(push.state)}
+    return Response(codec.to_json(answer), mimetype="application/json")
+
+
+for _path in ("/push", "/push/<first>", "/push/<first>/<second>"):
+    blueprint.add_url_rule(
+        _path,
+        view_func=take,
+        methods=["POST"],
+        strict_slashes=False,
+        provide_automatic_options=False,  # OPTIONS is refused like every method but POST
+    )
+
+
+def _refuse_large_body() -> None:
+    """Read what came along, so that the answer reaches a sender who is still sending."""
+    size = 0
+    try:
+        while size <= _PATIENCE_BYTES and (part := request.stream.read(MAX_BODY_BYTES)):
+            size += len(part)
+    except Exception as error:  # servers differ in how they say that a body is none
+        raise BadRequest("The body could not be read to its end. A push has none.") from error
+    if size > MAX_BODY_BYTES:
+        abort(413)
+
+
+def _split_path(
+    first: str | None, second: str | None, settings: WebSettings
+) -> tuple[str, str | None]:
+    """Tell the account and the order id in the path apart."""
+    if second is not None:
+        return str(first), second
+    names = list(settings.tokens)
+    alone = names[0] if len(names) == 1 else DEFAULT_ACCOUNT
+    if first is None:
+        return alone, None
+    if first in names:
+        return first, None
+    if not is_order_id(first.lower()) and _names_an_order(settings):
+        return first, None  # an account nobody knows: refused as such, not as an order id
+    return alone, first
+
+
+def _names_an_order(settings: WebSettings) -> bool:
+    """Whether the query names one, so that a single path segment must be meant as an account."""
+    return any(request.args.get(name) for name in settings.order_id_params)
+
+
+def _refuse_wrong_token(account: str, settings: WebSettings) -> None:
+    if account not in settings.tokens:
+        abort(404)
+    token = settings.tokens[account]
+    given = request.args.get("token", "")
+    if token and not hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
+        abort(404)
+
+
+def _order_id(in_path: str | None, settings: WebSettings) -> str:
+    try:
+        if in_path is not None:
+            return order_id.read(in_path, "the path")
+        found = order_id.find(settings.order_id_params, request.args)
+    except order_id.OrderIdError as error:
+        raise BadRequest(f"{str(error)[0].upper()}{str(error)[1:]}") from error
+    if found is None:
+        raise BadRequest(
+            "The push names no order. Put the id into the URL, for example "
+            "/push?klarna_order_id={checkout.order.id}; understood are "
+            f"{', '.join(settings.order_id_params)} and /push/ORDER_ID."
+        )
+    return found

@@ -1,0 +1,166 @@
+"""One attempt: GET the order to see that the push is authentic, then POST acknowledge.
+
+Never acknowledges without a GET of the same attempt before it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID, uuid5
+
+from klarna import Exchange, KlarnaError, NotAllowedError, Observe, Order
+from pushes import log
+from pushes.model import Entry, OrderSnapshot, Push, PushKey, Reason
+from pushes.policy import RetryPolicy
+from pushes.store import codec, keys
+from worker.attempt import failures
+from worker.attempt.outcomes import Acknowledged, Dead, NotNeeded, Outcome
+from worker.attempt.verify import Verdict, verify
+from worker.claiming.quota import GRACE_S
+from worker.clock import SYSTEM_CLOCK, Clock
+
+_log = log.get(__name__)
+
+# Ours alone, so that no other program's UUIDv5 of the same name is the same key.
+_NAMESPACE = UUID("9c0e6c0a-2f0b-5f3e-8d6e-6b1f2a7c4d11")
+
+# A machine so busy that a thread misses so many slots in a row calls without one.
+_SLOTS_MISSED = 3
+
+
+class OrderClient(Protocol):
+    """What an attempt needs of `klarna.KlarnaClient`."""
+
+    def get_order(self, order_id: str, *, observe: Observe) -> Order:
+        """Fetch the order."""
+
+    def acknowledge(self, order_id: str, *, idempotency_key: str, observe: Observe) -> None:
+        """Tell Klarna that the order is known."""
+
+
+class Slots(Protocol):
+    """When calls may be made: `worker.quota.Quota`."""
+
+    def reserve(self, account: str) -> float:
+        """Reserve the next call of an account; return how many seconds away it is."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What an attempt did, call by call, and the order if Klarna showed the right one."""
+
+    clock: Clock = SYSTEM_CLOCK
+    entries: list[Entry] = field(default_factory=list)
+    order: OrderSnapshot | None = None
+    verified_at: datetime | None = None
+
+    def verified(self, order: Order) -> None:
+        """Keep of an order what the ledger shows."""
+        kept = {name.name: getattr(order, name.name) for name in fields(OrderSnapshot)}
+        self.order = OrderSnapshot(**kept)
+        self.verified_at = self.clock.now()
+
+    def observe(self, exchange: Exchange) -> None:
+        """Note one call to Klarna."""
+        self.entries.append(
+            Entry(
+                at=self.clock.now(),
+                event="call",
+                call=str(exchange.operation),
+                http_status=exchange.http_status,
+                elapsed_ms=exchange.elapsed_ms,
+                error_code=exchange.error_code,
+                correlation_id=exchange.correlation_id,
+                detail=exchange.error,
+            )
+        )
+
+
+class Acknowledger:
+    """Makes attempts with the accounts' clients. Threads share it."""
+
+    def __init__(
+        self,
+        clients: Mapping[str, OrderClient],
+        policy: RetryPolicy,
+        random: Callable[[], float],
+        slots: Slots,
+    ) -> None:
+        self._clients = clients
+        self._slots = slots
+        self._policy = policy
+        self._random = random
+
+    def attempt(self, push: Push, report: Report) -> Outcome:
+        """Verify and acknowledge one order at Klarna; never raises for what Klarna does.
+
+        Safe to repeat: GET changes nothing, and acknowledge carries the key of the push.
+        """
+        client = self._clients.get(push.key.account)
+        if client is None:
+            return failures.unknown_account(push.key.account)
+        try:
+            return self._attempt(client, push, report)
+        except Exception as error:  # noqa: BLE001 - any failure must become a visible state
+            return self.judge(error, push)
+
+    def await_slot(self, account: str, clock: Clock) -> None:
+        """Wait for the next call that the account's quota allows.
+
+        Raises QuotaSpentError, having waited for nothing, when that is too far away.
+        """
+        for _ in range(_SLOTS_MISSED):
+            wait_s = self._slots.reserve(account)
+            at = clock.monotonic() + wait_s
+            if wait_s:
+                clock.sleep(wait_s)
+            if clock.monotonic() - at <= GRACE_S:
+                return
+
+    def _attempt(self, client: OrderClient, push: Push, report: Report) -> Outcome:
+        order_id = push.key.order_id
+        order = client.get_order(order_id, observe=report.observe)
+        verdict = verify(order, order_id)
+        if verdict is Verdict.MISMATCH:
+            return Dead(Reason.ORDER_MISMATCH, f"Klarna answered with order {order.order_id[:36]}")
+        report.verified(order)
+        if verdict is Verdict.CLOSED:
+            return NotNeeded()
+        self.await_slot(push.key.account, report.clock)
+        try:
+            client.acknowledge(
+                order_id,
+                idempotency_key=idempotency_key(push.key, push.idempotent_since),
+                observe=report.observe,
+            )
+        except NotAllowedError:
+            self.await_slot(push.key.account, report.clock)
+            order = client.get_order(order_id, observe=report.observe)
+            if verify(order, order_id) is not Verdict.CLOSED:
+                raise
+            report.verified(order)
+            return NotNeeded()
+        return Acknowledged()
+
+    def judge(self, error: Exception, push: Push) -> Outcome:
+        """Say what the error that ended an attempt means; what is our own fault is logged."""
+        if not isinstance(error, KlarnaError):
+            _log.error(
+                "attempt.failed_here",
+                order_id=push.key.order_id,
+                meaning="this service failed, not Klarna; the push is tried again, then dead",
+                action="report this with the traceback",
+                exc_info=error,
+            )
+        return failures.decide(error, push, self._policy, self._random)
+
+
+def idempotency_key(key: PushKey, since: datetime | None) -> str:
+    """Name the acknowledge of one order, the same until its outcome is known, for 24 h at most.
+
+    Klarna remembers a key for 24 h and looks at nothing else (Klarna docs, "Idempotency"), so
+    `since`, the start of the window the record fixed, is part of the name.
+    """
+    window = codec.epoch(since) if since else 0  # as it is read back after a crash
+    return str(uuid5(_NAMESPACE, f"acknowledge:{keys.job_id(key)}:{window}"))

@@ -1,0 +1,1 @@
+"""Which push comes next, within its account's quota."""

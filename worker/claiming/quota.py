@@ -1,0 +1,153 @@
+"""Klarna's quota, shared by all workers of an account: when each call may be made.
+
+Klarna allows one merchant 200 requests a second live and 50 in the playground (Klarna docs, "Rate
+limiting"), and answers 429 beyond that. The schedule is in Redis and goes by Redis's clock, so the
+workers' clocks need not agree. `worker/claims.py` reserves the slots of the GETs as it takes jobs,
+some milliseconds ahead and no more; here, an acknowledge reserves the next one whatever waits. So
+what is under way is finished before more is begun.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from typing import cast
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from pushes.store import keys
+
+Now = Callable[[], datetime]
+
+# Slots are this share of the quota, evenly spaced. The rest is for what comes late: a call whose
+# thread was not woken in time, and the network.
+_PACE = 0.94
+
+# So much of a second's slots may be used at once after a pause.
+_BURST = 0.01
+
+# A call may be this late for its slot; later, it takes another one.
+GRACE_S = 0.02
+
+# Nobody waits longer than this with an attempt begun: a pause that Klarna asked for.
+_LONGEST_WAIT_S = 2.0
+
+# Klarna counts the calls of a second; a schedule of our own begins when the shared one's are over.
+_QUOTA_WINDOW_S = 1.0
+
+# The schedule is forgotten after this; a pause that Klarna asks for is at most an hour.
+TTL_S = 7200
+
+
+class QuotaSpentError(Exception):
+    """The next slot is `wait_s` seconds away, too far to wait for with an attempt begun."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"the account's quota allows the next call in {wait_s:.1f} s")
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a script needs to know of one account's quota."""
+
+    name: str
+    interval_s: float
+    burst_s: float
+
+    @classmethod
+    def of(cls, account: str, rate_per_s: float) -> "Share":
+        """Turn requests per second into slots."""
+        return cls(account, 1 / (_PACE * rate_per_s), _BURST / _PACE)
+
+    def facts(self) -> dict[str, object]:
+        """Return it as JSON for a script."""
+        return {"name": self.name, "interval_s": self.interval_s, "burst_s": self.burst_s}
+
+
+class _Wish:
+    """One thread that wants a slot, and at last how long it has to wait for it."""
+
+    __slots__ = ("is_done", "wait_s")
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self.wait_s = 0.0
+
+
+class _Desk:
+    """The threads of this process that want a slot of one account: served in one round trip."""
+
+    def __init__(self) -> None:
+        self.wishes: deque[_Wish] = deque()
+        self.turn = threading.Lock()
+        self.alone_at = 0.0
+
+
+class Quota:
+    """The schedules of the accounts. Threads share it. `now` is Redis's time unless given."""
+
+    def __init__(self, redis: Redis, shares: Mapping[str, Share], now: Now | None = None) -> None:
+        self.shares = shares
+        self._now = now
+        self._desks = {account: _Desk() for account in shares}
+        self._reserve = redis.register_script(script("quota.lua", "reserve.lua"))
+        self._pause = redis.register_script(script("quota.lua", "pause.lua"))
+
+    def reserve(self, account: str) -> float:
+        """Reserve the next slot and return how many seconds away it is.
+
+        While Redis is away, what is under way is finished all the same, on a schedule of this
+        process's own: nobody begins anything meanwhile. Raises QuotaSpentError, having reserved
+        nothing, when the slot is too far away.
+        """
+        desk, mine = self._desks[account], _Wish()
+        desk.wishes.append(mine)
+        with desk.turn:
+            if not mine.is_done:
+                self._serve(account, desk)
+        if mine.wait_s < 0:
+            raise QuotaSpentError(-mine.wait_s)
+        return mine.wait_s
+
+    def pause(self, account: str, pause_s: float) -> None:
+        """Let nobody call for this account for so many seconds: Klarna asked for that (429).
+
+        Raises RedisError.
+        """
+        self._pause([keys.quota(account)], [pause_s, TTL_S, self._time()])
+
+    def _serve(self, account: str, desk: _Desk) -> None:
+        served = [desk.wishes.popleft() for _ in range(len(desk.wishes))]
+        try:
+            waits_s = self._ask(account, len(served))
+        except RedisError:
+            waits_s = [self._alone(account, desk) for _ in served]
+        for wish, wait_s in zip(served, waits_s, strict=True):
+            wish.wait_s, wish.is_done = wait_s, True
+
+    def _ask(self, account: str, count: int) -> list[float]:
+        share = self.shares[account]
+        asked = [count, share.interval_s, share.burst_s, _LONGEST_WAIT_S, TTL_S, self._time()]
+        return [
+            float(wait) for wait in cast(list[bytes], self._reserve([keys.quota(account)], asked))
+        ]
+
+    def _alone(self, account: str, desk: _Desk) -> float:
+        now = time.monotonic()
+        at = max(desk.alone_at, now + _QUOTA_WINDOW_S)
+        desk.alone_at = at + self.shares[account].interval_s
+        return at - now
+
+    def _time(self) -> float | str:
+        return self._now().timestamp() if self._now else ""
+
+
+def script(*names: str) -> str:
+    """Read Lua files of this package as one script."""
+    folder = resources.files("worker.claiming")
+    return "\n".join(folder.joinpath(name).read_text() for name in names)

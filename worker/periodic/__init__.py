@@ -1,0 +1,1 @@
+"""What every worker does besides attempts, again and again."""

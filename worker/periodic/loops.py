@@ -1,0 +1,62 @@
+"""A task that is done again and again in a thread, and that no failure ends."""
+
+import threading
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from pushes import log
+
+_log = log.get(__name__)
+
+
+class Loop:
+    """Calls `task` every `interval_s` seconds until stopped, the first time at once.
+
+    A failure is logged when it begins and when it is over; the task is called again regardless.
+    """
+
+    def __init__(self, name: str, interval_s: float, task: Callable[[], object]) -> None:
+        self._name = name
+        self._interval_s = interval_s
+        self._chore = task
+        self._stop = threading.Event()
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the loop to end; it does so after the task it is at, if any."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._once()
+            self._stop.wait(self._interval_s)
+
+    def _once(self) -> None:
+        try:
+            self._chore()
+        except RedisError as error:
+            self._failed(error)
+        except Exception as error:  # noqa: BLE001 - a task that ends is a promise broken later
+            self._failed(error)
+            _log.exception("worker.task_failed_here", task=self._name)
+        else:
+            if self._failing:
+                _log.info("worker.task_works_again", task=self._name)
+            self._failing = False
+
+    def _failed(self, error: Exception) -> None:
+        if not self._failing:
+            _log.warning(
+                "worker.task_failed",
+                task=self._name,
+                error=f"{type(error).__name__}: {error}"[:200],
+                meaning="no push is lost; what waits stays where it is",
+                action="bring Redis back if it is down; the worker goes on by itself",
+            )
+        self._failing = True

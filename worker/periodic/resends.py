@@ -1,0 +1,108 @@
+"""Looks whether Klarna's re-sends arrive: an order that is not acknowledged is pushed again.
+
+When they stay away, pushes of new orders stay away as well, and nothing else here would tell.
+Every worker runs it; each re-send is counted once. Refused: counting what says nothing, because
+Klarna does not know the order or has an outage itself.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import cast
+
+from pushes import log, resends
+from pushes.model import Push
+from pushes.read import alarms
+from pushes.read.alarms import Alarm
+from pushes.store import codec, keys, resend_counts
+from pushes.store.ledger import Ledger
+from pushes.store.rq_mirror import Command
+
+_log = log.get(__name__)
+
+# One look takes so many at a time, so that Redis answers others in between.
+_BATCH = 500
+
+# Runs the commands for each order whose time is still the one we saw: of two workers that look at
+# the same order one counts. KEYS[1]: the set. ARGV[1]: a JSON list of [member, time, commands].
+_COUNT_ONCE = """
+for _, one in ipairs(cjson.decode(ARGV[1])) do
+  if tonumber(redis.call('ZSCORE', KEYS[1], one[1]) or 'nan') == tonumber(one[2]) then
+    for _, command in ipairs(one[3]) do
+      redis.call(unpack(command))
+    end
+  end
+end
+"""
+
+_Due = tuple[bytes, float]
+IsHeld = Callable[[str], bool]
+
+
+def nobody_is_held(_account: str) -> bool:
+    """Say that no account has an outage."""
+    return False
+
+
+def look(ledger: Ledger, now: datetime, is_held: IsHeld = nobody_is_held) -> None:
+    """Count the re-sends that have come or stayed away by now, then judge the last hour.
+
+    `is_held` says of an account whether it is held for an outage of Klarna's: nothing is counted
+    for it then.
+    """
+    while len(_count_due(ledger, now, is_held)) == _BATCH:
+        pass
+    _judge(ledger, now)
+
+
+def _count_due(ledger: Ledger, now: datetime, is_held: IsHeld) -> list[_Due]:
+    due = cast(
+        list[_Due],
+        ledger.redis.zrangebyscore(
+            keys.RESENDS, "-inf", codec.epoch(now), start=0, num=_BATCH, withscores=True
+        ),
+    )
+    wanted = {key: score for member, score in due if (key := keys.find_key(member))}
+    held = {account for account in {key.account for key in wanted} if is_held(account)}
+    batch: list[tuple[str, str, list[Command]]] = []
+    for (key, score), push in zip(wanted.items(), ledger.get_many(wanted), strict=True):
+        name = keys.job_id(key)
+        counts = key.account not in held
+        commands = _verdicts(push, score, now, counts=counts) if push else []
+        batch.append((name, repr(score), [*commands, _next(push, name, now)]))
+    if batch:
+        ledger.redis.eval(_COUNT_ONCE, 1, keys.RESENDS, json.dumps(batch))
+    if astray := [member for member, _ in due if keys.find_key(member) is None]:
+        ledger.redis.zrem(keys.RESENDS, *astray)  # no order of ours: it would come up for ever
+    return due
+
+
+def _verdicts(push: Push, score: float, now: datetime, *, counts: bool) -> list[Command]:
+    if not counts or not resends.says_something(push):
+        return []
+    expected = codec.moment(str(score)) - resends.GRACE
+    return [
+        command
+        for at in resends.due_by(push, expected, now)
+        for command in resend_counts.count(at, seen=resends.is_seen(push, at))
+    ]
+
+
+def _next(push: Push | None, name: str, now: datetime) -> Command:
+    following = resends.awaited(push, now) if push else None
+    if following is None:  # Klarna has pushed it for the last time
+        return ("ZREM", keys.RESENDS, name)
+    return ("ZADD", keys.RESENDS, resend_counts.score(following), name)
+
+
+def _judge(ledger: Ledger, now: datetime) -> None:
+    hour = resend_counts.last_hour(ledger.redis, now)
+    alarm = Alarm.PUSHES_NOT_REACHING_US
+    facts = {"missed_in_an_hour": hour.missed, "expected_in_an_hour": hour.expected}
+    if resends.do_not_reach_us(hour):
+        if alarms.set_off(ledger.redis, alarm, now):
+            _log.error(
+                "pushes.not_reaching_us", **facts, meaning=alarm.meaning, action=alarm.action
+            )
+    elif hour.seen and alarms.clear(ledger.redis, alarm):
+        _log.info("pushes.reaching_us_again", **facts)
