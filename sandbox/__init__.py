@@ -1,7 +1,7 @@
 """A stand-in for Klarna's Order Management that can be told to fail. Never imports the program.
 
-Klarna's side is `api` (what it answers) over `orders`, `idempotency`, `limits` and `faults`; it
-also pushes (`schedule`, `sender`) on Klarna's schedule. The control side, under `/_control`,
-creates orders, injects faults, moves the clock and shows what really happened. `README.md` lists
-the calls. Start it with `python -m sandbox`.
+`serving` reads requests off sockets and sends answers. `api` is Klarna's side: the calls of Order
+Management and the states of an order. `faults` spoil its answers. `pushing` pushes orders on
+Klarna's schedule. `control` steers all of it, under `/_control`: it creates orders, injects faults,
+moves the clock and shows what really happened. Start it with `python -m sandbox`.
 """

@@ -7,10 +7,10 @@ import sys
 from threading import Event, Thread
 
 from sandbox.clock import MovableClock
-from sandbox.sender import PushSender
-from sandbox.server import SandboxServer
+from sandbox.pushing.sender import PushSender
+from sandbox.serving.server import SandboxServer
 from sandbox.settings import SandboxSettings
-from sandbox.world import World
+from sandbox.state import SandboxState
 
 log = logging.getLogger("sandbox")
 
@@ -30,11 +30,11 @@ def main() -> int:
         password=arguments.password,
         auth_check=not arguments.no_auth_check,
     )
-    world = World(settings, MovableClock())
-    sender = PushSender(world)
+    state = SandboxState(settings, MovableClock())
+    sender = PushSender(state)
     sender.start()
     try:
-        server = SandboxServer(arguments.host, arguments.port, world, sender)
+        server = SandboxServer(arguments.host, arguments.port, state, sender)
     except (OSError, OverflowError) as error:  # OverflowError: a port that cannot be one
         log.error("sandbox.cannot_listen port=%s reason=%s", arguments.port, error)  # noqa: TRY400 - the reason is enough
         return 1

@@ -3,8 +3,8 @@
 from base64 import b64encode
 from dataclasses import dataclass, field
 
-from sandbox.inputs import Fields
-from sandbox.schedule import KLARNA_SCHEDULE_S
+from sandbox.control.inputs import Fields
+from sandbox.pushing.schedule import KLARNA_SCHEDULE_S
 
 _MAX_LATENCY_MS = 600_000
 _MAX_RATE_PER_S = 1_000_000

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from devtools.simulation.clock import VirtualClock
 from devtools.simulation.klarna import KlarnaModel
-from sandbox.schedule import KLARNA_SCHEDULE_S
+from sandbox.pushing.schedule import KLARNA_SCHEDULE_S
 
 # Klarna publishes the addresses that it pushes from: a few networks.
 _KLARNAS_SOURCES = ("klarna-1", "klarna-2", "klarna-3")

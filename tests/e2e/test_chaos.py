@@ -33,7 +33,7 @@ from devtools.local.sandbox_control import LoggedRequest, OrderBody
 from pushes.model import Push, PushKey, Reason, State
 from pushes.store import keys
 from pushes.store.ledger import Ledger
-from sandbox.fault_kinds import FAULTS
+from sandbox.faults.kinds import FAULTS
 from tests.builders import NOW, a_push, an_order_id, put
 
 SEED = "1"

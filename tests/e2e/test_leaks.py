@@ -20,7 +20,7 @@ from devtools.local.embedded import EmbeddedServer
 from devtools.local.processes import Process, Processes, Web, poll
 from devtools.local.sandbox_control import SandboxControl
 from pushes.model import State
-from sandbox.order_body import DATE_OF_BIRTH, PERSON
+from sandbox.api.order_body import DATE_OF_BIRTH, PERSON
 from tests.e2e.test_behaviour import MISCONFIGURED, ROWS, Service, push_row, start_service
 
 USERNAME = "K123456_0badc0de"

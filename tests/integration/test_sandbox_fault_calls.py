@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.fault_kinds import FAULTS
+from sandbox.faults.kinds import FAULTS
 from tests.integration.test_sandbox_process import UNKNOWN_ID, RunningSandbox, running, wait_for
 
 ACKNOWLEDGE = "/acknowledge"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.control import CALLS
-from sandbox.fault_kinds import FAULTS
+from sandbox.control.routes import CALLS
+from sandbox.faults.kinds import FAULTS
 from sandbox.settings import SandboxSettings
 from tests.integration.test_sandbox_process import RunningSandbox, basic, running
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pushes import policy, resends
 from pushes.model import PUSH_WINDOW, Reason, State
 from pushes.resends import ResendCounts
-from sandbox.schedule import KLARNA_SCHEDULE_S
+from sandbox.pushing.schedule import KLARNA_SCHEDULE_S
 from tests.builders import NOW, a_push
 
 

@@ -4,16 +4,15 @@ from typing import Any
 
 import pytest
 
-from sandbox.answers import ApiAnswer, json_answer
-from sandbox.fault_kinds import FAULTS
-from sandbox.fault_params import ApiCall, FaultParams
-from sandbox.faults import Faults, InjectedFault
-from sandbox.reply import Manner, Reply
+from sandbox.faults.injected import Faults, InjectedFault
+from sandbox.faults.kinds import FAULTS, FaultParams, StruckCall
+from sandbox.serving.answers import ApiAnswer, json_answer
+from sandbox.serving.sending import Manner, Reply
 
 _ORDER = "7849fd84-47dc-2919-a7ce-47b9f461562f"
 _OTHER = "8849fd84-47dc-2919-a7ce-47b9f461562f"
 _ORDER_ANSWER = json_answer(200, {"order_id": _ORDER, "status": "AUTHORIZED"})
-_GET = ApiCall("get_order", _ORDER, "correlation-1")
+_GET = StruckCall("get_order", _ORDER, "correlation-1")
 
 
 def faults_of(*made: dict[str, Any]) -> Faults:

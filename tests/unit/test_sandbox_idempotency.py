@@ -1,7 +1,7 @@
 import pytest
 
-from sandbox.answers import ApiAnswer
-from sandbox.idempotency import KEPT_S, FirstAnswers
+from sandbox.api.merchant import KEPT_S, FirstAnswers
+from sandbox.serving.answers import ApiAnswer
 
 
 def test_it_gives_the_first_answer_to_a_known_key() -> None:

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from sandbox.inputs import BadInputError, Fields, parsed
+from sandbox.control.inputs import BadInputError, Fields, parsed
 from sandbox.settings import SandboxSettings, changed
 
 _NAMES = ("word", "flag", "number", "whole", "list")

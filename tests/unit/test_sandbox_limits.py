@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.limits import RateLimit
+from sandbox.api.merchant import RateLimit
 
 
 def test_it_lets_everything_through_when_it_is_off() -> None:

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from sandbox.numbered import NumberedLog
+from sandbox.state import NumberedLog
 
 
 @dataclass

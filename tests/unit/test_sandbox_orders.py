@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.order_body import order_body
-from sandbox.orders import (
+from sandbox.api.order_body import order_body
+from sandbox.api.orders import (
     ORDER_ID,
     STATUSES,
     Acknowledging,

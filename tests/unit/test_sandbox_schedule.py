@@ -1,4 +1,4 @@
-from sandbox.schedule import KLARNA_SCHEDULE_S, due_at_s
+from sandbox.pushing.schedule import KLARNA_SCHEDULE_S, due_at_s
 
 _MINUTE_S = 60
 _HOUR_S = 3600

@@ -11,7 +11,7 @@ from devtools.simulation.chance import seeded
 from devtools.simulation.clock import VirtualClock
 from devtools.simulation.klarna import KlarnaModel
 from devtools.simulation.traffic import RESEND_SAMPLE, Forger, Shop
-from sandbox.schedule import KLARNA_SCHEDULE_S
+from sandbox.pushing.schedule import KLARNA_SCHEDULE_S
 from tests.builders import NOW
 
 HOUR_S = 3600.0

@@ -4,10 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from sandbox.inputs import BadInputError, Fields, parsed
-from sandbox.orders import ORDER_ID, StoredOrder
-from sandbox.sender import PushSender
-from sandbox.world import World
+from sandbox.api.orders import ORDER_ID, StoredOrder
+from sandbox.control.inputs import BadInputError, Fields, parsed
+from sandbox.pushing.sender import PushSender
+from sandbox.state import SandboxState
 
 
 class NotFoundError(LookupError):
@@ -18,7 +18,7 @@ class NotFoundError(LookupError):
 class ControlCall:
     """One control call. `item` is the last path segment, lower-case, or empty."""
 
-    world: World
+    state: SandboxState
     sender: PushSender
     item: str
     query: str
@@ -39,9 +39,9 @@ class ControlCall:
 
     def order(self, order_id: str) -> StoredOrder:
         """Find an order; its caller holds the lock. Raises NotFoundError."""
-        if order_id not in self.world.orders:
+        if order_id not in self.state.orders:
             raise NotFoundError(f"no order {order_id}: create it with POST /_control/orders")
-        return self.world.orders[order_id]
+        return self.state.orders[order_id]
 
 
 def order_id_of(fields: Fields, default: str) -> str:

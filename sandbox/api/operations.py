@@ -6,10 +6,10 @@ Another call is a function here and a line in `OPERATIONS`; `api` does what is t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sandbox.answers import ApiAnswer, json_answer, klarna_error
-from sandbox.fault_kinds import GET_ORDER
-from sandbox.order_body import order_body
-from sandbox.orders import Acknowledging, StoredOrder, judge_acknowledge
+from sandbox.api.order_body import order_body
+from sandbox.api.orders import Acknowledging, StoredOrder, judge_acknowledge
+from sandbox.faults.kinds import GET_ORDER
+from sandbox.serving.answers import ApiAnswer, json_answer, klarna_error
 from sandbox.settings import SandboxSettings
 
 UNKNOWN = "unknown"
@@ -26,7 +26,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class CallContext:
     """What a call needs to know besides its order."""
 
     settings: SandboxSettings
@@ -34,20 +34,20 @@ class Circumstances:
     correlation_id: str
 
 
-Operation = Callable[[StoredOrder, Circumstances], Outcome]
+Operation = Callable[[StoredOrder, CallContext], Outcome]
 
 
-def get_order(order: StoredOrder, _: Circumstances) -> Outcome:
+def get_order(order: StoredOrder, _: CallContext) -> Outcome:
     """Show the order (rec)."""
     return Outcome(json_answer(200, order_body(order)))
 
 
-def acknowledge(order: StoredOrder, circumstances: Circumstances) -> Outcome:
+def acknowledge(order: StoredOrder, context: CallContext) -> Outcome:
     """Acknowledge the order: 204 (rec), or 403 NOT_ALLOWED (assumed). Ends its pushes (doc)."""
-    verdict = judge_acknowledge(order, circumstances.settings)
+    verdict = judge_acknowledge(order, context.settings)
     if verdict is not Acknowledging.ACCEPTED:
-        return Outcome(klarna_error(403, verdict, circumstances.correlation_id))
-    order.acknowledge(circumstances.now_s)
+        return Outcome(klarna_error(403, verdict, context.correlation_id))
+    order.acknowledge(context.now_s)
     return Outcome(ApiAnswer(204), effect=True)
 
 

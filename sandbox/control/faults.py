@@ -3,13 +3,12 @@
 import json
 import re
 
-from sandbox.answers import ApiAnswer, json_answer
-from sandbox.control_call import ControlCall, NotFoundError, order_id_of
-from sandbox.fault_kinds import FAULTS
-from sandbox.fault_params import FaultParams
-from sandbox.faults import ANY, InjectedFault
-from sandbox.inputs import BadInputError, Fields
-from sandbox.operations import NAMES, UNKNOWN
+from sandbox.api.operations import NAMES, UNKNOWN
+from sandbox.control.call import ControlCall, NotFoundError, order_id_of
+from sandbox.control.inputs import BadInputError, Fields
+from sandbox.faults.injected import ANY, InjectedFault
+from sandbox.faults.kinds import FAULTS, FaultParams
+from sandbox.serving.answers import ApiAnswer, json_answer
 
 _OPERATIONS = (*NAMES, UNKNOWN, ANY)
 _MAX_TIMES = 10**9
@@ -29,8 +28,8 @@ def create(call: ControlCall) -> ApiAnswer:
     probability = fields.number("probability", 1, 0, 1)
     raw_params = fields.raw("params") if "params" in fields else {}
     params = _params(Fields(raw_params, FAULTS[name].params, "params"))
-    with call.world.lock:
-        fault = call.world.faults.add(
+    with call.state.lock:
+        fault = call.state.faults.add(
             lambda fault_id: InjectedFault(
                 fault_id, name, operation, order_id, times, probability, params
             )
@@ -40,22 +39,22 @@ def create(call: ControlCall) -> ApiAnswer:
 
 def every(call: ControlCall) -> ApiAnswer:
     """Show the faults in force and how often each struck."""
-    with call.world.lock:
-        shown = [fault.view() for fault in call.world.faults]
+    with call.state.lock:
+        shown = [fault.view() for fault in call.state.faults]
     return json_answer(200, shown)
 
 
 def lift_all(call: ControlCall) -> ApiAnswer:
     """Lift all faults. Connections they hold stay held; a reset lets them go."""
-    with call.world.lock:
-        lifted = call.world.faults.clear()
+    with call.state.lock:
+        lifted = call.state.faults.clear()
     return json_answer(200, {"lifted": lifted})
 
 
 def lift(call: ControlCall) -> ApiAnswer:
     """Lift one fault."""
-    with call.world.lock:
-        lifted = call.world.faults.remove(call.item)
+    with call.state.lock:
+        lifted = call.state.faults.remove(call.item)
     if not lifted:
         raise NotFoundError(f"no fault {call.item}")
     return json_answer(200, {"lifted": 1})

@@ -10,47 +10,75 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
+from enum import Enum, auto
 from http.client import responses
 
-from sandbox.answers import ApiAnswer
-from sandbox.reply import Manner, Reply
+from sandbox.serving.answers import ApiAnswer
 
 _CHUNK_BYTES = 64 * 1024
 # SO_LINGER on, for 0 s: close() then sends RST instead of FIN.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
+class Manner(Enum):
+    """How an answer goes out."""
+
+    WHOLE = auto()
+    HOLD = auto()  # no answer; the connection is closed after `wait_s`
+    RESET = auto()  # no answer; the connection is reset at once
+    DRIP_BODY = auto()  # the body a byte every `wait_s`
+    DRIP_HEAD = auto()  # the head a byte every `wait_s`
+
+
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class Reply:
+    """An answer and the manner in which it goes out.
+
+    `padding` bytes of spaces follow the body (JSON allows them); `missing` bytes are announced but
+    never sent: the connection is closed instead.
+    """
+
+    answer: ApiAnswer | None
+    manner: Manner = Manner.WHOLE
+    wait_s: float = 0
+    padding: int = 0
+    missing: int = 0
+
+    @property
+    def prompt(self) -> bool:
+        """Whether it goes out in one piece, at once."""
+        return self.manner is Manner.WHOLE and not self.padding
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
     """What became of it: whether a whole head was sent, and whether the connection lives on."""
 
     answered: bool
     reusable: bool
 
 
-def deliver(
-    sock: socket.socket, reply: Reply, correlation_id: str, *, keep_alive: bool
-) -> Delivered:
+def send(sock: socket.socket, reply: Reply, correlation_id: str, *, keep_alive: bool) -> Sent:
     """Send the reply. Never raises for a client that has left."""
     if reply.manner is Manner.RESET:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         sock.close()
-        return Delivered(answered=False, reusable=False)
+        return Sent(answered=False, reusable=False)
     if reply.answer is None:
         _left_within(sock, reply.wait_s)
-        return Delivered(answered=False, reusable=False)
+        return Sent(answered=False, reusable=False)
     keep_alive = keep_alive and not reply.missing
     head = _head(reply, reply.answer, correlation_id, keep_alive=keep_alive)
     body = reply.answer.body or b""
     if reply.prompt:
         sent = _send(sock, [head + body])
-        return Delivered(answered=sent, reusable=sent and keep_alive)
+        return Sent(answered=sent, reusable=sent and keep_alive)
     drip_head = reply.manner is Manner.DRIP_HEAD
     answered = _drip(sock, head, reply.wait_s) if drip_head else _send(sock, [head])
     drip_body = reply.manner is Manner.DRIP_BODY
     sent = answered and (_drip(sock, body, reply.wait_s) if drip_body else _send(sock, [body]))
     sent = sent and _send(sock, _spaces(reply.padding))
-    return Delivered(answered=answered, reusable=sent and keep_alive)
+    return Sent(answered=answered, reusable=sent and keep_alive)
 
 
 def _head(reply: Reply, answer: ApiAnswer, correlation_id: str, *, keep_alive: bool) -> bytes:

@@ -5,6 +5,7 @@ first, then every 4 h, until 48 h have passed (doc). Only an acknowledge or a ca
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -18,6 +19,18 @@ KLARNA_SCHEDULE_S: tuple[float, ...] = (
     *EARLY_RESENDS_S,
     *range(EARLY_RESENDS_S[-1] + LATE_INTERVAL_S, LAST_RESEND_S + 1, LATE_INTERVAL_S),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class PushRecord:
+    """One push that was sent. `status` is None when no answer came; `ms` are real milliseconds."""
+
+    seq: int
+    at_s: float
+    order_id: str
+    url: str
+    status: int | None
+    ms: float
 
 
 def due_at_s(first_s: float, resends_s: Sequence[float], taken: int) -> float | None:

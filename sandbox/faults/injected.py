@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 
-from sandbox.answers import ApiAnswer
-from sandbox.fault_kinds import FAULTS
-from sandbox.fault_params import ApiCall, FaultParams
-from sandbox.reply import Reply
+from sandbox.faults.kinds import FAULTS, FaultParams, StruckCall
+from sandbox.serving.answers import ApiAnswer
+from sandbox.serving.sending import Reply
 
 ANY = "any"
 
@@ -40,7 +39,7 @@ class InjectedFault:
         """Whether the call takes effect although it is struck."""
         return FAULTS[self.name].runs or self.params.effect
 
-    def reply(self, call: ApiCall, answer: ApiAnswer) -> Reply:
+    def reply(self, call: StruckCall, answer: ApiAnswer) -> Reply:
         """Make what the client gets, of the answer it would have got."""
         return FAULTS[self.name].reply(self.params, call, answer)
 

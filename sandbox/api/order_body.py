@@ -4,8 +4,8 @@ The person in it is constant and easy to recognise, so that a test can search lo
 for a leak. There is no `acknowledged` field: Klarna has none.
 """
 
+from sandbox.api.orders import CAPTURED_STATUSES, StoredOrder
 from sandbox.clock import iso
-from sandbox.orders import CAPTURED_STATUSES, StoredOrder
 
 # An authorization lives about 28 days, then ends at midnight UTC (rec, doc).
 _LIFETIME_DAYS = 28

@@ -6,13 +6,13 @@ import socketserver
 import time
 from http import HTTPStatus
 
-from sandbox import api, control
-from sandbox.answers import ApiAnswer, json_answer
-from sandbox.delivery import deliver
-from sandbox.reply import Reply
-from sandbox.sender import PushSender
-from sandbox.wire import ApiRequest, Inbound, MalformedRequestError
-from sandbox.world import World
+from sandbox.api import dispatch
+from sandbox.control import routes
+from sandbox.pushing.sender import PushSender
+from sandbox.serving.answers import ApiAnswer, json_answer
+from sandbox.serving.reading import ApiRequest, MalformedRequestError, RequestReader
+from sandbox.serving.sending import Reply, send
+from sandbox.state import SandboxState
 
 # As long as common gateways keep an idle connection.
 _IDLE_S = 75
@@ -28,8 +28,8 @@ class SandboxServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, world: World, sender: PushSender) -> None:
-        self.world = world
+    def __init__(self, host: str, port: int, state: SandboxState, sender: PushSender) -> None:
+        self.state = state
         self.sender = sender
         super().__init__((host, port), ClientConnection)
 
@@ -55,9 +55,9 @@ class ClientConnection(socketserver.BaseRequestHandler):
         """Answer until the client leaves, is idle too long, or a fault ends it."""
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.request.settimeout(_IDLE_S)
-        inbound = Inbound(self.request)
+        requests = RequestReader(self.request)
         try:
-            while (request := inbound.next()) is not None:
+            while (request := requests.next()) is not None:
                 if not self._answer(request):
                     return
         except MalformedRequestError as error:
@@ -67,28 +67,28 @@ class ClientConnection(socketserver.BaseRequestHandler):
             return
 
     def _answer(self, request: ApiRequest) -> bool:
-        if request.path.startswith(control.PREFIX):
-            answer = control.answer(self.server.world, self.server.sender, request)
+        if request.path.startswith(routes.PREFIX):
+            answer = routes.answer(self.server.state, self.server.sender, request)
             return self._send(answer, keep_alive=request.keep_alive)
         return self._answer_as_klarna(request)
 
     def _answer_as_klarna(self, request: ApiRequest) -> bool:
-        world = self.server.world
-        if world.settings.latency_ms:
-            time.sleep(world.settings.latency_ms / 1000)
-        era = world.era
-        reply, entry = api.decide(world, request)
-        correlation_id = entry.arrival.correlation_id
+        state = self.server.state
+        if state.settings.latency_ms:
+            time.sleep(state.settings.latency_ms / 1000)
+        reset_count = state.reset_count
+        reply, entry = dispatch.decide(state, request)
+        correlation_id = entry.call.correlation_id
         keep_alive = request.keep_alive
         if reply.prompt:
-            delivered = deliver(self.request, reply, correlation_id, keep_alive=keep_alive)
+            sent = send(self.request, reply, correlation_id, keep_alive=keep_alive)
         else:
-            with world.keeping_busy(self.request, era):
-                delivered = deliver(self.request, reply, correlation_id, keep_alive=keep_alive)
-        if not delivered.answered:
+            with state.keeping_busy(self.request, reset_count):
+                sent = send(self.request, reply, correlation_id, keep_alive=keep_alive)
+        if not sent.answered:
             entry.status = None
-        return delivered.reusable
+        return sent.reusable
 
     def _send(self, answer: ApiAnswer, *, keep_alive: bool) -> bool:
         plain = Reply(ApiAnswer(answer.status, answer.body, correlated=False))
-        return deliver(self.request, plain, "", keep_alive=keep_alive).reusable
+        return send(self.request, plain, "", keep_alive=keep_alive).reusable

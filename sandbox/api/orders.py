@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sandbox.schedule import due_at_s
+from sandbox.pushing.schedule import PushRecord, due_at_s
 from sandbox.settings import SandboxSettings
 
 #: 8-4-4-4-12 hex, but no RFC 4122 version: nibbles 2, 4 and 6 were seen (rec).
@@ -28,18 +28,6 @@ class Acknowledging(StrEnum):
     ACCEPTED = "Order acknowledged."
     CLOSED = "Order is closed. Acknowledgement not possible."
     ALREADY = "Order is already acknowledged."
-
-
-@dataclass(frozen=True, slots=True)
-class PushRecord:
-    """One push that was sent. `status` is None when no answer came; `ms` are real milliseconds."""
-
-    seq: int
-    at_s: float
-    order_id: str
-    url: str
-    status: int | None
-    ms: float
 
 
 @dataclass(slots=True)
@@ -66,7 +54,7 @@ class StoredOrder:
     pushes: list[PushRecord] = field(default_factory=list)
 
     def visible(self, now_s: float) -> bool:
-        """Whether Order Management knows it yet: a push may arrive before it does (doc)."""
+        """Whether Order Management knows it yet: a push may read_call before it does (doc)."""
         return now_s >= self.visible_at_s
 
     def acknowledge(self, now_s: float) -> None:

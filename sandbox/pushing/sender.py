@@ -5,24 +5,29 @@ does. After a jump of the clock everything that fell due is sent, one order's pu
 other.
 """
 
+import http.client
 import time
 from heapq import heappop, heappush
 from queue import SimpleQueue
 from threading import TIMEOUT_MAX, Condition, Thread
+from urllib.parse import urlsplit
 
-from sandbox.orders import PushRecord, StoredOrder
-from sandbox.post import post, push_url
-from sandbox.world import World
+from sandbox.api.orders import StoredOrder
+from sandbox.pushing.schedule import PushRecord
+from sandbox.state import SandboxState
 
 # How many pushes may wait for their answers at the same time; a slow shop holds each for 5 s.
 _SENDERS = 64
+# Klarna's push client has been seen giving up after about 5 s (code).
+TIMEOUT_S = 5
+_PLACEHOLDERS = ("{checkout.order.id}", "{order.id}")
 
 
 class PushSender:
     """A thread that keeps the schedule and a few that send. They end with the process."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: SandboxState) -> None:
+        self._state = state
         self._due: list[tuple[float, int, StoredOrder]] = []
         self._added = 0
         self._changed = Condition()
@@ -36,10 +41,10 @@ class PushSender:
     def schedule(self, orders: list[StoredOrder]) -> None:
         """Wait for the next push of each that has one left and is not waited for already."""
         due = []
-        with self._world.lock:
+        with self._state.lock:
             for order in orders:
                 at_s = order.next_push_at_s()
-                if at_s is not None and self._world.has(order) and not order.awaited:
+                if at_s is not None and self._state.has(order) and not order.awaited:
                     order.awaited = True
                     due.append((at_s, order))
         with self._changed:
@@ -60,18 +65,18 @@ class PushSender:
 
         Gives None, and counts nothing, when there is nowhere to push to or a reset came between.
         """
-        world = self._world
-        template = world.push_url
+        state = self._state
+        template = state.push_url
         if template is None:
             return None
-        url, at_s, began = push_url(template, order.order_id), world.clock.now_s(), time.monotonic()
+        url, at_s, began = push_url(template, order.order_id), state.clock.now_s(), time.monotonic()
         status = post(url)
         ms = round((time.monotonic() - began) * 1000, 1)
-        with world.lock:
-            if not world.has(order):
+        with state.lock:
+            if not state.has(order):
                 return None
-            sent = PushRecord(world.push_log.next_seq, at_s, order.order_id, url, status, ms)
-            world.push_log.add(sent)
+            sent = PushRecord(state.push_log.next_seq, at_s, order.order_id, url, status, ms)
+            state.push_log.add(sent)
             order.pushes.append(sent)
         return sent
 
@@ -86,7 +91,7 @@ class PushSender:
     def _wait_s(self) -> float | None:
         if not self._due:
             return None
-        wait_s = self._world.clock.real_s_until(self._due[0][0])
+        wait_s = self._state.clock.real_s_until(self._due[0][0])
         return wait_s if wait_s is None else min(wait_s, TIMEOUT_MAX)
 
     def _send_ready(self) -> None:
@@ -94,13 +99,36 @@ class PushSender:
             order = self._ready.get()
             if self._take(order):
                 self.push(order)
-            with self._world.lock:
+            with self._state.lock:
                 order.awaited = False
             self.schedule([order])
 
     def _take(self, order: StoredOrder) -> bool:
-        with self._world.lock:
-            if not self._world.has(order) or order.next_push_at_s() is None:
+        with self._state.lock:
+            if not self._state.has(order) or order.next_push_at_s() is None:
                 return False
             order.pushes_taken += 1
         return True
+
+
+def push_url(template: str, order_id: str) -> str:
+    """Put the order id where Klarna puts it: both placeholders (doc)."""
+    for placeholder in _PLACEHOLDERS:
+        template = template.replace(placeholder, order_id)
+    return template
+
+
+def post(url: str) -> int | None:
+    """Send one push; the status it was answered with, None when none came within 5 s."""
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+    target = parts._replace(scheme="", netloc="", fragment="", path=parts.path or "/").geturl()
+    try:
+        connection.request("POST", target, headers={"User-Agent": "klarna-sandbox"})
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException, UnicodeError):
+        return None  # UnicodeError: a host name that cannot be one
+    finally:
+        connection.close()

@@ -9,18 +9,56 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
+from typing import Generic, Protocol, TypeVar
 
+from sandbox.api.merchant import FirstAnswers, RateLimit
+from sandbox.api.orders import StoredOrder
+from sandbox.api.request_log import LoggedCall
 from sandbox.clock import MovableClock
-from sandbox.faults import Faults
-from sandbox.idempotency import FirstAnswers
-from sandbox.journal import JournalEntry
-from sandbox.limits import RateLimit
-from sandbox.numbered import NumberedLog
-from sandbox.orders import PushRecord, StoredOrder
+from sandbox.faults.injected import Faults
+from sandbox.pushing.schedule import PushRecord
 from sandbox.settings import SandboxSettings
 
 
-class World:
+class Logged(Protocol):
+    """What can be logged: it says which order it is about."""
+
+    @property
+    def order_id(self) -> str | None:
+        """The order, None when it is about none."""
+
+
+T = TypeVar("T", bound=Logged)
+
+
+class NumberedLog(Generic[T]):
+    """The entries in order. Bounded by nothing but `forget`. Its caller holds the lock."""
+
+    def __init__(self) -> None:
+        self._entries: list[T] = []
+        self._forgotten = 0
+
+    @property
+    def next_seq(self) -> int:
+        """The number the next entry must carry."""
+        return self._forgotten + len(self._entries) + 1
+
+    def add(self, entry: T) -> None:
+        """Take in an entry numbered `next_seq`."""
+        self._entries.append(entry)
+
+    def since(self, seq: int, order_id: str | None = None) -> list[T]:
+        """Give the entries after number `seq`, of one order if an id is given."""
+        later = self._entries[max(0, seq - self._forgotten) :]
+        return [entry for entry in later if order_id is None or entry.order_id == order_id]
+
+    def forget(self) -> None:
+        """Drop all entries; numbers go on, so that whoever reads with `since` misses none."""
+        self._forgotten += len(self._entries)
+        self._entries = []
+
+
+class SandboxState:
     """The state. Read and change it while holding `lock`; `settings` may be read without."""
 
     def __init__(self, settings: SandboxSettings, clock: MovableClock) -> None:
@@ -28,9 +66,9 @@ class World:
         self.clock = clock
         self.push_url: str | None = None
         self.chance = random.Random().random  # noqa: S311 - faults by chance are no secret
-        self.journal = NumberedLog[JournalEntry]()
+        self.request_log = NumberedLog[LoggedCall]()
         self.push_log = NumberedLog[PushRecord]()
-        self.era = 0  # how many resets there were
+        self.reset_count = 0  # how many resets there were
         self._busy: set[socket.socket] = set()
         self.use(settings)
         self._empty()
@@ -56,22 +94,22 @@ class World:
         Log numbers go on. Takes the lock itself.
         """
         with self.lock:
-            self.era += 1
+            self.reset_count += 1
             self._empty()
-            self.journal.forget()
+            self.request_log.forget()
             self.push_log.forget()
             self.clock.reset()
             for connection in self._busy:
                 _let_go(connection)
 
     @contextmanager
-    def keeping_busy(self, connection: socket.socket, era: int) -> Iterator[None]:
+    def keeping_busy(self, connection: socket.socket, reset_count: int) -> Iterator[None]:
         """Make a connection known that a fault keeps busy, so that a reset can end it.
 
-        `era` is the one in which its call came in: a reset may have come between.
+        `reset_count` is the one in which its call came in: a reset may have come between.
         """
         with self.lock:
-            if era != self.era:
+            if reset_count != self.reset_count:
                 _let_go(connection)
             self._busy.add(connection)
         try:

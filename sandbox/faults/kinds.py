@@ -5,11 +5,12 @@ Three families: the call is answered *instead of* Klarna (it has no effect, unle
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from sandbox.answers import (
+from sandbox.serving.answers import (
     ERROR_CODES,
     HTML,
+    JSON,
     ApiAnswer,
     gateway_page,
     json_answer,
@@ -17,16 +18,44 @@ from sandbox.answers import (
     too_many_requests,
     unauthorized_page,
 )
-from sandbox.fault_params import ApiCall, FaultParams
-from sandbox.reply import Manner, Reply
+from sandbox.serving.sending import Manner, Reply
 
 GET_ORDER = "get_order"
 # HTTP forbids these a body; one would be read as the start of the next answer.
 _BODILESS = (204, 304)
 _PAGE = b"<html><body><h1>Welcome</h1></body></html>\r\n"
 
+
+@dataclass(frozen=True, slots=True)
+class FaultParams:
+    """All parameters there are; each fault takes a few. `_s` are real seconds."""
+
+    status: int = 500
+    error_code: str | None = None
+    body: str | None = None
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    retry_after_s: float | None = 1
+    hold_s: float = 30
+    location: str = "https://login.example/"
+    byte_interval_s: float = 0.05
+    order_id: str = "0badc0de-0bad-40de-8bad-0badc0de0bad"
+    size_bytes: int = 32 * 1024 * 1024
+    missing_bytes: int = 100
+    effect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StruckCall:
+    """What a fault may know of the call it strikes."""
+
+    operation: str
+    order_id: str | None
+    correlation_id: str
+
+
 #: Makes the reply of the parameters, the call and, where the operation ran, its own answer.
-Maker = Callable[[FaultParams, ApiCall, ApiAnswer], Reply]
+Maker = Callable[[FaultParams, StruckCall, ApiAnswer], Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +68,7 @@ class FaultKind:
     only: str | None = None
 
 
-def _instead(make: Callable[[FaultParams, ApiCall], ApiAnswer], *params: str) -> FaultKind:
+def _instead(make: Callable[[FaultParams, StruckCall], ApiAnswer], *params: str) -> FaultKind:
     return FaultKind(lambda params, call, _: Reply(make(params, call)), (*params, "effect"))
 
 
@@ -49,7 +78,7 @@ def _silent(manner: Manner, *params: str, runs: bool) -> FaultKind:
     )
 
 
-def _any_status(params: FaultParams, call: ApiCall) -> ApiAnswer:
+def _any_status(params: FaultParams, call: StruckCall) -> ApiAnswer:
     code = params.error_code or ERROR_CODES.get(params.status, "UNEXPECTED_ERROR")
     answer = klarna_error(params.status, "Sandbox fault", call.correlation_id, code)
     body = answer.body if params.body is None else params.body.encode()
@@ -58,53 +87,53 @@ def _any_status(params: FaultParams, call: ApiCall) -> ApiAnswer:
     return ApiAnswer(params.status, body, params.content_type, tuple(params.headers.items()))
 
 
-def _no_such_order(_: FaultParams, call: ApiCall) -> ApiAnswer:
+def _no_such_order(_: FaultParams, call: StruckCall) -> ApiAnswer:
     return klarna_error(404, f"Order {call.order_id} cannot be found.", call.correlation_id)
 
 
-def _not_allowed(_: FaultParams, call: ApiCall) -> ApiAnswer:
+def _not_allowed(_: FaultParams, call: StruckCall) -> ApiAnswer:
     return klarna_error(403, "Not allowed.", call.correlation_id)
 
 
-def _no_error_code(params: FaultParams, call: ApiCall) -> ApiAnswer:
+def _no_error_code(params: FaultParams, call: StruckCall) -> ApiAnswer:
     # The singular `error_message` has been seen in life, too.
     content = {"error_message": "Sandbox fault", "correlation_id": call.correlation_id}
     return json_answer(params.status, content)
 
 
-def _redirect(params: FaultParams, _: ApiCall) -> ApiAnswer:
+def _redirect(params: FaultParams, _: StruckCall) -> ApiAnswer:
     return gateway_page(302, ("Location", params.location))
 
 
-def _with_body(answer: ApiAnswer, call: ApiCall) -> ApiAnswer:
+def _with_body(answer: ApiAnswer, call: StruckCall) -> ApiAnswer:
     # A 204 has nothing to spoil: it becomes a 200 that says as little.
     return json_answer(200, {"order_id": call.order_id}) if answer.body is None else answer
 
 
-def _truncated(_: FaultParams, call: ApiCall, answer: ApiAnswer) -> Reply:
+def _truncated(_: FaultParams, call: StruckCall, answer: ApiAnswer) -> Reply:
     whole = _with_body(answer, call)
     body = whole.body or b""
     return Reply(replace(whole, body=body[: len(body) // 2]))
 
 
-def _short(params: FaultParams, call: ApiCall, answer: ApiAnswer) -> Reply:
+def _short(params: FaultParams, call: StruckCall, answer: ApiAnswer) -> Reply:
     return Reply(_with_body(answer, call), missing=params.missing_bytes)
 
 
-def _drip(params: FaultParams, call: ApiCall, answer: ApiAnswer) -> Reply:
+def _drip(params: FaultParams, call: StruckCall, answer: ApiAnswer) -> Reply:
     return Reply(_with_body(answer, call), Manner.DRIP_BODY, params.byte_interval_s)
 
 
-def _drip_headers(params: FaultParams, _: ApiCall, answer: ApiAnswer) -> Reply:
+def _drip_headers(params: FaultParams, _: StruckCall, answer: ApiAnswer) -> Reply:
     return Reply(answer, Manner.DRIP_HEAD, params.byte_interval_s)
 
 
-def _huge(params: FaultParams, call: ApiCall, answer: ApiAnswer) -> Reply:
+def _huge(params: FaultParams, call: StruckCall, answer: ApiAnswer) -> Reply:
     whole = _with_body(answer, call)
     return Reply(whole, padding=max(0, params.size_bytes - len(whole.body or b"")))
 
 
-def _wrong_order(params: FaultParams, call: ApiCall, answer: ApiAnswer) -> Reply:
+def _wrong_order(params: FaultParams, call: StruckCall, answer: ApiAnswer) -> Reply:
     body = (answer.body or b"").replace((call.order_id or "").encode(), params.order_id.encode())
     return Reply(replace(answer, body=body))
 

@@ -29,7 +29,7 @@ class ApiRequest:
     keep_alive: bool
 
 
-class Inbound:
+class RequestReader:
     """The requests on one connection, one after the other."""
 
     def __init__(self, sock: socket.socket) -> None:

@@ -1,0 +1,94 @@
+"""The request log: a call on Klarna's side as it came in, and what was decided, numbered.
+
+Never keeps a body or a password.
+"""
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+from sandbox.api.operations import OPERATIONS, PREFIX, UNKNOWN, Operation
+from sandbox.api.orders import ORDER_ID
+from sandbox.clock import iso
+from sandbox.serving.reading import ApiRequest
+from sandbox.settings import SandboxSettings
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    """A request on its way in, without its body and credentials: the request log keeps it.
+
+    `order_id` is lower-case if it has the shape of one, None outside the paths of orders.
+    `idempotency_key` is the key as sent, also on a GET, where it means nothing.
+    """
+
+    method: str
+    path: str
+    name: str
+    operation: Operation | None
+    order_id: str | None
+    authorized: bool
+    correlation_id: str
+    idempotency_key: str | None
+    user_agent: str | None
+
+
+def read_call(request: ApiRequest, settings: SandboxSettings, basic_token: str) -> IncomingCall:
+    """Name the call, check the credentials, give it a correlation id."""
+    name, operation, order_id = UNKNOWN, None, None
+    if request.path.startswith(PREFIX):
+        given, _, rest = request.path.removeprefix(PREFIX).partition("/")
+        name, operation = OPERATIONS.get((request.method, rest), (UNKNOWN, None))
+        order_id = given.lower() if ORDER_ID.fullmatch(given) else given
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    known = scheme.lower() == "basic" and token == basic_token
+    return IncomingCall(
+        method=request.method,
+        path=request.path,
+        name=name,
+        operation=operation,
+        order_id=order_id,
+        authorized=known or not settings.auth_check,
+        correlation_id=str(uuid4()),
+        idempotency_key=request.headers.get("klarna-idempotency-key"),
+        user_agent=request.headers.get("user-agent"),
+    )
+
+
+@dataclass(slots=True)
+class LoggedCall:
+    """One call. `status` is None when no answer was sent; `effect`: an acknowledge took place."""
+
+    seq: int
+    at_s: float
+    call: IncomingCall
+    status: int | None
+    effect: bool
+    replayed: bool
+    correlated: bool
+    fault: str | None
+
+    @property
+    def order_id(self) -> str | None:
+        """The id in the path, None outside the paths of orders."""
+        return self.call.order_id
+
+    def view(self) -> dict[str, object]:
+        """Show it as the control side does. A correlation id the client was not told is null."""
+        call = self.call
+        told = self.correlated and self.status is not None
+        return {
+            "seq": self.seq,
+            "at": iso(self.at_s),
+            "method": call.method,
+            "path": call.path,
+            "order_id": call.order_id,
+            "operation": call.name,
+            "status": self.status,
+            "effect": self.effect,
+            "idempotency_key": call.idempotency_key,
+            "replayed": self.replayed,
+            "correlation_id": call.correlation_id if told else None,
+            "user_agent": call.user_agent,
+            "authorized": call.authorized,
+            "fault": self.fault,
+        }

@@ -1,0 +1,1 @@
+"""What a call on Klarna's side can be struck with, and which fault strikes."""

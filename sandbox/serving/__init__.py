@@ -1,0 +1,1 @@
+"""Sockets: requests are read, answers are sent, whole or spoilt. Decides nothing."""
