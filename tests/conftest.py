@@ -3,10 +3,10 @@
 A missing server fails the tests that need it: a suite that skips them says nothing.
 """
 
-import re
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,8 @@ import pytest
 from redis import Redis
 
 from devtools.local.embedded import EmbeddedServer
-from devtools.local.processes import ROOT, Processes, poll
+from devtools.local.processes import Processes, Sandbox
 from devtools.local.sandbox_control import SandboxControl
-from devtools.local.supervised import Supervised
 
 # A script's background ignores ctrl-c, and whatever a test starts there would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -54,16 +53,8 @@ def sandbox_process(
 ) -> Iterator[tuple[SandboxControl, dict[str, Any]]]:
     """The session's sandbox, and the settings it started with."""
     log = tmp_path_factory.mktemp("sandbox") / "sandbox.log"
-    command = [sys.executable, "-m", "sandbox", "--port", "0"]
-    with log.open("wb") as file, Supervised(command, log=file, cwd=ROOT) as process:
-
-        def listening() -> re.Match[str] | None:
-            assert process.exit_code is None, f"the sandbox ended:\n{log.read_text()}"
-            return re.search(r"^sandbox listening url=(\S+)$", log.read_text(), re.MULTILINE)
-
-        control = SandboxControl(poll(listening, 20)[1])
+    with Sandbox({}, log) as process, closing(process.wait_ready()) as control:
         yield control, control.settings()
-        control.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from devtools.bench.fake_control import ROOT
 from devtools.bench.figures import Figures
 from devtools.bench.plan import FULL, QUICK
 
-_REPORT = ROOT / "docs" / "performance.md"
+_REPORT = ROOT / "docs" / "reports" / "performance.md"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from uuid import uuid4
 
-from devtools.bench.fake_control import ROOT, BenchError
+from devtools.bench.fake_control import BenchError
 from devtools.bench.figures import Figures, Key, percentile
 from devtools.bench.load import closed_loop, open_loop
 from devtools.bench.measure import cpu_s, peak_process_mb
 from devtools.bench.plan import Plan
 from devtools.bench.stage import BenchStage, PeerGroup
-from devtools.local.ports import free_port
-from devtools.local.procfile import procfile
+from devtools.local.loopback import free_port
+from devtools.local.processes import procfile
 
 CONNECTIONS = 64
 STEADY_PER_S = 300
@@ -44,10 +44,10 @@ class View:
     env: dict[str, str] = field(default_factory=dict)
 
 
-OURS = View("ours", tuple(procfile(ROOT)["web"]))
+OURS = View("ours", tuple(procfile()["web"]))
 OURS_SILENT = View("ours, LOG_LEVEL=warning", OURS.command, env={"LOG_LEVEL": "warning"})
-FLASK = View("bare Flask view", (*_BARE, "bench.intake_peers:bare()"), uses_redis=False)
-ENQUEUE = View("bare queue.enqueue view", (*_BARE, "bench.intake_peers:enqueue()"))
+FLASK = View("bare Flask view", (*_BARE, "devtools.bench.intake_peers:bare()"), uses_redis=False)
+ENQUEUE = View("bare queue.enqueue view", (*_BARE, "devtools.bench.intake_peers:enqueue()"))
 
 ALL = (FLASK, OURS, ENQUEUE, OURS_SILENT)
 

@@ -1,7 +1,7 @@
 """The bare views that intake is held against: one that does nothing, one that calls RQ.
 
-`gunicorn 'bench.intake_peers:bare()'` and `gunicorn 'bench.intake_peers:enqueue()'`. Neither
-checks, logs or records anything: what a first draft of an endpoint would be.
+`gunicorn 'devtools.bench.intake_peers:bare()'`, and `:enqueue()` likewise. Neither checks,
+logs or records anything: what a first draft of an endpoint would be.
 """
 
 import os

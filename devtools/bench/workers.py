@@ -9,10 +9,9 @@ suits two cores.
 from dataclasses import dataclass, field
 
 from devtools.bench.environment import PEERS_PYTHON
-from devtools.bench.fake_control import ROOT
-from devtools.local.procfile import procfile
+from devtools.local.processes import procfile
 
-_WORKER = tuple(procfile(ROOT)["worker"])
+_WORKER = tuple(procfile()["worker"])
 _PEER = str(PEERS_PYTHON)
 _RQ_WORKER = ("worker", "--quiet", "bench")
 

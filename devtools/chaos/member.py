@@ -12,10 +12,8 @@ from pathlib import Path
 
 import requests
 
-from devtools.local.ports import free_port
-from devtools.local.processes import Process, poll
-
-_READY_TIMEOUT_S = 60.0
+from devtools.local.loopback import free_port
+from devtools.local.processes import Process
 
 
 class Member:
@@ -68,12 +66,8 @@ class Member:
         return code
 
     def wait_ready(self) -> None:
-        """Until it serves; AssertionError with its log when it does not."""
-        try:
-            poll(self._is_ready, _READY_TIMEOUT_S, f"{self.name} is not ready")
-        except AssertionError as error:
-            error.add_note(self._process.log)
-            raise
+        """Wait until it serves. Raises ProcessError."""
+        self._process.wait_until(self._is_ready)
 
     def end(self) -> None:
         """SIGKILL without a successor."""

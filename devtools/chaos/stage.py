@@ -1,6 +1,5 @@
 """Where a trial takes place: an empty Redis, the sandbox, and the fleet over both."""
 
-import re
 import subprocess
 import sys
 import tempfile
@@ -11,15 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-import requests
 from redis import Redis
 from redis.exceptions import RedisError
 
 from devtools.chaos.fleet import Fleet
 from devtools.local.embedded import EmbeddedServer
-from devtools.local.processes import ROOT, poll
+from devtools.local.processes import ROOT, Sandbox
 from devtools.local.sandbox_control import OrderBody, SandboxControl
-from devtools.local.supervised import Supervised
 from pushes.accounts.holds import Holds
 from pushes.settings import DEFAULT_ACCOUNT
 from pushes.store.ledger import Ledger
@@ -53,9 +50,7 @@ class ChaosStage:
 
     def orders_at_klarna(self) -> dict[str, OrderBody]:
         """Give all orders as the sandbox has them."""
-        answer = requests.get(f"{self.sandbox.url}/_control/orders", timeout=10)
-        answer.raise_for_status()
-        return {order["order_id"]: order for order in answer.json()}
+        return {order["order_id"]: order for order in self.sandbox.orders()}
 
     def resume(self) -> None:
         """Serve the account again when it is held, as an operator who has put it right."""
@@ -80,7 +75,8 @@ def opened(fsync: Fsync, *, webs: int = 2, workers: int = 3) -> Iterator[ChaosSt
     with ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="klarna-ack-chaos-")))
         server = stack.enter_context(EmbeddedServer(appendfsync=fsync))
-        sandbox = stack.enter_context(closing(_start_sandbox(stack, logs)))
+        process = stack.enter_context(Sandbox({}, logs / "sandbox.out"))
+        sandbox = stack.enter_context(closing(process.wait_ready()))
         sandbox.settings(push_schedule_s=_SCHEDULE_S)
         env = _SETTINGS | {"REDIS_URL": server.url, "KLARNA_API_URL": sandbox.url}
         fleet = Fleet(env, logs, webs=webs, workers=workers)
@@ -88,16 +84,3 @@ def opened(fsync: Fsync, *, webs: int = 2, workers: int = 3) -> Iterator[ChaosSt
         sandbox.pusher(f"{fleet.webs[0].url}/push?klarna_order_id={{checkout.order.id}}")
         redis = stack.enter_context(Redis.from_url(server.url, socket_timeout=5))
         yield ChaosStage(server, Ledger(redis), sandbox, fleet)
-
-
-def _start_sandbox(stack: ExitStack, logs: Path) -> SandboxControl:
-    log = logs / "sandbox.out"
-    with log.open("wb") as file:
-        command = [sys.executable, "-m", "sandbox", "--port", "0"]
-        process = stack.enter_context(Supervised(command, log=file, cwd=ROOT))
-
-    def listening() -> re.Match[str] | None:
-        assert process.exit_code is None, f"the sandbox ended:\n{log.read_text()}"  # noqa: S101 - `poll` speaks in assertions
-        return re.search(r"^sandbox listening url=(\S+)$", log.read_text(), re.MULTILINE)
-
-    return SandboxControl(poll(listening, 30)[1])

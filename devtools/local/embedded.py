@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from devtools.local.ports import free_port
+from devtools.local.loopback import free_port
 from devtools.local.server_binary import EmbeddedServerError, find_server_binary
 from devtools.local.supervised import Supervised
 

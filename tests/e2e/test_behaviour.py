@@ -425,7 +425,7 @@ class Service:
 
         try:
             return poll(there, PATIENCE_S, f"not {states} after {PATIENCE_S} s")
-        except AssertionError as error:
+        except TimeoutError as error:
             error.add_note(f"{self.record(key)}\n{self.calls(key)}")
             raise
 

@@ -70,7 +70,7 @@ class Scene:
 
         try:
             poll(all_there, within_s, f"not {states} within {within_s} s")
-        except AssertionError as error:
+        except TimeoutError as error:
             for order_id in waiting:
                 error.add_note(f"{self.record(order_id)}\n{self.calls(order_id)}")
             raise

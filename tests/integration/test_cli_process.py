@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from devtools.local.ports import free_port
+from devtools.local.loopback import free_port
 from devtools.local.processes import ROOT, Processes
 from pushes.model import State
 from pushes.store.ledger import Ledger

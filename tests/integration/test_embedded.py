@@ -21,7 +21,7 @@ from devtools.local.server_binary import EmbeddedServerError
 _PARENT = """
 import sys
 from pathlib import Path
-from cli.embedded import EmbeddedServer
+from devtools.local.embedded import EmbeddedServer
 with EmbeddedServer(Path(sys.argv[1]) if sys.argv[1:] else None) as server:
     print(server.pid, server.url, server.directory, flush=True)
     sys.stdin.read()
@@ -153,7 +153,7 @@ def test_two_at_once_do_not_collide(server: EmbeddedServer) -> None:
 def test_it_refuses_a_directory_that_a_running_server_owns(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.embedded._LOCK_TIMEOUT_S", 0)
+    monkeypatch.setattr("devtools.local.embedded._LOCK_TIMEOUT_S", 0)
     with (
         pytest.raises(EmbeddedServerError, match="belongs to a running server"),
         EmbeddedServer(server.directory),
@@ -166,7 +166,7 @@ def test_it_tries_another_port_when_the_first_is_taken(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ports = iter([server.port, server.port, 0])
-    monkeypatch.setattr("cli.embedded.free_port", lambda: next(ports) or 31_999)
+    monkeypatch.setattr("devtools.local.embedded.free_port", lambda: next(ports) or 31_999)
     with EmbeddedServer() as other:
         assert other.port == 31_999
 

@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.local.processes import ROOT
-from devtools.local.procfile import procfile
+from devtools.local.processes import ROOT, procfile
 
 
 def test_it_starts_the_two_processes_of_the_outside_contract() -> None:
@@ -15,7 +14,7 @@ def test_it_starts_the_two_processes_of_the_outside_contract() -> None:
 
 
 def test_it_is_read_as_a_shell_would_read_it() -> None:
-    assert procfile(ROOT) == {
+    assert procfile() == {
         "web": ["gunicorn", "-c", "deploy/gunicorn.conf.py", "service:create_app()"],
         "worker": ["python", "-m", "worker"],
     }

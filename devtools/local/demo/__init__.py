@@ -12,10 +12,10 @@ from typing import NoReturn
 
 import click
 
-from devtools.local.demo.child import DevError
-from devtools.local.demo.stack import Stack
-from devtools.local.demo.starting import running_stack
+from devtools.local.demo.stack import Stack, running_stack
 from devtools.local.demo.watch import OrderWatch
+from devtools.local.processes import ProcessError
+from devtools.local.sandbox_control import SandboxError
 from devtools.local.server_binary import EmbeddedServerError
 
 _ONCE_TIMEOUT_S = 60.0
@@ -37,7 +37,7 @@ def run(*, once: bool, verbose: bool = False) -> int:
             _push_for_ever(stack)
     except KeyboardInterrupt:
         return 0
-    except (DevError, EmbeddedServerError) as error:
+    except (ProcessError, SandboxError, EmbeddedServerError) as error:
         click.echo(f"klarna-ack dev: {error}", err=True)
         return 1
     finally:
@@ -55,8 +55,8 @@ def _push_once(stack: Stack) -> int:
         return 0
     click.echo(f"not acknowledged within {_ONCE_TIMEOUT_S:.0f} s:", err=True)
     for order_id in watch.waiting:
-        click.echo(f"  {order_id}: {stack.control('GET', f'orders/{order_id}')}", err=True)
-    click.echo(stack.logs(), err=True)
+        click.echo(f"  {order_id}: {stack.sandbox.order(order_id)}", err=True)
+    click.echo(stack.last_lines(), err=True)
     return 1
 
 
@@ -76,12 +76,11 @@ def _push_for_ever(stack: Stack) -> NoReturn:
 
 
 def _greet(stack: Stack) -> None:
-    names = ("REDIS_URL", "KLARNA_API_URL", "KLARNA_USERNAME", "KLARNA_PASSWORD")
-    exports = " ".join(f"{name}={shlex.quote(stack.env[name])}" for name in names)
-    click.echo(f"push URL       {stack.push_url}<order id>")
-    click.echo(f"web health     {stack.web_url}/readyz")
-    click.echo(f"sandbox        {stack.sandbox_url}/_control/orders")
-    click.echo(f"logs           {stack.children[0].log.parent} (here with --verbose)")
+    exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in stack.settings.items())
+    click.echo(f"push URL       {stack.web.push_url}<order id>")
+    click.echo(f"web health     {stack.web.url}/readyz")
+    click.echo(f"sandbox        {stack.sandbox.url}/_control/orders")
+    click.echo(f"logs           {stack.logs} (here with --verbose)")
     click.echo("In another terminal, for `klarna-ack status`:")
     click.echo(f"  export {exports}")
     click.echo("Ctrl-c ends it all. A new order every few seconds:")

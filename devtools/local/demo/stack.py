@@ -1,54 +1,98 @@
-"""What runs under `klarna-ack dev`: the processes, and how they are spoken to."""
+"""What runs under `klarna-ack dev`: started one after the other, until all of it answers."""
 
+import os
+import re
+import sys
+import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import requests
+import click
 
-from devtools.local.demo.child import Child
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.loopback import free_port
+from devtools.local.processes import LoggedProcess, Processes, Web
+from devtools.local.sandbox_control import SandboxControl
 
-TICK_S = 0.05
-_CALL_TIMEOUT_S = 10
+_TICK_S = 0.05
+_USUAL_PORT = 8000
+
+# Where this shell's production settings must not reach, and proxies that loopback does not need.
+_NOT_HANDED_ON = re.compile(
+    r"(klarna|redis)_.*|accounts_file|push_token.*|gunicorn_cmd_args|.*_proxy", re.IGNORECASE
+)
 
 
 @dataclass
 class Stack:
-    """What runs; `env` is the environment of web and worker."""
+    """What runs; `settings` are those of the web process and the worker."""
 
-    children: list[Child]
-    env: Mapping[str, str]
-    web_url: str
-    sandbox_url: str
+    processes: Processes
+    sandbox: SandboxControl
+    web: Web
+    settings: dict[str, str]
+    logs: Path
     verbose: bool
-
-    @property
-    def push_url(self) -> str:
-        """What a merchant would give to Klarna, the order id's place at its end."""
-        return f"{self.web_url}/push?klarna_order_id="
+    _shown_bytes: dict[Path, int] = field(default_factory=dict)
 
     def tick(self) -> None:
-        """Wait a moment; raises DevError when one of the processes has ended meanwhile."""
-        time.sleep(TICK_S)
-        for child in self.children:
-            if self.verbose:
-                child.show_new_lines()
-            child.check()
+        """Wait a moment. Raises ProcessError when one of the processes has ended meanwhile."""
+        time.sleep(_TICK_S)
+        if self.verbose:
+            for process in self.processes.started:
+                self._show_new_lines(process)
+        self.processes.check()
 
-    def control(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Call the sandbox's control side."""
-        return call(method, f"{self.sandbox_url}/_control/{path}", body).json()
+    def last_lines(self) -> str:
+        """Return the last lines of every process: the files themselves are removed."""
+        return "\n".join(process.last_lines() for process in self.processes.started)
 
-    def logs(self) -> str:
-        """Return the last lines of every process."""
-        return "\n".join(child.last_lines() for child in self.children)
+    def _show_new_lines(self, process: LoggedProcess) -> None:
+        """Print what a process has logged since the last time, each line under its name."""
+        shown = self._shown_bytes.get(process.log_file, 0)
+        with process.log_file.open("rb") as file:
+            file.seek(shown)
+            complete, newline, _ = file.read().rpartition(b"\n")
+        self._shown_bytes[process.log_file] = shown + len(complete) + len(newline)
+        for line in complete.decode(errors="replace").splitlines():
+            click.echo(f"{process.name:8}| {line}")
 
 
-def call(method: str, url: str, body: object = None) -> requests.Response:
-    """Send one request to a process of ours. Raises requests' errors, also for a refusal."""
-    with requests.Session() as session:
-        session.trust_env = False  # No proxy stands between us and loopback.
-        answer = session.request(method, url, json=body, timeout=_CALL_TIMEOUT_S)
-    answer.raise_for_status()
-    return answer
+@contextmanager
+def running_stack(*, verbose: bool) -> Iterator[Stack]:
+    """Run everything while the block lasts. Raises ProcessError or EmbeddedServerError."""
+    with ExitStack() as opened:
+        logs = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="klarna-ack-dev-")))
+        redis_url = opened.enter_context(EmbeddedServer()).url
+        processes = Processes(_inherited(), logs)
+        opened.callback(processes.terminate_all)
+        sandbox = opened.enter_context(closing(processes.sandbox().wait_ready()))
+        settings = {
+            "REDIS_URL": redis_url,
+            "KLARNA_API_URL": sandbox.url,
+            "KLARNA_USERNAME": "sandbox",
+            "KLARNA_PASSWORD": "sandbox",
+        }
+        processes.worker(**settings)
+        web = processes.web(**settings, PORT=str(free_port(preferred=_USUAL_PORT)))
+        stack = Stack(processes, sandbox, web, settings, logs, verbose)
+        _wait_until_ready(stack)
+        sandbox.pusher(web.push_url + "{checkout.order.id}")
+        yield stack
+
+
+def _wait_until_ready(stack: Stack) -> None:
+    def is_ready() -> bool:
+        stack.tick()
+        return stack.web.is_ready()
+
+    stack.web.wait_until(is_ready)
+
+
+def _inherited() -> dict[str, str]:
+    """Return what of this shell's environment is handed on to every process."""
+    kept = {name: value for name, value in os.environ.items() if not _NOT_HANDED_ON.fullmatch(name)}
+    return {"LOG_FORMAT": "console" if sys.stdout.isatty() else "json"} | kept

@@ -1,8 +1,10 @@
-"""Free ports of 127.0.0.1."""
+"""127.0.0.1: its free ports, and HTTP to what listens there."""
 
 import contextlib
 import secrets
 import socket
+
+import requests
 
 from devtools.local.server_binary import EmbeddedServerError
 
@@ -23,3 +25,10 @@ def free_port(preferred: int | None = None) -> int:
             candidate.bind(("127.0.0.1", port))
             return port
     raise EmbeddedServerError(f"no free port between {_PORTS.start} and {_PORTS.stop}")
+
+
+def loopback_session() -> requests.Session:
+    """Make a session that goes straight to its target, whatever proxy this shell has."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
