@@ -61,20 +61,21 @@ def search_path() -> str:
 class LoggedProcess:
     """A running command and the file it logs to. It sees `env` and a PATH, nothing else of ours."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a process is started with
         self,
         name: str,
         command: Sequence[str],
         env: Mapping[str, str],
         log: Path,
         *,
+        cwd: Path = ROOT,
         grace_s: float = _GRACE_S,
     ) -> None:
         self.name = name
         self.log_file = log
         with log.open("ab") as file:
             self._supervised = Supervised(
-                command, log=file, env={**env, "PATH": search_path()}, cwd=ROOT, grace_s=grace_s
+                command, log=file, env={**env, "PATH": search_path()}, cwd=cwd, grace_s=grace_s
             )
 
     @property
