@@ -17,11 +17,11 @@ def read(context: Context, now: datetime) -> overview.StatusView:
     holds = Holds(ledger.redis)
     accounts = {name: holds.standing(name) for name in context.known_accounts()}
     return overview.status(
-        ledger.counts(now),
-        ledger.oldest_deadline(),
-        live_workers(ledger),
+        overview.counts(ledger.redis, now),
+        overview.oldest_deadline(ledger.redis),
+        live_workers(ledger.redis),
         accounts,
         now,
-        at_risk=at_risk.read(ledger, now),
+        at_risk=at_risk.read(ledger.redis, now),
         alarms=alarms.raised(ledger.redis),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from pushes.settings import DEFAULT_ACCOUNT, ConfigurationError, Settings, load, read_accounts
+from pushes.store import indexes
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
 
@@ -30,7 +31,7 @@ class Context:
 
     def known_accounts(self) -> list[str]:
         """Name the configured accounts and those that ever had a push."""
-        return sorted({*self.configured, *self.ledger.accounts()})
+        return sorted({*self.configured, *indexes.accounts(self.ledger.redis)})
 
     def choose_account(self, name: str | None) -> str:
         """Return the account an order is looked for in: `name`, else the only configured one.

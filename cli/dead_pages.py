@@ -11,7 +11,7 @@ from pushes.store.ledger import Ledger
 def read_page(ledger: Ledger, wanted: Filter, *, limit: int, cursor: str | None) -> Page:
     """Read one page. Raises UsageError for a wrong cursor."""
     try:
-        return dead_letters.page(ledger, wanted, limit=limit, cursor=cursor)
+        return dead_letters.page(ledger.redis, wanted, limit=limit, cursor=cursor)
     except dead_letters.CursorError as error:
         raise click.UsageError(str(error)) from error
 

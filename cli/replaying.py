@@ -5,6 +5,7 @@ Refused, order by order: what is not dead.
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import click
 
@@ -12,18 +13,9 @@ from cli import batch, options, order_ids, verdicts
 from cli.context import Context, opened
 from cli.dead_pages import all_dead
 from cli.pace import Pace
-from pushes.model import Change, Push, PushKey, State
+from pushes.model import Push, PushKey
 from pushes.operate import replay
 from pushes.read.dead_letters import Filter
-from pushes.store.ledger import Decide, Ledger
-
-
-class Rehearsal(Ledger):
-    """A ledger that decides as the real one does and writes nothing."""
-
-    def update(self, key: PushKey, decide: Decide, seen: Push | None = None) -> Change | None:  # noqa: ARG002 - the record itself names its key
-        """Ask what would become of the record as it was seen."""
-        return decide(seen)
 
 
 @click.command("replay")
@@ -70,14 +62,15 @@ def replay_dead(  # noqa: PLR0913 - one parameter an option
     _check_usage(named=bool(named), everything=everything, filtered=filtered)
     with opened() as context:
         chosen = _choose(context, named, wanted, limit)
-        ledger = Rehearsal(context.ledger.redis) if dry_run else context.ledger
-        act = verdicts.at_word_of(replay.replay, ledger, by=by, why=why)
+        action = partial(replay.replay, dry_run=dry_run)
+        act = verdicts.at_word_of(action, context.ledger, by=by, why=why)
         if dry_run:
-            _rehearse(chosen, act, as_json=as_json)
-        else:
-            verdicts.apply(
-                ledger, chosen, act, participle="replayed", pace=Pace(rate), as_json=as_json
-            )
+            _preview(chosen, act, as_json=as_json)
+            return
+        pace = Pace(rate)
+        verdicts.apply(
+            context.ledger, chosen, act, participle="replayed", pace=pace, as_json=as_json
+        )
 
 
 def _check_usage(*, named: bool, everything: bool, filtered: bool) -> None:
@@ -98,11 +91,10 @@ def _choose(context: Context, named: list[str], wanted: Filter, limit: int | Non
     return all_dead(context.ledger, wanted, limit)
 
 
-def _rehearse(wanted: list[PushKey], act: Callable[[PushKey], Push], *, as_json: bool) -> None:
+def _preview(wanted: list[PushKey], act: Callable[[PushKey], Push], *, as_json: bool) -> None:
     done = batch.Done()
     for key in wanted:
         done.add(key, act)
-    done.items = [{**item, "state": str(State.DEAD)} for item in done.items]  # they still are
     if not as_json:
         click.echo(f"{len(done.items)} would be replayed; nothing was changed.", err=True)
     done.finish(lambda done: verdicts.tell(done, as_json=as_json))

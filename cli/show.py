@@ -10,6 +10,7 @@ from cli.exits import Refused
 from pushes import policy
 from pushes.model import PushKey, State
 from pushes.read import views
+from pushes.store import records
 from pushes.store.ledger import Ledger
 
 _COLUMNS = ("at", "event", "call", "answer", "correlation_id", "detail")
@@ -36,7 +37,7 @@ def show(order_id: str, account: str | None, *, as_json: bool) -> None:
 
 def look_up(ledger: Ledger, key: PushKey) -> views.PushView:
     """Read one push. Raises Refused when none is known."""
-    push = ledger.get(key)
+    push = records.get(ledger.redis, key)
     if push is None:
         raise Refused(
             f"No push is known for order {key.order_id} in account {key.account!r}: it was never "
@@ -44,7 +45,7 @@ def look_up(ledger: Ledger, key: PushKey) -> views.PushView:
             f" and the account, or queue it with `klarna-ack push {key.order_id} --account"
             f" {key.account}`."
         )
-    return views.full(push, ledger.timeline(key), datetime.now(UTC))
+    return views.full(push, records.timeline(ledger.redis, key), datetime.now(UTC))
 
 
 def blocks(view: views.PushView) -> list[output.Block]:

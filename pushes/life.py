@@ -40,25 +40,29 @@ class Origin:
 KLARNA = Origin()
 
 
-def pushed(push: Push | None, key: PushKey, now: datetime, origin: Origin = KLARNA) -> Change:
-    """Take in one push: queue a new order, revive a dead one, count what is already in hand.
+def first_pushed(key: PushKey, now: datetime, origin: Origin = KLARNA) -> Change:
+    """Take in the first push of an order: queue it."""
+    lane, source = origin.lane, origin.source
+    push = Push(key, State.QUEUED, 1, now, now, now, pushes=1, lane=lane, source=source)
+    return Change(None, push, (Entry(now, origin.event, by=origin.by),))
+
+
+def pushed_again(push: Push, now: datetime, origin: Origin = KLARNA) -> Change:
+    """Take in one more push of an order: revive a dead one, count what is already in hand.
 
     One that waits after a failure is queued at once: Klarna still pushes, so it may be well again.
     One that Klarna did not know gets a single look, unless an operator (`by`) pushes it.
     """
     event, by, lane = origin.event, origin.by, origin.lane
-    if push is None:
-        fresh = Push(key, State.QUEUED, 1, now, now, now, pushes=1, lane=lane, source=origin.source)
-        return Change(None, fresh, (Entry(now, event, by=by),))
     counted = replace(push, rev=push.rev + 1, pushes=push.pushes + 1, last_push_at=now)
-    if _needs_another_life(push, now) and (by or not _is_unknown_of_late(push, now)):
+    if _is_to_be_revived(push, now) and (by or not _is_unknown_of_late(push, now)):
         entry = Entry(now, event, detail=f"was {push.state}", by=by)
         # Klarna opens its 48 hours anew when it pushes after they were over.
         first = push.first_push_at if now < push.deadline_at else now
         # What was spent on looking for an order nobody knows stays spent.
         looked = push.not_found if _is_unknown(push) and not by else 0
         revived = replace(
-            _afresh(counted, now),
+            _with_fresh_attempts(counted, now),
             first_push_at=first,
             not_found=looked,
             lane=Lane.UNKNOWN if looked else lane,
@@ -73,7 +77,7 @@ def pushed(push: Push | None, key: PushKey, now: datetime, origin: Origin = KLAR
     return Change(push, counted, (entry,) if noted else ())
 
 
-def _needs_another_life(push: Push, now: datetime) -> bool:
+def _is_to_be_revived(push: Push, now: datetime) -> bool:
     if push.state is State.DEAD:
         return not push.discarded
     return push.state.is_settled and now - push.changed_at >= policy.ALREADY_ACKNOWLEDGED
@@ -108,7 +112,7 @@ def _expedited(push: Push, now: datetime) -> Push:
     )
 
 
-def _afresh(push: Push, now: datetime) -> Push:
+def _with_fresh_attempts(push: Push, now: datetime) -> Push:
     return replace(
         push,
         state=State.QUEUED,
@@ -133,7 +137,7 @@ def started(push: Push, worker: str, execution_id: str, now: datetime) -> Change
     """
     if push.state.is_settled or push.state is State.RUNNING:
         return None
-    base = _afresh(push, now) if push.state is State.DEAD else push
+    base = _with_fresh_attempts(push, now) if push.state is State.DEAD else push
     since = push.idempotent_since
     if since is None or now - since >= policy.IDEMPOTENCY_WINDOW:
         since = now
@@ -301,11 +305,11 @@ def requeued(push: Push, now: datetime) -> Change | None:
 
 
 def replayed(push: Push, by: str, why: str, now: datetime) -> Change | None:
-    """Give a dead push a fresh life at an operator's word. None when it is not dead."""
+    """Give a dead push fresh attempts at an operator's word. None when it is not dead."""
     if push.state is not State.DEAD:
         return None
     entry = Entry(now, "replayed", detail=f"was {push.reason}: {why}", by=by)
-    another = replace(_afresh(push, now), rev=push.rev + 1, lane=Lane.BACKLOG)
+    another = replace(_with_fresh_attempts(push, now), rev=push.rev + 1, lane=Lane.BACKLOG)
     return Change(push, another, (entry,))
 
 

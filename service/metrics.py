@@ -14,10 +14,10 @@ from prometheus_client.registry import Collector
 
 from pushes.accounts.holds import Holds
 from pushes.model import PUSH_WINDOW
-from pushes.read import alarms, at_risk
+from pushes.read import alarms, at_risk, overview
 from pushes.read.alarms import Alarm
 from pushes.read.workers import live_workers
-from pushes.store import resend_counts
+from pushes.store import counters, indexes, resend_counts
 from pushes.store.ledger import Ledger
 
 blueprint = Blueprint("metrics", __name__)
@@ -47,11 +47,11 @@ class QueueState(Collector):
         pushes = GaugeMetricFamily(
             "klarna_ack_pushes", "Pushes by state; settled ones of 30 days.", labels=["state"]
         )
-        for state, count in self._ledger.counts(now).items():
+        for state, count in overview.counts(self._ledger.redis, now).items():
             pushes.add_metric([str(state)], count)
         yield pushes
 
-        deadline = self._ledger.oldest_deadline()
+        deadline = overview.oldest_deadline(self._ledger.redis)
         yield GaugeMetricFamily(
             "klarna_ack_oldest_waiting_seconds",
             "Age of the first push of the order that has waited longest for its acknowledge.",
@@ -62,13 +62,13 @@ class QueueState(Collector):
             "Orders not acknowledged, by less than so many hours to the deadline; 0: past it.",
             labels=["under_hours"],
         )
-        for under_h, count in at_risk.count(self._ledger, now).items():
+        for under_h, count in at_risk.count(self._ledger.redis, now).items():
             left.add_metric([str(under_h)], count)
         yield left
         yield GaugeMetricFamily(
             "klarna_ack_workers",
             "Workers that beat.",
-            value=live_workers(self._ledger),
+            value=live_workers(self._ledger.redis),
         )
         held = GaugeMetricFamily(
             "klarna_ack_account_held",
@@ -81,7 +81,7 @@ class QueueState(Collector):
             labels=["account"],
         )
         holds = Holds(self._ledger.redis)
-        for account in self._ledger.accounts():
+        for account in indexes.accounts(self._ledger.redis):
             standing = holds.standing(account)
             unknown.add_metric([account], standing.unknown_in_a_row)
             if standing.hold:
@@ -91,7 +91,7 @@ class QueueState(Collector):
         events = CounterMetricFamily(
             "klarna_ack_events", "What workers had to mend, by kind.", labels=["event"]
         )
-        for event, count in sorted(self._ledger.counters().items()):
+        for event, count in sorted(counters.totals(self._ledger.redis).items()):
             events.add_metric([event], count)
         yield events
         yield from self._resends()

@@ -4,10 +4,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+from redis import Redis
+
 from pushes import life
 from pushes.model import Change, HoldReason, Push, PushKey, Reason, State
+from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
 from pushes.store.ledger import Ledger
-from worker.claiming.claims import Claim, reread
+from worker.attempt.acknowledge import Acknowledger
+from worker.attempt.attempt import Report
+from worker.attempt.outcomes import Acknowledged, Outcome
+from worker.claiming.claims import Claim
+from worker.claiming.quota import Share
+from worker.wiring import Parts, assemble
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _ORDERS = count(1)
@@ -30,7 +38,7 @@ def a_push(state: State = State.QUEUED, key: PushKey | None = None, **facts: obj
 
 def history(state: State, key: PushKey, now: datetime = NOW) -> list[Change]:
     """The changes from the first push to `state`."""
-    pushed = life.pushed(None, key, now)
+    pushed = life.first_pushed(key, now)
     if state is State.QUEUED:
         return [pushed]
     started = life.started(pushed.after, "worker-1", "a" * 32, now)
@@ -54,7 +62,7 @@ def put(ledger: Ledger, state: State, key: PushKey | None = None, now: datetime 
     """Commit the steps that lead to `state`, popping the job as a worker would."""
     changes = history(state, key or a_key(), now)
     for change in changes:
-        assert ledger.update_many([change]) == [True]
+        assert ledger.commit_many([change]) == [True]
         if change.after.state is State.QUEUED and len(changes) > 1:
             pop(ledger)
     return changes[-1].after
@@ -68,8 +76,40 @@ class Unlimited:
 
 
 def claim(ledger: Ledger, key: PushKey) -> Claim:
-    """What a worker knows of a job that it took."""
-    return reread(ledger, [Claim(key, None, None)])[0]
+    """What a worker knows of a job that it claimed."""
+    return worker_parts(ledger.redis).claims.reread([Claim(key, None, None)])[0]
+
+
+class ScriptedAcknowledger(Acknowledger):
+    """Makes attempts that end as the test says."""
+
+    def __init__(self, outcome: Outcome | None = None) -> None:
+        super().__init__({}, RetryPolicy(), lambda: 0.5, Unlimited())
+        self.next: Outcome = outcome or Acknowledged()
+
+    def attempt(self, push: Push, report: Report) -> Outcome:
+        assert push.state is State.RUNNING
+        assert report.entries == []
+        return self.next
+
+
+def worker_parts(
+    redis: Redis,
+    name: str = "worker-1",
+    *,
+    accounts: tuple[str, ...] = ("default",),
+    rate_per_s: float = 1_000_000,
+    outage_after_failures: int = OUTAGE_AFTER_FAILURES,
+) -> Parts:
+    """The parts of a worker that has no credentials: it makes no call."""
+    return assemble(
+        redis,
+        name=name,
+        clients={},
+        shares={account: Share.of(account, rate_per_s) for account in accounts},
+        retry_policy=RetryPolicy(),
+        outage_after_failures=outage_after_failures,
+    )
 
 
 def pop(ledger: Ledger) -> str | None:

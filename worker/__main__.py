@@ -3,7 +3,6 @@
 import argparse
 import logging
 import os
-import random
 import sys
 from importlib.metadata import version
 
@@ -11,11 +10,11 @@ from klarna import KlarnaClient
 from pushes import log
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
 from pushes.store.connection import connect
-from pushes.store.ledger import Ledger
-from worker.attempt.acknowledge import Acknowledger
-from worker.claiming.quota import Quota
+from pushes.store.rq_mirror import RqMirror
+from worker.periodic.heartbeat import Heartbeat
 from worker.runner import Runner
 from worker.settings import Configuration, load
+from worker.wiring import assemble
 
 # Long enough for an append-only file that is rewritten, short enough to notice a frozen Redis.
 # A wait for work blocks for one second, well inside it.
@@ -35,12 +34,17 @@ def main() -> int:
         return EXIT_CONFIGURATION
     settings = configuration.settings
     log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
-    ledger = Ledger(connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES))
-    quota = Quota(ledger.redis, configuration.shares)
-    acknowledger = Acknowledger(
-        _clients(configuration), configuration.retry_policy, random.random, quota
+    redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
+    heartbeat = Heartbeat(redis, RqMirror(redis))
+    parts = assemble(
+        redis,
+        name=heartbeat.name,
+        clients=_clients(configuration),
+        shares=configuration.shares,
+        retry_policy=configuration.retry_policy,
+        outage_after_failures=settings.outage_after_failures,
     )
-    Runner(ledger, acknowledger, quota, configuration.limits).work(burst=burst)
+    Runner(parts, heartbeat, settings.concurrency).work(burst=burst)
     return 0
 
 

@@ -1,17 +1,10 @@
-"""The RQ entry point. Its dotted name stands in Redis (`pushes.jobs.JOB_FUNCTION`)."""
-
-from rq import get_current_job
-
-from pushes.store.rq_job import PushJob
+"""The RQ entry point. Its dotted name stands in Redis (`pushes.store.rq_job.JOB_FUNCTION`)."""
 
 
-def acknowledge_push() -> object:
-    """Make one attempt for the push that the current job stands for; return its outcome.
+def acknowledge_push() -> None:
+    """Stand for one attempt in RQ's job. Raises RuntimeError: RQ's own worker makes none.
 
-    May run twice for one push: after a crash the job is run again. Raises RuntimeError when run
-    by RQ's own worker, which knows neither the ledger nor the credentials.
+    RQ's worker knows neither the ledger nor the credentials; `python -m worker` looks at the
+    name and makes the attempt itself.
     """
-    job = get_current_job()
-    if not isinstance(job, PushJob) or job.attempt is None:
-        raise RuntimeError("this queue is served by `python -m worker`, not by `rq worker`")
-    return job.attempt()
+    raise RuntimeError("this queue is served by `python -m worker`, not by `rq worker`")

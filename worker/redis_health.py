@@ -4,12 +4,12 @@ After Redis was away the leases of all workers are stale at once, and say nothin
 """
 
 import threading
-import time
 
 from redis.exceptions import RedisError
 
 from pushes import log
 from pushes.store.rq_mirror import LEASE_S
+from worker.clock import SYSTEM_CLOCK, Clock
 
 _log = log.get(__name__)
 
@@ -17,8 +17,9 @@ _log = log.get(__name__)
 class RedisHealth:
     """What one worker's threads have seen of Redis."""
 
-    def __init__(self, worker: str) -> None:
+    def __init__(self, worker: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self._worker = worker
+        self._clock = clock
         self._well_since: float | None = None
         self._was_away = False
         self._lock = threading.Lock()
@@ -41,7 +42,7 @@ class RedisHealth:
         with self._lock:
             is_news = self._well_since is None
             if is_news:
-                self._well_since = time.monotonic()
+                self._well_since = self._clock.monotonic()
         if is_news and self._was_away:
             _log.info("worker.redis_back", worker=self._worker)
 
@@ -51,4 +52,4 @@ class RedisHealth:
         well_since = self._well_since
         if well_since is None:
             return False
-        return not self._was_away or time.monotonic() - well_since >= LEASE_S
+        return not self._was_away or self._clock.monotonic() - well_since >= LEASE_S

@@ -1,7 +1,7 @@
 """The concurrent worker: many attempts at a time, in threads, over one queue.
 
 An attempt is two HTTP calls, so it waits rather than computes; RQ's own worker would fork for
-each. One thread takes jobs and begins attempts, many make them, one settles them. It rides out
+each. One thread claims jobs and begins attempts, many make them, one settles them. It rides out
 a Redis that is away, and ends on SIGTERM once what it has under way is settled.
 """
 
@@ -14,66 +14,49 @@ from queue import SimpleQueue
 from redis.exceptions import RedisError
 
 from pushes import log
-from pushes.accounts.holds import Holds
-from pushes.store.ledger import Ledger
-from worker.attempt.account_health import AccountWatch
-from worker.attempt.acknowledge import Acknowledger
 from worker.attempt.attempt import Attempt, Ending
-from worker.attempt.attempts import Attempts
-from worker.attempt.settle import Settling
-from worker.claiming.claims import Claims
-from worker.claiming.quota import Quota
-from worker.claiming.taking import BLOCK_S, Taking
-from worker.periodic.heartbeat import Presence
+from worker.claiming.claims import Claim
+from worker.periodic.heartbeat import Heartbeat
 from worker.periodic.loops import Loop
-from worker.periodic.resume import Backlog
-from worker.periodic.tasks import PeriodicTasks
-from worker.redis_health import RedisHealth
-from worker.settings import Limits
+from worker.periodic.tasks import PeriodicTask
+from worker.wiring import Parts
 
 _log = log.get(__name__)
 
-# One round trip begins up to this many attempts; with more, the first would wait.
+# One round trip begins, or settles, up to this many attempts; with more, the first would wait.
 _BATCH = 32
+
+# How long one wait for work blocks: also how soon a stop is noticed by an idle worker.
+_BLOCK_S = 1.0
 
 # How often a burst looks whether all is done while its last attempts are under way.
 _BURST_LOOKS_S = 0.01
+
+# How often the worker shows that it lives: a third of what it promises.
+_BEAT_EVERY_S = 5.0
 
 # Two calls may take 30 s at the very worst, supervisors kill sooner: what is not done this long
 # after the signal is put back.
 _DRAIN_S = 16.0
 
-# Enough for Redis to hear a farewell; when it does not listen, everything lapses by itself.
-_FAREWELL_S = 2.0
+# Enough for Redis to hear that the worker leaves; when it does not, everything lapses by itself.
+_DEREGISTER_S = 2.0
 
 
 class Runner:
     """One worker process. `work` blocks until stopped; signals stop it."""
 
-    def __init__(
-        self, ledger: Ledger, acknowledger: Acknowledger, quota: Quota, limits: Limits
-    ) -> None:
-        self._presence = Presence(ledger)
-        self._redis = RedisHealth(self._presence.name)
-        self._attempts = Attempts(ledger, acknowledger, self._presence.name)
-        accounts = AccountWatch(Holds(ledger.redis), quota, limits.outage_after_failures)
-        self._chores = PeriodicTasks(
-            ledger,
-            presence=self._presence,
-            attempts=self._attempts,
-            accounts=accounts,
-            backlog=Backlog(ledger, quota),
-            redis=self._redis,
-        )
-        self._concurrency = limits.concurrency
-        self._slots = threading.Semaphore(limits.concurrency)
+    def __init__(self, parts: Parts, heartbeat: Heartbeat, concurrency: int) -> None:
+        self._parts = parts
+        self._heartbeat = heartbeat
+        self._concurrency = concurrency
+        self._slots = threading.Semaphore(concurrency)
         self._begun: SimpleQueue[Attempt] = SimpleQueue()
         self._ended: SimpleQueue[Ending] = SimpleQueue()
+        self._in_hand: list[Claim] = []
         self._stopping = threading.Event()
         self._at_once = threading.Event()
         self._drain_until = 0.0
-        self._taking = Taking(ledger, Claims(ledger, quota), self._attempts, self._stopping)
-        self._settling = Settling(self._ended, self._attempts, accounts, self._redis)
 
     def work(self, *, burst: bool = False) -> None:
         """Make attempts until stopped, or with `burst` until nothing is waiting.
@@ -83,16 +66,19 @@ class Runner:
         """
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        if not self._await_redis(self._presence.register_birth):
+        if not self._await_redis(self._heartbeat.register_birth):
             return
-        _log.info("worker.started", worker=self._presence.name, concurrency=self._concurrency)
-        loops = self._chores.start()
+        _log.info("worker.started", worker=self._heartbeat.name, concurrency=self._concurrency)
+        beat = PeriodicTask("heartbeat", _BEAT_EVERY_S, self._beat)
+        loops = [Loop(task) for task in [beat, *self._parts.tasks]]
+        for loop in loops:
+            loop.start()
         for number in range(self._concurrency):
             _start(self._make_attempts, f"attempt-{number}")
         _start(self._settle_attempts, "settle")
         self._serve(burst=burst)
         self._drain()
-        self._say_goodbye(loops)
+        self._leave(loops)
 
     def _stop(self, _signal: int, _frame: object) -> None:
         if self._stopping.is_set():
@@ -103,14 +89,15 @@ class Runner:
 
     def _serve(self, *, burst: bool) -> None:
         while not self._stopping.is_set():
-            free = self._claim_slots()
+            free = self._acquire_slots()
             begun: list[Attempt] = []
+            is_over = False
             try:
-                if free and not self._is_suspended():
-                    begun = self._taking.begin(free, block=not burst)
-                is_over = burst and not begun and self._is_over()
+                if self._heartbeat.is_suspended:  # somebody called `rq suspend`
+                    self._stopping.wait(_BLOCK_S)
+                elif free:
+                    begun, is_over = self._begin(free, burst=burst)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next push is not to blame
-                is_over = False
                 self._ride_out(error)
             for attempt in begun:
                 self._begun.put(attempt)
@@ -119,55 +106,83 @@ class Runner:
             if is_over:
                 return
 
-    def _claim_slots(self) -> int:
-        if not self._slots.acquire(timeout=BLOCK_S):
-            return 0
-        claimed = 1
-        while claimed < _BATCH and self._slots.acquire(blocking=False):
-            claimed += 1
-        return claimed
+    def _begin(self, free: int, *, burst: bool) -> tuple[list[Attempt], bool]:
+        """Claim and begin as many as are free; say also whether a burst is over.
 
-    def _is_suspended(self) -> bool:
-        """Whether somebody called `rq suspend`; then it waits a moment."""
-        if self._chores.is_suspended:
-            self._stopping.wait(BLOCK_S)
-        return self._chores.is_suspended
+        What was claimed stays in hand while Redis is away.
+        """
+        claims, starter = self._parts.claims, self._parts.starter
+        if self._in_hand:
+            self._in_hand = claims.reread(self._in_hand)
+        else:
+            claimed = claims.claim(free)
+            if not claimed.claims:
+                if burst:
+                    return [], claimed.is_idle and self._is_over()
+                claims.wait(claimed, _BLOCK_S, self._stopping)
+                return [], False
+            self._in_hand = claimed.claims
+        begun = starter.start(self._in_hand)
+        self._in_hand = []
+        return begun, False
+
+    def _acquire_slots(self) -> int:
+        if not self._slots.acquire(timeout=_BLOCK_S):
+            return 0
+        acquired = 1
+        while acquired < _BATCH and self._slots.acquire(blocking=False):
+            acquired += 1
+        return acquired
 
     def _is_over(self) -> bool:
         """Whether a burst is over: nothing under way, nothing due. Waits a moment if it is not."""
-        if self._attempts.active() or self._chores.queue_what_is_due() or not self._taking.is_idle:
+        is_due = any(task.act() for task in self._parts.tasks if task.queues)
+        if self._parts.under_way.attempts() or is_due:
             self._stopping.wait(_BURST_LOOKS_S)
             return False
         return True
 
     def _make_attempts(self) -> None:
         while True:
-            self._ended.put(self._attempts.run(self._begun.get()))
+            self._ended.put(self._parts.acknowledger.run(self._begun.get()))
 
     def _settle_attempts(self) -> None:
         while True:
-            for _ in range(self._settling.settle()):
+            ended = [self._ended.get()]
+            while len(ended) < _BATCH and not self._ended.empty():
+                ended.append(self._ended.get())
+            self._parts.settler.settle(ended)
+            for _ in ended:
                 self._slots.release()
+
+    def _beat(self) -> None:
+        under_way, redis_health = self._parts.under_way, self._parts.redis_health
+        try:
+            self._heartbeat.beat(len(under_way.attempts()), under_way.done)
+        except RedisError as error:
+            redis_health.note_away(error)
+        else:
+            redis_health.note_there()
 
     def _drain(self) -> None:
         """Wait for what is under way; put back what is not done in time, or at a second signal."""
-        while self._attempts.active() and time.monotonic() < self._drain_until:
+        while self._parts.under_way.attempts() and time.monotonic() < self._drain_until:
             if self._at_once.wait(0.05):
                 break
 
-    def _say_goodbye(self, loops: list[Loop]) -> None:
-        """Put back what is left and sign off, as far as Redis lets us in a moment."""
+    def _leave(self, loops: list[Loop]) -> None:
+        """Put back what is left and deregister, as far as Redis lets us in a moment."""
         for loop in loops:
             loop.stop()
-        farewell = _start(self._leave, "farewell")
-        farewell.join(_FAREWELL_S)
-        _log.info("worker.stopped", worker=self._presence.name, attempts=self._attempts.done)
+        _start(self._deregister, "deregister").join(_DEREGISTER_S)
+        done = self._parts.under_way.done
+        _log.info("worker.stopped", worker=self._heartbeat.name, attempts=done)
 
-    def _leave(self) -> None:
+    def _deregister(self) -> None:
         try:
-            self._attempts.release()
-            self._presence.beat(0, self._attempts.done)
-            self._presence.register_death()  # type: ignore[no-untyped-call]
+            self._parts.under_way.release()
+            self._heartbeat.beat(0, self._parts.under_way.done)
+            self._heartbeat.register_death()  # type: ignore[no-untyped-call]
         except RedisError as error:
             _log.warning(
                 "worker.deregister_failed",
@@ -188,15 +203,15 @@ class Runner:
 
     def _ride_out(self, error: Exception) -> None:
         if isinstance(error, RedisError):
-            self._redis.note_away(error)
+            self._parts.redis_health.note_away(error)
         else:
             _log.error(
                 "worker.failed_here",
-                meaning="no push is lost: what was popped is put back in a few seconds",
+                meaning="no push is lost: what was claimed is put back in a few seconds",
                 action="report this with the traceback",
                 exc_info=error,
             )
-        self._stopping.wait(BLOCK_S)
+        self._stopping.wait(_BLOCK_S)
 
 
 def _start(target: Callable[[], None], name: str) -> threading.Thread:

@@ -52,7 +52,7 @@ class WorkerSettings(shared.Settings):
 
     retry_delays_s: Delays = Field(RetryPolicy().delays_s, alias="RETRY_DELAYS_S")
     not_found_delays_s: Delays = Field(RetryPolicy().not_found_delays_s, alias="NOT_FOUND_DELAYS_S")
-    concurrency: int = Field(32, ge=1, le=256, alias="WORKER_CONCURRENCY")
+    concurrency: int = Field(128, ge=1, le=256, alias="WORKER_CONCURRENCY")
     rate_per_s: Rate | None = Field(None, alias="KLARNA_RATE_PER_S")
     outage_after_failures: int = Field(
         OUTAGE_AFTER_FAILURES, ge=1, le=10_000, alias="OUTAGE_AFTER_FAILURES"
@@ -92,14 +92,6 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much a worker does at a time, and when it takes an account's failures for an outage."""
-
-    concurrency: int
-    outage_after_failures: int
-
-
-@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything a worker needs to know."""
 
@@ -110,11 +102,6 @@ class Configuration:
     def retry_policy(self) -> RetryPolicy:
         """The delays of the settings."""
         return RetryPolicy(self.settings.retry_delays_s, self.settings.not_found_delays_s)
-
-    @property
-    def limits(self) -> Limits:
-        """The limits of the settings."""
-        return Limits(self.settings.concurrency, self.settings.outage_after_failures)
 
     @property
     def shares(self) -> dict[str, Share]:

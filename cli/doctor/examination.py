@@ -18,6 +18,7 @@ from klarna import KlarnaClient
 from pushes.accounts.holds import Holds
 from pushes.read.workers import live_workers
 from pushes.settings import ConfigurationError
+from pushes.store import indexes
 from pushes.store.ledger import Ledger
 from service import settings as web
 from worker import settings as worker
@@ -29,8 +30,8 @@ def examine(context: Context, environment: Mapping[str, str], only: str | None) 
     """Look at Redis, the workers and each account, or `only` one. Raises RedisError."""
     return [
         *_redis(context.ledger),
-        redis_checks.workers(live_workers(context.ledger)),
-        *redis_checks.unconfigured(context.ledger.accounts(), context.configured),
+        redis_checks.workers(live_workers(context.ledger.redis)),
+        *redis_checks.unconfigured(indexes.accounts(context.ledger.redis), context.configured),
         *_accounts(context, environment, [only] if only else list(context.configured)),
     ]
 

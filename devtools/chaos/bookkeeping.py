@@ -10,6 +10,7 @@ import requests
 from redis import Redis
 
 from pushes.model import State
+from pushes.read import overview
 from pushes.store import keys, rq_job
 from pushes.store.ledger import Ledger
 
@@ -29,7 +30,7 @@ def metrics(url: str) -> dict[str, int]:
 
 def disagreements(ledger: Ledger, web_urls: list[str]) -> Iterator[str]:
     """Compare the counts of everybody who counts, once all is quiet."""
-    counts = ledger.counts(datetime.now(UTC))
+    counts = overview.counts(ledger.redis, datetime.now(UTC))
     for url in web_urls:
         shown = metrics(url)
         for state in State:

@@ -10,6 +10,7 @@ from devtools.chaos.stage import ChaosStage
 from devtools.local.sandbox_control import LoggedRequest, OrderBody
 from pushes.model import Push, PushKey, State
 from pushes.settings import DEFAULT_ACCOUNT
+from pushes.store import records
 
 _OK = 200
 
@@ -42,11 +43,11 @@ def collect(stage: ChaosStage, planned: list[Planned], book: Book) -> Evidence:
         push["order_id"] for push in stage.sandbox.pushes() if push["status"] == _OK
     }
     keys = [PushKey(DEFAULT_ACCOUNT, order.order_id) for order in planned]
-    records = stage.ledger.get_many(keys)
+    pushes = records.get_many(stage.ledger.redis, keys)
     return Evidence(
         planned=planned,
         accepted=frozenset(book.accepted) | pushed_by_sandbox,
         at_klarna=stage.orders_at_klarna(),
         requests=stage.sandbox.requests(),
-        records={key.order_id: push for key, push in zip(keys, records, strict=True)},
+        records={key.order_id: push for key, push in zip(keys, pushes, strict=True)},
     )

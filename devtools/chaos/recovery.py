@@ -9,7 +9,7 @@ from typing import cast
 from devtools.chaos.member import Member
 from devtools.local.sandbox_control import LoggedRequest
 from pushes.model import State
-from pushes.store import keys
+from pushes.store import indexes, keys, records
 from pushes.store.ledger import Ledger
 
 # What a stopped process has already sent to Redis arrives within this, and what other workers
@@ -50,7 +50,7 @@ def strike(ledger: Ledger, worker: Member, *, only_freeze: bool = False) -> list
 
 def under_way(ledger: Ledger, worker: Member) -> list[str]:
     """List the orders a worker has attempts under way for."""
-    running = ledger.get_many(ledger.members(State.RUNNING))
+    running = records.get_many(ledger.redis, indexes.members(ledger.redis, State.RUNNING))
     return [
         push.key.order_id
         for push in running

@@ -1,10 +1,11 @@
 """What is left in Redis for ever when all is quiet. Reads only."""
 
+from rq.job import Job
 from rq.results import Result
 
 from pushes.model import Reason, State
 from pushes.settings import DEFAULT_ACCOUNT
-from pushes.store import keys, rq_job
+from pushes.store import indexes, keys, rq_job
 from pushes.store.ledger import Ledger
 
 _NO_EXPIRY = -1
@@ -39,8 +40,8 @@ def _may_stay(ledger: Ledger) -> set[str]:
             queue.failed_job_registry,
         )
     }
-    for key in ledger.members(State.DEAD):
+    for key in indexes.members(ledger.redis, State.DEAD):
         stay |= {keys.record(key), keys.timeline(key)}
-        stay.add(rq_job.PushJob.key_for(keys.job_id(key)))
+        stay.add(Job.key_for(keys.job_id(key)))
         stay.add(str(Result.get_key(keys.job_id(key))))  # type: ignore[no-untyped-call]
     return stay

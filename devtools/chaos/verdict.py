@@ -8,6 +8,7 @@ from devtools.chaos.evidence import Evidence
 from devtools.chaos.result import Times
 from devtools.chaos.trial import Trial
 from pushes.model import State
+from pushes.read import overview
 
 # Far longer than it takes: what is not quiet then never will be.
 _QUIET_WITHIN_S = 240.0
@@ -56,7 +57,7 @@ def _await_quiet(trial: Trial) -> None:
 
 
 def _is_quiet(trial: Trial) -> bool:
-    counts = trial.stage.ledger.counts(datetime.now(UTC))
+    counts = overview.counts(trial.stage.ledger.redis, datetime.now(UTC))
     if any(counts[state] for state in State if state.is_waiting) or not trial.sender.is_idle:
         return False
     at_klarna = trial.stage.orders_at_klarna().values()

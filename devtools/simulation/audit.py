@@ -8,6 +8,7 @@ from itertools import islice
 from devtools.simulation import program
 from devtools.simulation.stage import SimulationStage
 from pushes.model import Push, PushKey
+from pushes.store import records
 
 # One round trip reads so many records.
 _BATCH = 1000
@@ -30,7 +31,7 @@ def look(stage: SimulationStage) -> Ends:
     accepted = iter(stage.shop.accepted)
     while batch := list(islice(accepted, _BATCH)):
         keys = [PushKey(program.ACCOUNT, order_id) for order_id in batch]
-        for order_id, push in zip(batch, stage.ledger.get_many(keys), strict=True):
+        for order_id, push in zip(batch, records.get_many(stage.ledger.redis, keys), strict=True):
             _judge(ends, order_id, push, is_acknowledged=stage.klarna.is_acknowledged(order_id))
     return ends
 

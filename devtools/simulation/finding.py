@@ -25,7 +25,7 @@ class Finding:
             waiting=ends.waiting,
             unverified=len(journal.unverified),
             dead=ends.dead,
-            attempts=sum(worker.parts.done for worker in stage.workers),
+            attempts=sum(worker.process.done for worker in stage.workers),
             spent=ends.spent,
             requests=journal.requests,
             answers=journal.answers,

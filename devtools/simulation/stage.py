@@ -15,10 +15,11 @@ from devtools.simulation.alarms import Alarms
 from devtools.simulation.chance import seeded
 from devtools.simulation.clock import VirtualClock
 from devtools.simulation.klarna import KlarnaModel
-from devtools.simulation.program import Parts, SimulatedIntake
+from devtools.simulation.program import SimulatedIntake, SimulatedProcess
 from devtools.simulation.traffic import Forger, Shop
 from devtools.simulation.worker import SimulatedWorker
 from pushes.model import State
+from pushes.read import overview
 from pushes.store.ledger import Ledger
 
 # In the past of every real clock: what RQ stamps with the real time never looks lapsed.
@@ -62,7 +63,7 @@ class SimulationStage:
 
     def is_quiet(self) -> bool:
         """Whether no push waits for anything."""
-        counts = self.ledger.counts(self.clock.now())
+        counts = overview.counts(self.ledger.redis, self.clock.now())
         return not any(counts[state] for state in State if state.is_waiting)
 
     def memory_bytes(self) -> int:
@@ -132,8 +133,8 @@ def _assembled(clock: VirtualClock, redis: Redis, heard: Alarms, seed: str) -> S
 
     for number in range(WORKERS):
         name = f"worker-{number + 1}"
-        parts = Parts(name, redis, clock, klarna, seeded(seed, name))
-        workers.append(SimulatedWorker(parts, clock, ring))
+        process = SimulatedProcess(name, redis, clock, klarna, seeded(seed, name))
+        workers.append(SimulatedWorker(process, clock, ring))
     ledger = Ledger(redis)
     front = _Front(SimulatedIntake(ledger, clock), list(workers))
     shop = Shop(clock, klarna, front, seeded(seed, "shop"))

@@ -9,8 +9,9 @@ from functools import partial
 
 from devtools.simulation import program
 from devtools.simulation.clock import Bell, VirtualClock
-from devtools.simulation.program import Chore, Parts
+from devtools.simulation.program import SimulatedProcess
 from worker.attempt.attempt import Attempt, Ending
+from worker.periodic.tasks import PeriodicTask
 
 # What ends within this time is settled together, as in life.
 _ROUND_TRIP_S = 0.002
@@ -19,8 +20,10 @@ _ROUND_TRIP_S = 0.002
 class SimulatedWorker:
     """Works from when it is started until the clock is closed."""
 
-    def __init__(self, parts: Parts, clock: VirtualClock, ring_all: Callable[[], None]) -> None:
-        self.parts = parts
+    def __init__(
+        self, process: SimulatedProcess, clock: VirtualClock, ring_all: Callable[[], None]
+    ) -> None:
+        self.process = process
         self._clock = clock
         self._ring_all = ring_all
         self._bell = Bell()
@@ -32,7 +35,7 @@ class SimulatedWorker:
         """Begin; several workers' tasks are `offset_s` apart and `leisure` times as seldom."""
         self._leisure = leisure
         self._clock.start(self._work)
-        for task in self.parts.tasks():
+        for task in self.process.tasks:
             self._clock.call_at(self._clock.monotonic() + offset_s, partial(self._do, task))
 
     @property
@@ -49,7 +52,7 @@ class SimulatedWorker:
             if self.is_full:
                 self._clock.wait(self._bell, program.IDLE_S)
                 continue
-            taken = self.parts.take(min(self._free, program.BATCH))
+            taken = self.process.take(min(self._free, program.BATCH))
             self._free -= len(taken.attempts)
             for attempt in taken.attempts:
                 self._clock.start(partial(self._attempt, attempt))
@@ -58,20 +61,20 @@ class SimulatedWorker:
                 self._clock.wait(self._bell, taken.wait_s)
 
     def _attempt(self, attempt: Attempt) -> None:
-        ending = self.parts.run(attempt)
+        ending = self.process.run(attempt)
         self._ended.append(ending)
         if len(self._ended) == 1:
             self._clock.call_at(self._clock.monotonic() + _ROUND_TRIP_S, self._settle)
 
     def _settle(self) -> None:
         endings, self._ended = self._ended, []
-        self.parts.settle(endings)
+        self.process.settle(endings)
         if self.is_full:
             self.ring()
         self._free += len(endings)
 
-    def _do(self, task: Chore) -> None:
-        if task.act():
+    def _do(self, task: PeriodicTask) -> None:
+        if task.act() and task.queues:
             self._ring_all()
         next_s = self._clock.monotonic() + task.every_s * self._leisure
         self._clock.call_at(next_s, partial(self._do, task))

@@ -14,6 +14,7 @@ from redis import Redis
 from pushes import policy
 from pushes.model import PUSH_WINDOW, HoldReason
 from pushes.store import codec, keys
+from pushes.store.connection import read_script
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +58,6 @@ class Standing:
         return self.unknown_in_a_row >= policy.SUSPICIOUS_UNKNOWN
 
 
-# Takes effect when nothing holds the account yet. An operator's word overrules any hold, and
-# refused credentials overrule an outage: only a person can end that.
-_BEGIN = """
-local present = redis.call('HGET', KEYS[1], 'reason')
-local overrules = ARGV[1] == 'operator' or ARGV[1] == 'credentials' and present == 'outage'
-if present and not overrules then return 0 end
-redis.call('DEL', KEYS[1], KEYS[2])
-redis.call('HSET', KEYS[1], unpack(cjson.decode(ARGV[2])))
-return 1
-"""
-
-# ARGV[1]: the reasons that may be ended. ARGV[2]: when, if work is to be resumed in steps.
-_END = """
-local reason = redis.call('HGET', KEYS[1], 'reason')
-if not reason or not string.find(ARGV[1], reason, 1, true) then return false end
-local held = redis.call('HGETALL', KEYS[1])
-redis.call('DEL', KEYS[1], KEYS[2])
-if reason == 'outage' then
-  redis.call('HSET', KEYS[3], 'resumed_at', ARGV[2])
-  redis.call('EXPIRE', KEYS[3], ARGV[3])
-end
-return held
-"""
-
 # How long a count of failures in a row is kept: while Klarna pushes an order.
 _FAILING_TTL_S = int(PUSH_WINDOW.total_seconds())
 
@@ -93,8 +70,8 @@ class Holds:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._begin = redis.register_script(_BEGIN)
-        self._end = redis.register_script(_END)
+        self._begin = redis.register_script(read_script("pushes.accounts", "begin_hold.lua"))
+        self._end = redis.register_script(read_script("pushes.accounts", "end_hold.lua"))
 
     def get(self, account: str) -> AccountHold | None:
         """Read why an account is held; None while it is not."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
+from redis import Redis
 from redis.client import Pipeline
 
 from pushes.store import codec, keys
-from pushes.store.ledger import Ledger
 
 # Half of Klarna's 48 hours, a quarter, and the time between its last two pushes.
 HOURS = (24, 12, 4)
@@ -45,16 +45,16 @@ class RiskGroup:
     partial: bool
 
 
-def count(ledger: Ledger, now: datetime) -> dict[int, int]:
+def count(redis: Redis, now: datetime) -> dict[int, int]:
     """Count the orders with less than so many hours left; `OVERDUE` are past the deadline."""
-    pipeline = ledger.redis.pipeline(transaction=False)
+    pipeline = redis.pipeline(transaction=False)
     _count(pipeline, now)
     return dict(zip((*HOURS, OVERDUE), pipeline.execute(), strict=True))
 
 
-def read(ledger: Ledger, now: datetime) -> list[RiskGroup]:
+def read(redis: Redis, now: datetime) -> list[RiskGroup]:
     """Count them with their amounts; with too many to read, those with time left come first."""
-    pipeline = ledger.redis.pipeline(transaction=True)
+    pipeline = redis.pipeline(transaction=True)
     _count(pipeline, now)
     low, high = _bounds(HOURS[0], now)
     past = codec.epoch(now), "-inf"
@@ -62,7 +62,7 @@ def read(ledger: Ledger, now: datetime) -> list[RiskGroup]:
     pipeline.zrevrangebyscore(keys.UNACKNOWLEDGED, *past, 0, AMOUNTS_READ, withscores=True)
     *numbers, soonest, overdue = pipeline.execute()
     overdue = cast(list[_Place], overdue)[: AMOUNTS_READ - len(soonest)]
-    amounts = _amounts(ledger, [*soonest, *overdue])
+    amounts = _amounts(redis, [*soonest, *overdue])
     groups = []
     for under_h, orders in zip((*HOURS, OVERDUE), numbers, strict=True):
         until = (now + timedelta(hours=under_h)).timestamp()
@@ -89,13 +89,13 @@ def _group(under_h: int, orders: int, amounts: list[codec.Amount | None]) -> Ris
     return RiskGroup(under_h, orders, sums, amounts.count(None), partial=orders > len(amounts))
 
 
-def _amounts(ledger: Ledger, places: list[_Place]) -> dict[bytes, codec.Amount | None]:
+def _amounts(redis: Redis, places: list[_Place]) -> dict[bytes, codec.Amount | None]:
     names = _names(places)
     found: dict[bytes, codec.Amount | None] = dict.fromkeys(names)
     wanted = [(name, key) for name in names if (key := keys.find_key(name))]
     for start in range(0, len(wanted), _CHUNK):
         chunk = wanted[start : start + _CHUNK]
-        pipeline = ledger.redis.pipeline(transaction=False)
+        pipeline = redis.pipeline(transaction=False)
         for _, key in chunk:
             pipeline.hmget(keys.record(key), codec.AMOUNT_FIELDS)
         answers = pipeline.execute(raise_on_error=False)

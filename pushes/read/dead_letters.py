@@ -14,8 +14,7 @@ from typing import cast
 from redis import Redis
 
 from pushes.model import Push, Reason, State
-from pushes.store import codec, keys
-from pushes.store.ledger import Ledger
+from pushes.store import codec, indexes, keys, records
 
 # What one page costs in round trips stays small while a replay of thousands stays quick.
 PAGE = 200
@@ -45,45 +44,28 @@ class Page:
     next_cursor: str | None
 
 
-def count(ledger: Ledger, wanted: Filter) -> int:
+def count(redis: Redis, wanted: Filter) -> int:
     """Count the dead letters that match."""
-    pipeline = ledger.redis.pipeline(transaction=False)
+    pipeline = redis.pipeline(transaction=False)
     low, high = _bounds(wanted)
-    for partition in _partitions(ledger, wanted):
+    for partition in _partitions(redis, wanted):
         pipeline.zcount(partition, low, high)
     return sum(pipeline.execute())
 
 
-def page(ledger: Ledger, wanted: Filter, *, limit: int = 50, cursor: str | None = None) -> Page:
+def page(redis: Redis, wanted: Filter, *, limit: int = 50, cursor: str | None = None) -> Page:
     """List one page. Raises CursorError for a cursor that no page ever gave."""
     after = _read_cursor(cursor) if cursor else None
-    found = list(islice(_walk_all(ledger, wanted, after), limit + 1))
-    items = ledger.get_many(keys.parse_job_id(member) for _score, member in found[:limit])
+    found = list(islice(_walk_all(redis, wanted, after), limit + 1))
+    items = records.get_many(redis, [keys.parse_job_id(member) for _, member in found[:limit]])
     following = _write_cursor(found[limit - 1]) if len(found) > limit else None
     # A push may have been revived between reading the index and reading its record.
     dead = (push for push in items if push and push.state is State.DEAD and not push.discarded)
     return Page(tuple(dead), following)
 
 
-def cut_unknown(ledger: Ledger, account: str, keep: int) -> list[Push]:
-    """Forget the oldest orders that Klarna does not know, beyond `keep` of them; return which.
-
-    A flood of made-up ids must not fill Redis. One that is pushed again is taken in anew.
-    """
-    place = keys.dead_letters(account, Reason.NO_SUCH_ORDER)
-    excess = min(ledger.redis.zcard(place) - keep, PAGE)
-    if excess <= 0:
-        return []
-    oldest = cast(list[bytes], ledger.redis.zrange(place, 0, excess - 1))
-    found = ledger.get_many(keys.parse_job_id(member.decode()) for member in oldest)
-    dead = [push for push in found if push and push.reason is Reason.NO_SUCH_ORDER]
-    return ledger.remove_many(dead)
-
-
-def _walk_all(ledger: Ledger, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
-    return merge(
-        *(_walk(ledger.redis, name, wanted, after) for name in _partitions(ledger, wanted))
-    )
+def _walk_all(redis: Redis, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
+    return merge(*(_walk(redis, name, wanted, after) for name in _partitions(redis, wanted)))
 
 
 def _walk(redis: Redis, partition: str, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
@@ -103,8 +85,8 @@ def _walk(redis: Redis, partition: str, wanted: Filter, after: _Place | None) ->
         start += PAGE
 
 
-def _partitions(ledger: Ledger, wanted: Filter) -> list[str]:
-    accounts = [wanted.account] if wanted.account else ledger.accounts()
+def _partitions(redis: Redis, wanted: Filter) -> list[str]:
+    accounts = [wanted.account] if wanted.account else indexes.accounts(redis)
     reasons = [wanted.reason] if wanted.reason else list(Reason)
     return [keys.dead_letters(account, reason) for account in accounts for reason in reasons]
 

@@ -1,4 +1,4 @@
-"""How everything is, as JSON: what `klarna-ack status --json` and the web's API both answer. Pure.
+"""How everything is: what `klarna-ack status`, `/metrics` and the web's API all answer.
 
 Every key is always there, null when unknown; times and amounts are those of `pushes.views`.
 """
@@ -7,11 +7,33 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypedDict
 
+from redis import Redis
+
+from pushes import policy
 from pushes.accounts.holds import Standing
 from pushes.model import PUSH_WINDOW, State
 from pushes.read.alarms import Alarm
 from pushes.read.at_risk import RiskGroup
 from pushes.read.views import instant, optional
+from pushes.store import codec, keys
+
+
+def counts(redis: Redis, now: datetime) -> dict[State, int]:
+    """Count the pushes in each state; settled ones of the retention time only."""
+    horizon = codec.epoch(now - policy.RETENTION)
+    pipeline = redis.pipeline(transaction=False)
+    for state in State:
+        pipeline.zcount(keys.index(state), horizon if state.is_settled else "-inf", "+inf")
+    return dict(zip(State, pipeline.execute(), strict=True))
+
+
+def oldest_deadline(redis: Redis) -> datetime | None:
+    """Say when the first of the waiting pushes reaches its deadline."""
+    pipeline = redis.pipeline(transaction=False)
+    for state in (state for state in State if state.is_waiting):
+        pipeline.zrange(keys.index(state), 0, 0, withscores=True)
+    scores = [member[1] for members in pipeline.execute() for member in members]
+    return codec.moment(str(min(scores))) if scores else None
 
 
 class AccountView(TypedDict):
@@ -62,8 +84,8 @@ class StatusView(TypedDict):
 
 
 def status(  # noqa: PLR0913 - each fact was read on its own
-    counts: Mapping[State, int],
-    oldest_deadline: datetime | None,
+    by_state: Mapping[State, int],
+    oldest: datetime | None,
     workers: int,
     accounts: Mapping[str, Standing],
     now: datetime,
@@ -73,11 +95,11 @@ def status(  # noqa: PLR0913 - each fact was read on its own
 ) -> StatusView:
     """Show how everything is; `accounts` names every account there is."""
     waiting_s = None
-    if oldest_deadline is not None:
-        first_push_at = oldest_deadline - PUSH_WINDOW
+    if oldest is not None:
+        first_push_at = oldest - PUSH_WINDOW
         waiting_s = max(0.0, round((now - first_push_at).total_seconds(), 3))
     return {
-        "states": {str(state): counts[state] for state in State},
+        "states": {str(state): by_state[state] for state in State},
         "oldest_waiting_s": waiting_s,
         "workers": workers,
         "accounts": {name: account(accounts[name]) for name in sorted(accounts)},

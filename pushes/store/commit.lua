@@ -1,11 +1,16 @@
--- Run commands only while the record is at the revision that the caller saw.
--- KEYS[1]: the record. ARGV[1]: the revision seen, '' for no record.
--- ARGV[2]: the commands, a JSON list of lists of words: one word to parse instead of a hundred.
+-- Run commands only while the record is as the caller saw it: same revision, same attempt.
+-- The attempt counts besides the revision, for after a failover two workers may have written the
+-- same revision, each with an attempt of its own.
+-- KEYS[1]: the record. ARGV[1]: the revision seen, '' for no record. ARGV[2]: the execution id
+-- seen, '' for none. ARGV[3]: the commands, a JSON list of lists of words: one word to parse
+-- instead of a hundred. A script is not rolled back, so they end with those that write the record:
+-- what is half made leaves the record as it was, and is made again.
 -- Returns nil when done; else the record as it is now, so that the caller can decide again.
-if (redis.call('HGET', KEYS[1], 'rev') or '') ~= ARGV[1] then
+local seen = redis.call('HMGET', KEYS[1], 'rev', 'execution_id')
+if (seen[1] or '') ~= ARGV[1] or (seen[2] or '') ~= ARGV[2] then
   return redis.call('HGETALL', KEYS[1])
 end
-for _, command in ipairs(cjson.decode(ARGV[2])) do
+for _, command in ipairs(cjson.decode(ARGV[3])) do
   redis.call(unpack(command))
 end
 return nil

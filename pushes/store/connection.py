@@ -1,5 +1,9 @@
-"""Connecting to Redis by URL, Sentinel included, with time limits that fit who is asking."""
+"""Connecting to Redis by URL, Sentinel included, with time limits that fit who is asking.
 
+And the scripts that it runs: each stands in a `.lua` file beside the module that calls it.
+"""
+
+from importlib import resources
 from urllib.parse import unquote, urlsplit
 
 from redis import Redis
@@ -34,6 +38,12 @@ def check_url(url: str) -> str:
     """Return `url` when `connect` will take it; raises ValueError otherwise."""
     connect(url, timeout_s=1, retries=0).close()
     return url
+
+
+def read_script(package: str, *names: str) -> str:
+    """Read Lua files of a package, put together as one script."""
+    folder = resources.files(package)
+    return "\n".join(folder.joinpath(name).read_text() for name in names)
 
 
 def _through_sentinel(url: str, options: dict[str, object]) -> Redis:

@@ -1,37 +1,34 @@
-"""What a change writes in the ledger: record, timeline, indexes, expiry. Pure.
+"""What a change writes besides the RQ job: indexes, timeline, record. Pure, but for the readers.
 
-Every index is derived from the record before and after, so none can be forgotten.
+Every index is derived from the record before and after, so none can be forgotten. The record
+comes last: what stands in it is true of everything else.
 """
 
+from typing import cast
+
+from redis import Redis
+
 from pushes import policy
-from pushes.model import Change, Lane, Push, Reason, State
+from pushes.model import Change, Lane, Push, PushKey, Reason, State
 from pushes.store import codec, keys, resend_counts
 from pushes.store.rq_mirror import Command
 
+# The field of a record that says which change wrote it last.
+COMMIT_FIELD = "commit"
+
+_RETENTION_S = int(policy.RETENTION.total_seconds())
+
 
 def commands(change: Change) -> list[Command]:
-    """List what a change writes in the ledger: record, timeline, indexes, expiry."""
+    """List what a change writes: indexes, timeline, and the record as the last."""
     before, after = change.before, change.after
-    record, timeline = keys.record(after.key), keys.timeline(after.key)
-    old = codec.encode(before) if before else {}
-    new = codec.encode(after)
-    changed = [pair for pair in new.items() if pair not in old.items()]
-    written: list[Command] = [("HSET", record, *(word for pair in changed for word in pair))]
-    if gone := old.keys() - new.keys():
-        written.append(("HDEL", record, *gone))
-    if change.entries:
-        written.append(("RPUSH", timeline, *map(codec.encode_entry, change.entries)))
-        if before:
-            written.append(("LTRIM", timeline, -policy.MAX_TIMELINE_ENTRIES, -1))
-    written += _index(before, after)
-    written += _proof(before, after)
-    written += resend_counts.commands(change)
-    if after.state.is_settled or after.discarded:
-        ttl_s = int(policy.RETENTION.total_seconds())
-        written += [("EXPIRE", record, ttl_s), ("EXPIRE", timeline, ttl_s)]
-    elif before and (before.state.is_settled or before.discarded):
-        written += [("PERSIST", record), ("PERSIST", timeline)]
-    return written
+    return [
+        *_index(before, after),
+        *_proof(before, after),
+        *resend_counts.commands(change),
+        *_timeline(change),
+        *_record(change),
+    ]
 
 
 def removal(push: Push) -> list[Command]:
@@ -39,7 +36,49 @@ def removal(push: Push) -> list[Command]:
     member = keys.job_id(push.key)
     places = [*_places(push), keys.RESENDS]
     gone: list[Command] = [("ZREM", place, member) for place in places]
-    return [*gone, ("DEL", keys.record(push.key), keys.timeline(push.key))]
+    return [*gone, ("DEL", keys.timeline(push.key), keys.record(push.key))]
+
+
+def accounts(redis: Redis) -> list[str]:
+    """Name the accounts that ever had a push. Raises RedisError."""
+    return sorted(name.decode() for name in cast(set[bytes], redis.smembers(keys.ACCOUNTS)))
+
+
+def members(redis: Redis, state: State) -> list[PushKey]:
+    """List the pushes in one state, the most urgent or oldest first. Raises RedisError."""
+    raw = cast(list[bytes], redis.zrange(keys.index(state), 0, -1))
+    return [key for member in raw if (key := keys.find_key(member))]
+
+
+def _timeline(change: Change) -> list[Command]:
+    timeline = keys.timeline(change.after.key)
+    written: list[Command] = []
+    if change.entries:
+        written.append(("RPUSH", timeline, *map(codec.encode_entry, change.entries)))
+        if change.before:
+            written.append(("LTRIM", timeline, -policy.MAX_TIMELINE_ENTRIES, -1))
+    return [*written, *_expiry(timeline, change)]
+
+
+def _record(change: Change) -> list[Command]:
+    record = keys.record(change.after.key)
+    old = codec.encode(change.before) if change.before else {}
+    new = codec.encode(change.after)
+    changed = [pair for pair in new.items() if pair not in old.items()]
+    gone = old.keys() - new.keys()
+    written: list[Command] = [("HDEL", record, *gone)] if gone else []
+    words = [word for pair in changed for word in pair]
+    written.append(("HSET", record, *words, COMMIT_FIELD, change.token))
+    return [*written, *_expiry(record, change)]
+
+
+def _expiry(name: str, change: Change) -> list[Command]:
+    before, after = change.before, change.after
+    if after.state.is_settled or after.discarded:
+        return [("EXPIRE", name, _RETENTION_S)]
+    if before and (before.state.is_settled or before.discarded):
+        return [("PERSIST", name)]
+    return []
 
 
 def _proof(before: Push | None, after: Push) -> list[Command]:

@@ -8,7 +8,6 @@ not be able to choose what a worker imports or whom it calls.
 
 import json
 import zlib
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from redis import Redis
@@ -58,18 +57,9 @@ class UnreadableJobError(Exception):
     """A job hash that is no push of ours: broken, of another serializer or function."""
 
 
-class PushJob(Job):
-    """RQ's Job, reduced to the one function it may run.
-
-    `attempt` is what `worker.jobs.acknowledge_push` runs; the worker sets it, Redis cannot.
-    """
-
-    attempt: Callable[[], object] | None = None
-
-
-def new_job(push: Push, redis: Redis) -> PushJob:
+def new_job(push: Push, redis: Redis) -> Job:
     """Make the job that stands for `push` in any state, from its record alone. Writes nothing."""
-    job: PushJob = PushJob.create(  # type: ignore[assignment]  # RQ types it as a plain Job
+    job = Job.create(
         JOB_FUNCTION,
         id=keys.job_id(push.key),
         connection=redis,
@@ -102,19 +92,9 @@ def check(data: bytes) -> None:
         raise UnreadableJobError(f"the job asks for {str(asked_for)[:80]}")
 
 
-def runnable(push: Push, redis: Redis) -> PushJob:
-    """Make the job that RQ runs for an attempt: what `check` let through, and nothing of its hash.
-
-    So no callback, webhook or dotted name that somebody wrote into Redis is ever followed.
-    """
-    job = PushJob(keys.job_id(push.key), connection=redis, serializer=JSONSerializer)
-    job.data = DATA.encode()
-    return job
-
-
 def key(push: Push) -> str:
     """Name the hash of the job of a push."""
-    return PushJob.key_for(keys.job_id(push.key))
+    return Job.key_for(keys.job_id(push.key))
 
 
 def describe(push: Push) -> str:

@@ -45,9 +45,7 @@ class RqMirror:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self.queue = Queue(
-            rq_job.QUEUE, connection=redis, serializer=JSONSerializer, job_class=rq_job.PushJob
-        )
+        self.queue = Queue(rq_job.QUEUE, connection=redis, serializer=JSONSerializer)
         self._waiting = self.queue.key
         self._popped = self.queue.intermediate_queue_key
         self._started = self.queue.started_job_registry.key

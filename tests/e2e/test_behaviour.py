@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 from redis import Redis
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from devtools.local.embedded import EmbeddedServer
@@ -24,9 +25,8 @@ from devtools.local.processes import Processes, Web, Worker, poll
 from devtools.local.sandbox_control import LoggedRequest, NewOrder, SandboxControl
 from pushes.model import HoldReason, Push, PushKey, Reason, State
 from pushes.operate import replay
-from pushes.store import codec, keys
+from pushes.store import codec, keys, records
 from pushes.store.ledger import Ledger
-from pushes.store.rq_job import PushJob
 from worker.attempt.acknowledge import idempotency_key
 
 # Three time-outs of 10 s, the delays between them, and a machine that has other things to do.
@@ -412,7 +412,7 @@ class Service:
         return State.of(answered.json()["state"])
 
     def record(self, key: PushKey) -> Push:
-        push = self.ledger.get(key)
+        push = records.get(self.ledger.redis, key)
         assert push is not None
         return push
 
@@ -456,11 +456,11 @@ class Service:
     def outcome(self, key: PushKey) -> dict[str, object]:
         """Everything that came of a push: in the ledger, at Klarna, and as RQ sees it."""
         push = self.record(key)
-        timeline = self.ledger.timeline(key)
+        timeline = records.timeline(self.ledger.redis, key)
         seen = self.sandbox.requests(key.order_id)
         assert_verified_before_acknowledged(seen)
         assert [entry.call for entry in timeline if entry.call] == [r["operation"] for r in seen]
-        job = PushJob.fetch(keys.job_id(key), self.ledger.redis, serializer=JSONSerializer)
+        job = Job.fetch(keys.job_id(key), self.ledger.redis, serializer=JSONSerializer)
         return {
             "state": push.state,
             "reason": push.reason,
@@ -824,7 +824,7 @@ def test_it_tells_an_operator_of_every_dead_push_what_to_do(
     for row in (row for row in ROWS if row.state is State.DEAD):
         key = pushed[row.name]
         push = service.wait_until(key, State.DEAD)
-        job = PushJob.fetch(keys.job_id(key), service.ledger.redis, serializer=JSONSerializer)
+        job = Job.fetch(keys.job_id(key), service.ledger.redis, serializer=JSONSerializer)
         result = job.latest_result()
         assert isinstance(push.reason, Reason)
         assert push.last_error

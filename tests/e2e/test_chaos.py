@@ -31,7 +31,7 @@ from devtools.chaos.scale import SMALL, trials
 from devtools.local.processes import Processes
 from devtools.local.sandbox_control import LoggedRequest, OrderBody
 from pushes.model import Push, PushKey, Reason, State
-from pushes.store import keys
+from pushes.store import indexes, keys
 from pushes.store.ledger import Ledger
 from sandbox.faults.kinds import FAULTS
 from tests.builders import NOW, a_push, an_order_id, put
@@ -250,7 +250,7 @@ def test_it_finds_keys_that_never_expire(redis_client: Redis) -> None:
         put(ledger, state)
     assert remains.left_for_ever(ledger) == []
 
-    (settled,) = ledger.members(State.ACKNOWLEDGED)
+    (settled,) = indexes.members(ledger.redis, State.ACKNOWLEDGED)
     redis_client.persist(keys.record(settled))
     redis_client.set("rq:something", 1)
     assert remains.left_for_ever(ledger) == [keys.record(settled), "rq:something"]

@@ -24,7 +24,8 @@ from devtools.local.processes import Process, Processes, Web, Worker, poll
 from devtools.local.sandbox_control import SandboxControl
 from pushes.model import Push, PushKey, Reason, State
 from pushes.operate import replay
-from pushes.store import keys
+from pushes.read import overview
+from pushes.store import keys, records
 from pushes.store.ledger import Ledger
 from pushes.store.rq_mirror import LEASE_S
 from tests.e2e.test_behaviour import (
@@ -54,7 +55,7 @@ class Scene:
     sandbox: SandboxControl
 
     def record(self, order_id: str) -> Push:
-        push = self.ledger.get(PushKey("default", order_id))
+        push = records.get(self.ledger.redis, PushKey("default", order_id))
         assert push is not None, f"{order_id} is lost"
         return push
 
@@ -90,7 +91,7 @@ class Scene:
 
     def counts(self) -> dict[str, int]:
         """Of the states that are not empty."""
-        counts = self.ledger.counts(datetime.now(UTC))
+        counts = overview.counts(self.ledger.redis, datetime.now(UTC))
         return {str(state): number for state, number in counts.items() if number}
 
 
@@ -227,7 +228,7 @@ def test_a_push_that_kills_three_workers_is_dead_until_it_is_replayed(
     assert (dead.reason, dead.crashes, dead.attempts) == (Reason.CRASH_LOOP, 3, 3)
     assert world.calls(order_id) == "GET -, GET -, GET -"
     assert world.counts() == {"dead": 1}
-    events = [entry.event for entry in world.ledger.timeline(dead.key)]
+    events = [entry.event for entry in records.timeline(world.ledger.redis, dead.key)]
     assert events == ["pushed", "crashed", "crashed", "crashed", "dead"]
 
     world.sandbox.clear_faults()

@@ -1,6 +1,6 @@
 """What the ends of attempts do to their account, on a real server."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from redis import Redis
@@ -8,24 +8,20 @@ from redis import Redis
 from pushes import policy
 from pushes.accounts.holds import AccountHold, Holds
 from pushes.model import HoldReason, OrderSnapshot, Push, PushKey, Reason, State
-from pushes.policy import RetryPolicy
-from pushes.store import keys
+from pushes.store import indexes, keys, records
 from pushes.store.ledger import Ledger
-from tests.builders import NOW, Unlimited, a_key, claim, pop, put
-from worker.attempt.account_health import AccountWatch
-from worker.attempt.acknowledge import Acknowledger, Report
-from worker.attempt.attempt import Ending
-from worker.attempt.attempts import Attempts
-from worker.attempt.outcomes import Acknowledged, Dead, Hold, Outcome, Retry, Sign, Spends
-from worker.claiming.claims import Claim, Errand
+from tests.builders import NOW, a_key, claim, pop, put, worker_parts
+from worker.attempt.attempt import Ending, Report
+from worker.attempt.outcomes import AccountSignal, Acknowledged, Dead, Hold, Outcome, Retry, Spends
+from worker.claiming.claims import Claim, ClaimKind
 from worker.claiming.quota import Quota, Share
-from worker.periodic.resume import Backlog
+from worker.periodic.resume import HeldBacklog
 
 OUTAGE_AFTER = 4
-FAILED = Retry(timedelta(seconds=5), Spends.FAILURE, "HTTP 503", Sign.FAILING)
+FAILED = Retry(timedelta(seconds=5), Spends.FAILURE, "HTTP 503", AccountSignal.FAILING)
 REFUSED = Hold(HoldReason.CREDENTIALS, "HTTP 401")
-BUSY = Retry(timedelta(seconds=7), Spends.NOTHING, "HTTP 429", Sign.BUSY)
-OURS = Retry(timedelta(seconds=5), Spends.FAILURE, "KeyError", Sign.NONE)
+BUSY = Retry(timedelta(seconds=7), Spends.NOTHING, "HTTP 429", AccountSignal.BUSY)
+OURS = Retry(timedelta(seconds=5), Spends.FAILURE, "KeyError", AccountSignal.NONE)
 
 
 class Office:
@@ -34,12 +30,14 @@ class Office:
     def __init__(self, redis: Redis) -> None:
         self.ledger = Ledger(redis)
         self.holds = Holds(redis)
-        quota = Quota(redis, {name: Share.of(name, 100) for name in ("default", "other")})
-        self.watch = AccountWatch(self.holds, quota, OUTAGE_AFTER)
-        self.backlog = Backlog(self.ledger, quota)
-        self.attempts = Attempts(
-            self.ledger, Acknowledger({}, RetryPolicy(), lambda: 0.5, Unlimited()), "worker-1"
+        self.parts = worker_parts(
+            redis, accounts=("default", "other"), rate_per_s=100, outage_after_failures=OUTAGE_AFTER
         )
+
+    def release(self, now: datetime) -> int:
+        """Queue what was held and can be served soon; how many."""
+        shares = {name: Share.of(name, 100) for name in ("default", "other")}
+        return HeldBacklog(self.ledger, Quota(self.ledger.redis, shares)).release(now)
 
     def end(
         self,
@@ -55,12 +53,12 @@ class Office:
             pop(self.ledger)
             taken = claim(self.ledger, ending_key)
             if probe:
-                taken = Claim(ending_key, taken.data, taken.push, Errand.PROBE)
-            (attempt,) = self.attempts.begin([taken])
+                taken = Claim(ending_key, taken.data, taken.push, ClaimKind.PROBE)
+            (attempt,) = self.parts.starter.start([taken])
             endings.append(Ending.of(attempt, outcome, Report(order=order), NOW))
             keys_ended.append(ending_key)
-        self.attempts.settle(self.watch.judge(endings))
-        return [push for push in self.ledger.get_many(keys_ended) if push]
+        self.parts.settler.settle(endings)
+        return [push for push in records.get_many(self.ledger.redis, keys_ended) if push]
 
     def held(self, account: str = "default") -> AccountHold | None:
         return self.holds.get(account)
@@ -89,7 +87,7 @@ def test_one_order_that_keeps_failing_is_no_outage(office: Office) -> None:
         office.end(FAILED, key=key)
 
     assert office.held() is None
-    push = office.ledger.get(key)
+    push = records.get(office.ledger.redis, key)
     assert push
     assert (push.state, push.failures) == (State.RETRYING, 3 * OUTAGE_AFTER)
 
@@ -123,7 +121,7 @@ def test_one_refusal_of_the_account_holds_it(office: Office) -> None:
 def test_the_last_attempt_of_an_order_does_not_die_of_an_outage(office: Office) -> None:
     office.end(*[FAILED] * OUTAGE_AFTER)
 
-    (push,) = office.end(Dead(Reason.RETRIES_EXHAUSTED, "HTTP 503", Sign.FAILING))
+    (push,) = office.end(Dead(Reason.RETRIES_EXHAUSTED, "HTTP 503", AccountSignal.FAILING))
 
     assert (push.state, push.reason) == (State.HELD, HoldReason.OUTAGE)
 
@@ -141,11 +139,11 @@ def test_a_probe_that_passes_resumes_the_account(office: Office) -> None:
     office.end(Acknowledged(), probe=True)
 
     assert office.held() is None
-    assert office.backlog.release(NOW) == 1
-    resumed = office.ledger.get(waiting.key)
+    assert office.release(NOW) == 1
+    resumed = records.get(office.ledger.redis, waiting.key)
     assert resumed
     assert (resumed.state, resumed.reason) == (State.QUEUED, None)
-    assert office.ledger.timeline(waiting.key)[-1].event == "resumed"
+    assert records.timeline(office.ledger.redis, waiting.key)[-1].event == "resumed"
 
 
 def test_a_probe_that_shows_another_trouble_changes_the_reason(office: Office) -> None:
@@ -195,19 +193,19 @@ def test_what_was_held_is_queued_in_portions_the_earliest_deadline_first(office:
         for number in range(120)
     ]
 
-    assert office.backlog.release(NOW) == 95  # two seconds of 47 orders, at 100 calls a second
-    assert office.backlog.release(NOW) == 0
-    waiting = office.ledger.members(State.HELD)
+    assert office.release(NOW) == 95  # two seconds of 47 orders, at 100 calls a second
+    assert office.release(NOW) == 0
+    waiting = indexes.members(office.ledger.redis, State.HELD)
     assert waiting == list(reversed(held[:25]))
 
 
 def test_nothing_is_queued_while_the_account_is_held(office: Office) -> None:
     office.end(REFUSED)
 
-    assert office.backlog.release(NOW) == 0
+    assert office.release(NOW) == 0
 
 
-NOT_FOUND = Retry(timedelta(seconds=5), Spends.NOT_FOUND, "HTTP 404", Sign.WELL)
+NOT_FOUND = Retry(timedelta(seconds=5), Spends.NOT_FOUND, "HTTP 404", AccountSignal.WELL)
 
 
 def test_many_unknown_orders_in_a_row_are_suspicious_and_hold_nothing(office: Office) -> None:

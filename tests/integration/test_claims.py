@@ -1,5 +1,6 @@
 """Which jobs a worker may take, in which order, and when each may call Klarna."""
 
+import threading
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,10 +11,10 @@ from pushes.accounts.holds import Holds
 from pushes.life import Origin
 from pushes.model import HoldReason, Lane, PushKey, State
 from pushes.operate import replay
-from pushes.store import keys
+from pushes.store import counters, keys, records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, put
-from worker.claiming.claims import Claims, Errand, Taken
+from worker.claiming.claims import Claimed, ClaimKind, Claims
 from worker.claiming.quota import Quota, QuotaSpentError, Share
 
 OPERATOR = Origin("queued", "ops", lane=Lane.BACKLOG)
@@ -39,7 +40,7 @@ class TestClock:
         self.time += timedelta(seconds=seconds)
 
 
-class Desk:
+class ClaimHarness:
     """Two workers' claims over one Redis."""
 
     def __init__(self, redis: Redis, *accounts: str, rate_per_s: float = RATE_PER_S) -> None:
@@ -49,12 +50,17 @@ class Desk:
         shares = {name: Share.of(name, rate_per_s) for name in accounts or ("default",)}
         now = self.clock.now
         self.quota = Quota(redis, shares, now)
-        self.claims = [Claims(self.ledger, self.quota, self.clock, now) for _ in range(2)]
+        self.claims = [Claims(redis, self.ledger.rq, self.quota, self.clock, now) for _ in range(2)]
         self._turn = 0
 
-    def take(self, at_most: int = 32) -> Taken:
+    def take(self, at_most: int = 32) -> Claimed:
         self._turn += 1
-        return self.claims[self._turn % 2].take(at_most)
+        return self.claims[self._turn % 2].claim(at_most)
+
+    def take_after_waiting(self) -> Claimed:
+        nothing = Claimed([], None, queue_is_empty=True)
+        self.claims[0].wait(nothing, 1, threading.Event())
+        return self.claims[0].claim(1)
 
     def take_for(self, seconds: float, step_s: float = 0.01) -> list[float]:
         """Take whatever can be taken meanwhile; when each may call Klarna."""
@@ -70,216 +76,221 @@ class Desk:
 
 
 @pytest.fixture
-def desk(redis_client: Redis) -> Desk:
-    return Desk(redis_client)
+def harness(redis_client: Redis) -> ClaimHarness:
+    return ClaimHarness(redis_client)
 
 
-def test_it_takes_a_job_once_and_leaves_it_where_recovery_finds_it(desk: Desk) -> None:
-    (key,) = desk.push()
+def test_it_takes_a_job_once_and_leaves_it_where_recovery_finds_it(harness: ClaimHarness) -> None:
+    (key,) = harness.push()
 
-    taken, again = desk.take(), desk.take()
+    taken, again = harness.take(), harness.take()
 
-    assert [(claim.key, claim.errand) for claim in taken.claims] == [(key, Errand.ATTEMPT)]
-    assert taken.claims[0].push == desk.ledger.get(key)
+    assert [(claim.key, claim.kind) for claim in taken.claims] == [(key, ClaimKind.ATTEMPT)]
+    assert taken.claims[0].push == records.get(harness.ledger.redis, key)
     assert (again.claims, again.wait_s, again.queue_is_empty) == ([], None, True)
-    popped = desk.ledger.rq.queue.intermediate_queue_key
-    assert desk.ledger.redis.lrange(popped, 0, -1) == [keys.job_id(key).encode()]
+    popped = harness.ledger.rq.queue.intermediate_queue_key
+    assert harness.ledger.redis.lrange(popped, 0, -1) == [keys.job_id(key).encode()]
 
 
-def test_it_takes_no_more_than_the_quota_in_any_second_and_nearly_all_of_it(desk: Desk) -> None:
-    desk.push(60)
+def test_it_takes_no_more_than_the_quota_in_any_second_and_nearly_all_of_it(
+    harness: ClaimHarness,
+) -> None:
+    harness.push(60)
 
-    times = desk.take_for(5)
+    times = harness.take_for(5)
 
     busiest = max(sum(at <= other < at + 1 for other in times) for at in times)
     assert busiest <= RATE_PER_S
     assert len(times) >= 0.9 * RATE_PER_S * 5
 
 
-def test_it_says_how_long_until_the_next_slot(desk: Desk) -> None:
-    desk.push(3)
+def test_it_says_how_long_until_the_next_slot(harness: ClaimHarness) -> None:
+    harness.push(3)
 
-    first = desk.take()
-    desk.clock.sleep((first.wait_s or 0) + 0.001)
-    second = desk.take()
+    first = harness.take()
+    harness.clock.sleep((first.wait_s or 0) + 0.001)
+    second = harness.take()
 
     assert 0 < (first.wait_s or 0) < INTERVAL_S
     assert len(second.claims) == 1
     assert not first.queue_is_empty
 
 
-def test_an_acknowledge_gets_a_slot_before_another_job_is_begun(desk: Desk) -> None:
-    desk.push(5)
-    begun = len(desk.take().claims)
+def test_an_acknowledge_gets_a_slot_before_another_job_is_begun(harness: ClaimHarness) -> None:
+    harness.push(5)
+    begun = len(harness.take().claims)
 
-    waits = [desk.quota.reserve("default") for _ in range(3)]
-    desk.clock.sleep(INTERVAL_S)
+    waits = [harness.quota.reserve("default") for _ in range(3)]
+    harness.clock.sleep(INTERVAL_S)
 
     assert begun < 5
     assert waits == sorted(waits)
     assert waits[-1] < 4 * INTERVAL_S
-    assert desk.take().claims == []
+    assert harness.take().claims == []
 
 
-def test_it_calls_nobody_during_a_pause_that_klarna_asked_for(desk: Desk) -> None:
-    desk.push()
+def test_it_calls_nobody_during_a_pause_that_klarna_asked_for(harness: ClaimHarness) -> None:
+    harness.push()
 
-    desk.quota.pause("default", 30)
-    taken = desk.take()
+    harness.quota.pause("default", 30)
+    taken = harness.take()
 
     assert (taken.claims, taken.queue_is_empty) == ([], False)
     assert 29 < (taken.wait_s or 0) <= 30
     with pytest.raises(QuotaSpentError, match=r"30\.0 s"):
-        desk.quota.reserve("default")
-    desk.clock.sleep(30)
-    assert len(desk.take().claims) == 1
+        harness.quota.reserve("default")
+    harness.clock.sleep(30)
+    assert len(harness.take().claims) == 1
 
 
 def test_no_account_spends_the_quota_of_another(redis_client: Redis) -> None:
-    desk = Desk(redis_client, "eu", "us")
-    desk.push(20, "eu")
-    (key,) = desk.push(1, "us")
+    harness = ClaimHarness(redis_client, "eu", "us")
+    harness.push(20, "eu")
+    (key,) = harness.push(1, "us")
 
-    assert key in [claim.key for claim in desk.take().claims]
+    assert key in [claim.key for claim in harness.take().claims]
 
 
-def test_it_leaves_the_jobs_of_an_account_it_does_not_serve(desk: Desk) -> None:
-    desk.push(1, "elsewhere")
+def test_it_leaves_the_jobs_of_an_account_it_does_not_serve(harness: ClaimHarness) -> None:
+    harness.push(1, "elsewhere")
 
-    taken = desk.take()
+    taken = harness.take()
 
     assert (taken.claims, taken.wait_s, taken.queue_is_empty) == ([], None, False)
 
 
 def test_it_serves_the_earliest_deadline_of_a_lane_first(redis_client: Redis) -> None:
-    desk = Desk(redis_client, rate_per_s=1000)
-    late = [put(desk.ledger, State.DEAD, now=NOW - timedelta(hours=hours)) for hours in (1, 9, 5)]
+    harness = ClaimHarness(redis_client, rate_per_s=1000)
+    late = [
+        put(harness.ledger, State.DEAD, now=NOW - timedelta(hours=hours)) for hours in (1, 9, 5)
+    ]
     for push in late:
-        replay.replay(desk.ledger, push.key, by="ops", why="over", now=NOW)
+        replay.replay(harness.ledger, push.key, by="ops", why="over", now=NOW)
 
-    taken = desk.take().claims
+    taken = harness.take().claims
 
     assert [claim.key for claim in taken] == [late[1].key, late[2].key, late[0].key]
 
 
 def test_fresh_pushes_keep_their_share_and_the_backlog_its_own(redis_client: Redis) -> None:
-    desk = Desk(redis_client, rate_per_s=1000)
+    harness = ClaimHarness(redis_client, rate_per_s=1000)
     for _ in range(20):
-        desk.ledger.accept(a_key(), NOW - timedelta(hours=1), OPERATOR)
-    desk.push(20)
+        harness.ledger.accept(a_key(), NOW - timedelta(hours=1), OPERATOR)
+    harness.push(20)
 
-    lanes = [claim.push.lane for claim in desk.take(10).claims if claim.push]
+    lanes = [claim.push.lane for claim in harness.take(10).claims if claim.push]
 
     assert lanes.count(Lane.FRESH) == policy.TURNS.count(Lane.FRESH) + 1  # nobody is unknown
     assert lanes.count(Lane.BACKLOG) == policy.TURNS.count(Lane.BACKLOG)
 
 
-def test_what_klarna_does_not_know_never_takes_more_than_its_share(desk: Desk) -> None:
+def test_what_klarna_does_not_know_never_takes_more_than_its_share(harness: ClaimHarness) -> None:
     for _ in range(30):
-        push = put(desk.ledger, State.RUNNING)
+        push = put(harness.ledger, State.RUNNING)
         unknown = life.retrying(push, NOW, NOW, error="HTTP 404", not_found=True)
         due = life.due(unknown.after, NOW)
         assert due
-        assert desk.ledger.update_many([unknown]) == [True]
-        assert desk.ledger.update_many([due]) == [True]
+        assert harness.ledger.commit_many([unknown]) == [True]
+        assert harness.ledger.commit_many([due]) == [True]
 
-    taken = desk.take_for(10, step_s=0.05)
+    taken = harness.take_for(10, step_s=0.05)
 
     assert len(taken) <= policy.UNKNOWN_SHARE * RATE_PER_S * 10 + 1
     assert len(taken) >= policy.UNKNOWN_SHARE * RATE_PER_S * 10 * 0.8
 
 
-def test_it_parks_the_jobs_of_a_held_account(desk: Desk) -> None:
-    pushed = desk.push(3)
-    desk.holds.begin("default", HoldReason.OUTAGE, "HTTP 503", NOW)
+def test_it_parks_the_jobs_of_a_held_account(harness: ClaimHarness) -> None:
+    pushed = harness.push(3)
+    harness.holds.begin("default", HoldReason.OUTAGE, "HTTP 503", NOW)
 
-    taken = desk.take()
+    taken = harness.take()
 
     assert {claim.key for claim in taken.claims} == set(pushed)
-    assert {(claim.errand, claim.why_held) for claim in taken.claims} == {
-        (Errand.PARK, HoldReason.OUTAGE)
+    assert {(claim.kind, claim.why_held) for claim in taken.claims} == {
+        (ClaimKind.PARK, HoldReason.OUTAGE)
     }
 
 
-def hold_with(desk: Desk, count: int, reason: HoldReason) -> list[PushKey]:
+def hold_with(harness: ClaimHarness, count: int, reason: HoldReason) -> list[PushKey]:
     """Hold the account; its pushes, the most urgent first."""
     held = [
-        put(desk.ledger, State.HELD, now=desk.clock.now() + timedelta(seconds=number)).key
+        put(harness.ledger, State.HELD, now=harness.clock.now() + timedelta(seconds=number)).key
         for number in range(count)
     ]
-    desk.holds.begin("default", reason, "because", desk.clock.now())
+    harness.holds.begin("default", reason, "because", harness.clock.now())
     return held
 
 
-def probes(desk: Desk, seconds: int) -> list[tuple[int, PushKey]]:
+def probes(harness: ClaimHarness, seconds: int) -> list[tuple[int, PushKey]]:
     """The probes taken while so many seconds pass, each with its time."""
     found = []
     for second in range(seconds + 1):
         found += [
-            (second, claim.key) for claim in desk.take().claims if claim.errand is Errand.PROBE
+            (second, claim.key) for claim in harness.take().claims if claim.kind is ClaimKind.PROBE
         ]
-        desk.clock.sleep(1)
+        harness.clock.sleep(1)
     return found
 
 
-def test_it_probes_an_outage_at_growing_intervals_and_with_different_orders(desk: Desk) -> None:
-    held = hold_with(desk, 9, HoldReason.OUTAGE)
+def test_it_probes_an_outage_at_growing_intervals_and_with_different_orders(
+    harness: ClaimHarness,
+) -> None:
+    held = hold_with(harness, 9, HoldReason.OUTAGE)
 
-    found = probes(desk, 240)
+    found = probes(harness, 240)
 
     assert [at for at, _key in found] == [5, 15, 35, 75, 135, 195]
     assert [key for _at, key in found] == [held[at] for at in (0, 8, 1, 8, 2, 8)]
 
 
-def test_it_probes_refused_credentials_once_a_minute(desk: Desk) -> None:
-    hold_with(desk, 3, HoldReason.CREDENTIALS)
+def test_it_probes_refused_credentials_once_a_minute(harness: ClaimHarness) -> None:
+    hold_with(harness, 3, HoldReason.CREDENTIALS)
 
-    assert [at for at, _key in probes(desk, 200)] == [60, 120, 180]
+    assert [at for at, _key in probes(harness, 200)] == [60, 120, 180]
 
 
-def test_it_never_probes_an_operators_hold(desk: Desk) -> None:
-    hold_with(desk, 3, HoldReason.OPERATOR)
+def test_it_never_probes_an_operators_hold(harness: ClaimHarness) -> None:
+    hold_with(harness, 3, HoldReason.OPERATOR)
 
-    assert probes(desk, 300) == []
+    assert probes(harness, 300) == []
 
 
 def test_it_resumes_in_steps_after_an_outage(redis_client: Redis) -> None:
-    desk = Desk(redis_client, rate_per_s=100)
-    desk.holds.begin("default", HoldReason.OUTAGE, "HTTP 503", NOW)
-    assert desk.holds.end("default", NOW)
-    desk.push(2500)
+    harness = ClaimHarness(redis_client, rate_per_s=100)
+    harness.holds.begin("default", HoldReason.OUTAGE, "HTTP 503", NOW)
+    assert harness.holds.end("default", NOW)
+    harness.push(2500)
 
     taken = []
     for _ in range(5):
-        count = len(desk.take_for(5, step_s=0.02))
+        count = len(harness.take_for(5, step_s=0.02))
         taken.append(round(count / 5))
 
     assert taken == [pytest.approx(share, abs=2) for share in (9, 24, 47, 47, 94)]
 
 
-def test_a_job_that_came_while_it_waited_is_taken_at_once(desk: Desk) -> None:
-    (key,) = desk.push()
-    popped = desk.claims[0].wait(1)
+def test_a_job_that_came_while_it_waited_is_taken_at_once(harness: ClaimHarness) -> None:
+    (key,) = harness.push()
 
-    taken = desk.claims[0].take(1, popped)
+    taken = harness.take_after_waiting()
 
     assert [claim.key for claim in taken.claims] == [key]
     assert taken.queue_is_empty
 
 
-def test_a_job_that_somebody_else_queued_is_judged_like_any(desk: Desk) -> None:
-    push = put(desk.ledger, State.DEAD)
-    desk.ledger.rq.queue.push_job_id(keys.job_id(push.key))
+def test_a_job_that_somebody_else_queued_is_judged_like_any(harness: ClaimHarness) -> None:
+    push = put(harness.ledger, State.DEAD)
+    harness.ledger.rq.queue.push_job_id(keys.job_id(push.key))
 
-    taken = desk.claims[0].take(1, desk.claims[0].wait(1))
+    taken = harness.take_after_waiting()
 
     assert [claim.key for claim in taken.claims] == [push.key]
 
 
-def test_it_drops_a_job_that_is_no_push(desk: Desk) -> None:
-    desk.ledger.rq.queue.push_job_id("rubbish")
+def test_it_drops_a_job_that_is_no_push(harness: ClaimHarness) -> None:
+    harness.ledger.rq.queue.push_job_id("rubbish")
 
-    taken = desk.claims[0].take(1, desk.claims[0].wait(1))
+    taken = harness.take_after_waiting()
 
     assert (taken.claims, taken.queue_is_empty) == ([], True)
-    assert desk.ledger.counters() == {"foreign_job_dropped": 1}
+    assert counters.totals(harness.ledger.redis) == {"foreign_job_dropped": 1}

@@ -41,7 +41,7 @@ def test_it_puts_dead_orders_away(ledger: Ledger, redis_url: str) -> None:
     with at(after(9)):
         answered = discard(redis_url, first.order_id.upper(), second.order_id, first.order_id)
     assert answered == {"items": [brief(first, "dead"), brief(second, "dead")], "refused": []}
-    assert [push.key for push in dead_letters.page(ledger, Filter()).items] == [kept]
+    assert [push.key for push in dead_letters.page(ledger.redis, Filter()).items] == [kept]
     push = take(ledger, first)
     assert (push.state, push.discarded, push.changed_at) == (State.DEAD, True, after(9))
     assert counts(ledger) == {"dead": 1}

@@ -6,6 +6,7 @@ from redis import Redis
 from pushes import life
 from pushes.model import PushKey, Reason, State
 from pushes.read import dead_letters
+from pushes.store import records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, put
 from tests.integration.test_cli_support import (
@@ -180,13 +181,13 @@ def test_it_leaves_out_what_comes_to_life_while_it_reads(
     ledger: Ledger, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     revived, still_dead = dead(ledger), dead(ledger, now=after(1))
-    get_many = Ledger.get_many
+    get_many = records.get_many
 
-    def late(self: Ledger, wanted: list[PushKey]) -> object:
+    def late(redis: Redis, wanted: list[PushKey]) -> object:
         ledger.advance(revived, lambda push: life.replayed(push, "anna", "why not", NOW))
-        return get_many(self, wanted)
+        return get_many(redis, wanted)
 
-    monkeypatch.setattr(Ledger, "get_many", late)
+    monkeypatch.setattr(records, "get_many", late)
     assert listed(redis_url) == ids(still_dead)
 
 

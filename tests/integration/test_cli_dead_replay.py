@@ -219,7 +219,7 @@ def test_it_refuses_what_came_to_life_by_itself_meanwhile(
     first, second = dead(ledger), dead(ledger, now=after(1))
 
     def push_the_other(_: PushKey) -> None:
-        assert ledger.update(second, lambda push: life.pushed(push, second, after(2)))
+        assert ledger.advance(second, lambda push: life.pushed_again(push, after(2)))
 
     after_each(monkeypatch, push_the_other)
     answered = replay_(redis_url, "--all", exit_code=1)

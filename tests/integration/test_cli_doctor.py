@@ -94,7 +94,7 @@ def test_it_shows_no_secret(redis_url: str, env: dict[str, str], sandbox: Sandbo
 
     shown = run(redis_url, "doctor", **secret).output
 
-    assert "failed   credentials" in shown
+    assert "failed    credentials" in shown
     assert "a-secret-password" not in shown
     assert "a-long-random-text" not in shown
     assert redis_url.split("@", maxsplit=1)[0] not in shown

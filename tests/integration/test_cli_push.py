@@ -8,6 +8,7 @@ from redis import Redis
 from devtools.local.embedded import EmbeddedServer
 from pushes import life
 from pushes.model import PushKey, State
+from pushes.store import records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, an_order_id, put
 from tests.integration.test_cli_support import (
@@ -144,7 +145,7 @@ def test_it_queues_in_the_account_that_is_named(
     arguments = ("push", key.order_id, "--account", "us", "--json")
     result = run(redis_url, *arguments, ACCOUNTS_FILE=two_accounts(tmp_path))
     assert answer(result) == {"items": [brief(key, "queued")]}
-    assert ledger.get(PushKey("eu", key.order_id)) is None
+    assert records.get(ledger.redis, PushKey("eu", key.order_id)) is None
 
 
 def test_it_asks_which_of_several_accounts_is_meant(redis_url: str, tmp_path: Path) -> None:

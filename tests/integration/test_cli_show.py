@@ -37,7 +37,7 @@ def rejected(ledger: Ledger) -> PushKey:
         Entry(after(0), "called", "acknowledge", 400, 17, "BAD_VALUE", "c-2"),
     )
     change = life.dead(running, Reason.REJECTED, after(1), "HTTP 400 BAD_VALUE")
-    assert ledger.update_many([life.reported(change, calls, order, after(0))]) == [True]
+    assert ledger.commit_many([life.reported(change, calls, order, after(0))]) == [True]
     return key
 
 

@@ -14,6 +14,8 @@ from redis import Redis
 from cli.main import terminal
 from pushes import life
 from pushes.model import Change, Push, PushKey, Reason, State
+from pushes.read import overview
+from pushes.store import records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, pop, put
 
@@ -87,7 +89,7 @@ def start(ledger: Ledger, key: PushKey, now: datetime) -> None:
 
 
 def take(ledger: Ledger, key: PushKey) -> Push:
-    push = ledger.get(key)
+    push = records.get(ledger.redis, key)
     assert push is not None
     return push
 
@@ -97,12 +99,14 @@ def brief(key: PushKey, state: str) -> dict[str, str]:
 
 
 def events(ledger: Ledger, key: PushKey) -> list[tuple[str, str | None, str | None]]:
-    return [(entry.event, entry.detail, entry.by) for entry in ledger.timeline(key)]
+    return [(entry.event, entry.detail, entry.by) for entry in records.timeline(ledger.redis, key)]
 
 
 def counts(ledger: Ledger) -> dict[str, int]:
     """The states that some push is in."""
-    return {str(state): count for state, count in ledger.counts(NOW).items() if count}
+    return {
+        str(state): count for state, count in overview.counts(ledger.redis, NOW).items() if count
+    }
 
 
 def everything(redis: "Redis") -> dict[bytes, object]:
@@ -112,7 +116,7 @@ def everything(redis: "Redis") -> dict[bytes, object]:
 
 def commit(ledger: Ledger, change: Change | None) -> Push:
     assert change is not None
-    assert ledger.update_many([change]) == [True]
+    assert ledger.commit_many([change]) == [True]
     return change.after
 
 

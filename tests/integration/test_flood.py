@@ -10,10 +10,10 @@ from redis import Redis
 from pushes import life, policy
 from pushes.accounts.sources import known_sources, source_of
 from pushes.life import Origin
-from pushes.model import Lane, OrderSnapshot, Push, PushKey, State
+from pushes.model import Lane, OrderSnapshot, PushKey, State
 from pushes.read import dead_letters
 from pushes.read.dead_letters import Filter
-from pushes.store import keys
+from pushes.store import counters, keys, records
 from pushes.store.ledger import Ledger
 from service import make_app
 from service.settings import load
@@ -40,7 +40,7 @@ def push(web: Flask, address: str, **headers: str) -> Any:  # noqa: ANN401 - a t
 
 def lane_of(ledger: Ledger, answer: Any) -> Lane:  # noqa: ANN401 - a test client's answer
     assert answer.status_code == 200
-    record = ledger.get(PushKey("default", answer.json["order_id"]))
+    record = records.get(ledger.redis, PushKey("default", answer.json["order_id"]))
     assert record
     return record.lane
 
@@ -49,12 +49,12 @@ def prove(ledger: Ledger, address: str, now: datetime | None = None) -> None:
     """Let an order that was pushed from there be shown by Klarna."""
     now = now or datetime.now(UTC)
     key, origin = a_key(), Origin(source=source_of(address))
-    pushed = life.pushed(None, key, now, origin)
+    pushed = life.first_pushed(key, now, origin)
     started = life.started(pushed.after, "worker-1", "a" * 32, now)
     assert started
     done = life.reported(life.acknowledged(started.after, now), (), OrderSnapshot("X"), now)
     for change in (pushed, started, done):
-        assert ledger.update_many([change]) == [True]
+        assert ledger.commit_many([change]) == [True]
 
 
 def test_a_sender_is_proven_by_an_order_that_klarna_shows(ledger: Ledger) -> None:
@@ -104,21 +104,21 @@ def test_it_refuses_strangers_when_too_many_of_them_wait(
         "Too many pushes of unknown senders wait. Send it again later."
     )
     assert accepted.status_code == 200
-    assert ledger.counters() == {"unverified_refused": 1}
+    assert counters.totals(ledger.redis) == {"unverified_refused": 1}
     assert ledger.redis.zcard(keys.unknown("default")) == 1
 
 
 def test_what_is_verified_or_dead_counts_as_a_waiting_stranger_no_more(ledger: Ledger) -> None:
     origin = Origin(source=source_of(FORGER), lane=Lane.UNKNOWN)
-    pushed = life.pushed(None, a_key(), NOW, origin)
-    assert ledger.update_many([pushed]) == [True]
+    pushed = life.first_pushed(a_key(), NOW, origin)
+    assert ledger.commit_many([pushed]) == [True]
     waiting = ledger.redis.zcard(keys.unknown("default"))
     started = life.started(pushed.after, "worker-1", "a" * 32, NOW)
     assert started
     done = life.not_needed(started.after, NOW)
 
-    assert ledger.update_many([started]) == [True]
-    assert ledger.update_many([done]) == [True]
+    assert ledger.commit_many([started]) == [True]
+    assert ledger.commit_many([done]) == [True]
 
     assert waiting == 1
     assert ledger.redis.zcard(keys.unknown("default")) == 0
@@ -128,12 +128,12 @@ def test_it_cuts_the_oldest_unknown_orders_and_leaves_nothing_of_them(ledger: Le
     dead = [put(ledger, State.DEAD, now=NOW + timedelta(minutes=n)) for n in range(5)]
     others = put(ledger, State.RETRYING)
 
-    assert prune.cut(ledger, keep=2) == 3
+    assert prune.cut_unknown(ledger, keep=2) == 3
 
-    kept = dead_letters.page(ledger, Filter()).items
+    kept = dead_letters.page(ledger.redis, Filter()).items
     assert [push.key for push in kept] == [push.key for push in dead[3:]]
-    assert ledger.counters() == {"unknown_cut": 3}
-    assert ledger.get(others.key) == others
+    assert counters.totals(ledger.redis) == {"unknown_cut": 3}
+    assert records.get(ledger.redis, others.key) == others
     assert ledger.rq.queue.failed_job_registry.get_job_count(cleanup=False) == 2
     names = [name.decode() for name in ledger.redis.scan_iter()]
     assert [name for name in names if dead[0].key.order_id in name] == []
@@ -144,14 +144,14 @@ def test_it_cuts_the_oldest_unknown_orders_and_leaves_nothing_of_them(ledger: Le
 def test_it_cuts_nothing_while_there_are_few(ledger: Ledger) -> None:
     put(ledger, State.DEAD)
 
-    assert prune.cut(ledger) == 0
-    assert ledger.counters() == {}
+    assert prune.cut_unknown(ledger) == 0
+    assert counters.totals(ledger.redis) == {}
 
 
 def test_an_order_that_was_cut_is_taken_in_anew(ledger: Ledger) -> None:
     (dead,) = [put(ledger, State.DEAD)]
-    prune.cut(ledger, keep=0)
+    prune.cut_unknown(ledger, keep=0)
 
-    again: Push = life.pushed(ledger.get(dead.key), dead.key, NOW).after
+    again = ledger.accept(dead.key, NOW)
 
     assert (again.state, again.pushes) == (State.QUEUED, 1)

@@ -26,7 +26,8 @@ from werkzeug.test import TestResponse
 from devtools.local.embedded import EmbeddedServer
 from devtools.local.processes import Processes, Web, poll
 from pushes.model import PushKey
-from pushes.store import keys
+from pushes.read import overview
+from pushes.store import keys, records
 from pushes.store.ledger import Ledger
 from service import create_app
 from tests.builders import NOW, an_order_id
@@ -54,14 +55,14 @@ class IntakeHarness:
         """
         waiting = [job_id.decode() for job_id in cast(list[bytes], self.redis.lrange(QUEUE, 0, -1))]
         ledger = Ledger(self.redis)
-        counts = ledger.counts(NOW)
+        counts = overview.counts(ledger.redis, NOW)
         assert {state: number for state, number in counts.items() if number} == (
             {"queued": len(waiting)} if waiting else {}
         )
         assert names_of(self.redis, "klarna-ack:push:*") == set(waiting)
         assert names_of(self.redis, "rq:job:*") == set(waiting)
         assert len(waiting) == len(set(waiting))
-        pushes = ledger.get_many(keys.parse_job_id(job_id) for job_id in waiting)
+        pushes = records.get_many(ledger.redis, map(keys.parse_job_id, waiting))
         return {keys.job_id(push.key): push.pushes for push in pushes if push}
 
 
@@ -659,7 +660,7 @@ class Served:
         return statuses[0] if statuses else None
 
     def pushes(self, order_id: str) -> int:
-        push = Ledger(self.redis).get(PushKey("default", order_id))
+        push = records.get(self.redis, PushKey("default", order_id))
         return push.pushes if push else 0
 
 

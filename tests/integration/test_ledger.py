@@ -7,11 +7,13 @@ from redis import Redis
 from pushes import life, policy
 from pushes.model import Change, Push, PushKey, Reason, State
 from pushes.operate import replay
-from pushes.read import dead_letters
+from pushes.read import dead_letters, overview
 from pushes.read.dead_letters import CursorError, Filter
-from pushes.store import keys
-from pushes.store.ledger import Ledger, UnreadableRecordError
+from pushes.store import keys, records
+from pushes.store.ledger import Ledger
+from pushes.store.records import UnreadableRecordError
 from tests.builders import NOW, a_key, put
+from worker.periodic.prune import forget_expired
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def test_it_counts_every_push_that_comes_at_the_same_time(ledger: Ledger) -> Non
     for thread in threads:
         thread.join()
 
-    push = ledger.get(key)
+    push = records.get(ledger.redis, key)
     assert push
     assert (push.pushes, push.state) == (20, State.QUEUED)
     assert ledger.rq.queue.get_job_ids() == [keys.job_id(key)]
@@ -44,8 +46,8 @@ def test_it_takes_no_change_of_a_record_that_moved_on(ledger: Ledger) -> None:
     assert first
     assert second
 
-    assert ledger.update_many([first, second]) == [True, False]
-    assert [entry.by for entry in ledger.timeline(push.key)][-1] == "a"
+    assert ledger.commit_many([first, second]) == [True, False]
+    assert [entry.by for entry in records.timeline(ledger.redis, push.key)][-1] == "a"
 
 
 def test_it_recognises_its_own_change_when_the_answer_got_lost(ledger: Ledger) -> None:
@@ -53,22 +55,22 @@ def test_it_recognises_its_own_change_when_the_answer_got_lost(ledger: Ledger) -
     change = life.replayed(push, "ops", "why", NOW)
     assert change
 
-    assert ledger.update_many([change, change]) == [True, True]
+    assert ledger.commit_many([change, change]) == [True, True]
     assert len(ledger.rq.queue) == 1
-    assert sum(entry.event == "replayed" for entry in ledger.timeline(push.key)) == 1
+    assert sum(entry.event == "replayed" for entry in records.timeline(ledger.redis, push.key)) == 1
 
 
 def test_it_decides_again_with_the_present_record(ledger: Ledger) -> None:
     stale = put(ledger, State.DEAD)
     ledger.accept(stale.key, NOW + timedelta(minutes=5))  # revives it
-    asked: list[Push | None] = []
+    asked: list[State] = []
 
-    def decide(push: Push | None) -> Change | None:
-        asked.append(push)
-        return (push and life.replayed(push, "ops", "why", NOW)) or None
+    def step(push: Push) -> Change | None:
+        asked.append(push.state)
+        return life.replayed(push, "ops", "why", NOW)
 
-    assert ledger.update(stale.key, decide, stale) is None
-    assert [push.state for push in asked if push] == [State.DEAD, State.QUEUED]
+    assert ledger.advance(stale.key, step, stale) is None
+    assert asked == [State.DEAD, State.QUEUED]
 
 
 @pytest.mark.parametrize("state", [State.ACKNOWLEDGED, State.NOT_NEEDED])
@@ -91,7 +93,7 @@ def test_it_keeps_the_last_fifty_entries(ledger: Ledger) -> None:
     for minute in range(60):
         ledger.accept(key, NOW + timedelta(minutes=minute))
 
-    timeline = ledger.timeline(key)
+    timeline = records.timeline(ledger.redis, key)
     assert len(timeline) == 50
     assert timeline[-1].at == NOW + timedelta(minutes=59)
 
@@ -100,20 +102,20 @@ def test_it_counts_each_state_and_forgets_what_settled_a_month_ago(ledger: Ledge
     for state in State:
         put(ledger, state)
 
-    assert ledger.counts(NOW) == dict.fromkeys(State, 1)
+    assert overview.counts(ledger.redis, NOW) == dict.fromkeys(State, 1)
     later = NOW + policy.RETENTION + timedelta(seconds=1)
-    ledger.forget_expired(later)
+    forget_expired(ledger, later)
     gone = {State.ACKNOWLEDGED: 0, State.NOT_NEEDED: 0}
-    assert ledger.counts(NOW) == dict.fromkeys(State, 1) | gone
+    assert overview.counts(ledger.redis, NOW) == dict.fromkeys(State, 1) | gone
 
 
 def test_it_knows_the_first_deadline_of_what_waits(ledger: Ledger) -> None:
-    assert ledger.oldest_deadline() is None
+    assert overview.oldest_deadline(ledger.redis) is None
     put(ledger, State.HELD, now=NOW + timedelta(hours=1))
     put(ledger, State.QUEUED, now=NOW)
     put(ledger, State.ACKNOWLEDGED, now=NOW - timedelta(hours=5))
 
-    assert ledger.oldest_deadline() == NOW + timedelta(hours=48)
+    assert overview.oldest_deadline(ledger.redis) == NOW + timedelta(hours=48)
 
 
 def test_it_lets_no_unreadable_record_hold_up_another(ledger: Ledger) -> None:
@@ -121,9 +123,9 @@ def test_it_lets_no_unreadable_record_hold_up_another(ledger: Ledger) -> None:
     ledger.redis.hset(keys.record(broken), mapping={"rev": "7", "state": "asleep"})
     ledger.redis.set(keys.record(no_hash), "rubbish")
 
-    assert ledger.get_many([broken, no_hash, fine.key]) == [None, None, fine]
+    assert records.get_many(ledger.redis, [broken, no_hash, fine.key]) == [None, None, fine]
     with pytest.raises(UnreadableRecordError, match=keys.record(broken)):
-        ledger.get(broken)
+        records.get(ledger.redis, broken)
 
 
 def test_it_pages_through_the_dead_letters_oldest_first(ledger: Ledger) -> None:
@@ -133,14 +135,14 @@ def test_it_pages_through_the_dead_letters_oldest_first(ledger: Ledger) -> None:
     found: list[PushKey] = []
     cursor = None
     while True:
-        page = dead_letters.page(ledger, Filter(), limit=2, cursor=cursor)
+        page = dead_letters.page(ledger.redis, Filter(), limit=2, cursor=cursor)
         found += [push.key for push in page.items]
         cursor = page.next_cursor
         if cursor is None:
             break
 
     assert found == expected
-    assert dead_letters.count(ledger, Filter()) == 7
+    assert dead_letters.count(ledger.redis, Filter()) == 7
 
 
 def test_it_filters_by_reason_account_and_time(ledger: Ledger) -> None:
@@ -148,8 +150,8 @@ def test_it_filters_by_reason_account_and_time(ledger: Ledger) -> None:
     late = put(ledger, State.DEAD, PushKey("b", a_key().order_id), NOW + timedelta(hours=1))
 
     def listed(wanted: Filter) -> list[PushKey]:
-        page = dead_letters.page(ledger, wanted)
-        assert dead_letters.count(ledger, wanted) == len(page.items)
+        page = dead_letters.page(ledger.redis, wanted)
+        assert dead_letters.count(ledger.redis, wanted) == len(page.items)
         return [push.key for push in page.items]
 
     assert listed(Filter(account="a")) == [early.key]
@@ -162,7 +164,7 @@ def test_it_filters_by_reason_account_and_time(ledger: Ledger) -> None:
 @pytest.mark.parametrize("cursor", ["x", "1:x", "nan:default_" + "0" * 36, ":", "inf:"])
 def test_it_refuses_a_cursor_that_no_page_gave(ledger: Ledger, cursor: str) -> None:
     with pytest.raises(CursorError, match="use the next_cursor of the page before"):
-        dead_letters.page(ledger, Filter(), cursor=cursor)
+        dead_letters.page(ledger.redis, Filter(), cursor=cursor)
 
 
 def test_it_takes_a_discarded_push_out_of_every_list(ledger: Ledger) -> None:
@@ -170,8 +172,8 @@ def test_it_takes_a_discarded_push_out_of_every_list(ledger: Ledger) -> None:
 
     replay.discard(ledger, push.key, by="ops", why="forged", now=NOW)
 
-    assert dead_letters.count(ledger, Filter()) == 0
-    assert ledger.counts(NOW)[State.DEAD] == 0
+    assert dead_letters.count(ledger.redis, Filter()) == 0
+    assert overview.counts(ledger.redis, NOW)[State.DEAD] == 0
     assert ledger.rq.queue.failed_job_registry.get_job_ids(cleanup=False) == []
     assert ledger.redis.keys("rq:job:*") == []
     assert ledger.redis.ttl(keys.record(push.key)) > 0

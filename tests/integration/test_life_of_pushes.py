@@ -17,51 +17,34 @@ from rq.utils import as_text
 from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, Lane, Push, PushKey, Reason, State
 from pushes.operate import replay
-from pushes.policy import RetryPolicy
 from pushes.read import dead_letters
-from pushes.store import keys
+from pushes.store import indexes, keys, records
 from pushes.store.ledger import Ledger
-from tests.builders import NOW, Unlimited, claim, pop
-from worker.attempt.acknowledge import Acknowledger, Report
+from tests.builders import NOW, ScriptedAcknowledger, claim, pop, worker_parts
 from worker.attempt.attempt import Attempt
-from worker.attempt.attempts import Attempts
 from worker.attempt.outcomes import (
+    AccountSignal,
     Acknowledged,
     Dead,
     Hold,
     NotNeeded,
     Outcome,
     Retry,
-    Sign,
     Spends,
 )
-from worker.claiming.claims import Claims
 from worker.claiming.quota import Quota, Share
 from worker.periodic import due
 from worker.periodic.recovery import Recovery
-from worker.periodic.resume import Backlog
+from worker.periodic.resume import HeldBacklog
 
 KEYS = [PushKey("default", f"0000000{digit}-1111-6222-a333-444455556666") for digit in range(4)]
 OUTCOMES: list[Outcome] = [
     Acknowledged(),
     NotNeeded(),
-    Retry(timedelta(seconds=30), Spends.FAILURE, "HTTP 500", Sign.FAILING),
+    Retry(timedelta(seconds=30), Spends.FAILURE, "HTTP 500", AccountSignal.FAILING),
     Hold(HoldReason.CREDENTIALS, "HTTP 401"),
     *(Dead(reason, "HTTP 4xx") for reason in Reason),
 ]
-
-
-class Scripted(Acknowledger):
-    """Makes attempts that end as the test says."""
-
-    def __init__(self) -> None:
-        super().__init__({}, RetryPolicy(), lambda: 0.5, Unlimited())
-        self.next: Outcome = Acknowledged()
-
-    def attempt(self, push: Push, report: Report) -> Outcome:
-        assert push.state is State.RUNNING
-        assert report.entries == []
-        return self.next
 
 
 class Life(RuleBasedStateMachine):
@@ -72,18 +55,17 @@ class Life(RuleBasedStateMachine):
         self.accepted: set[PushKey] = set()
         self.discarded: set[PushKey] = set()
         self.now = NOW
-        self.scripted = Scripted()
-        self.attempts = Attempts(self.ledger, self.scripted, "worker-1")
+        self.scripted = ScriptedAcknowledger()
+        self.worker = worker_parts(redis, "worker-1")
         self.recovery = Recovery(self.ledger)
         quota = Quota(redis, {"default": Share.of("default", 1_000_000)})
-        self.claims = Claims(self.ledger, quota)
-        self.backlog = Backlog(self.ledger, quota)
+        self.backlog = HeldBacklog(self.ledger, quota)
         self.holds = Holds(redis)
 
     @rule(key=st.sampled_from(KEYS), minutes=st.sampled_from([0, 6]))
     def push(self, key: PushKey, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
-        before = self.ledger.get(key)
+        before = records.get(self.ledger.redis, key)
 
         push = self.ledger.accept(key, self.now)
 
@@ -93,7 +75,7 @@ class Life(RuleBasedStateMachine):
     @rule(key=st.sampled_from(KEYS))
     def push_again_after_the_last_step(self, key: PushKey) -> None:
         """Attempts are stamped by the system's clock: a push later than that may expedite one."""
-        before = self.ledger.get(key)
+        before = records.get(self.ledger.redis, key)
         push = self.ledger.accept(key, datetime.now(NOW.tzinfo) + timedelta(minutes=4))
         self.accepted.add(key)
         if before and before.state is State.RETRYING:
@@ -102,36 +84,38 @@ class Life(RuleBasedStateMachine):
     @rule(lose_reply=st.booleans())
     def begin(self, lose_reply: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
         if job_id := pop(self.ledger):
-            self.attempts.begin([claim(self.ledger, keys.parse_job_id(job_id))])
+            self.worker.starter.start([claim(self.ledger, keys.parse_job_id(job_id))])
             if lose_reply:  # the worker asks again, not knowing that it was done
-                assert self.attempts.begin([claim(self.ledger, keys.parse_job_id(job_id))]) == []
+                assert (
+                    self.worker.starter.start([claim(self.ledger, keys.parse_job_id(job_id))]) == []
+                )
 
     @rule(outcome=st.sampled_from(OUTCOMES))
     def settle(self, outcome: Outcome) -> None:
         self.scripted.next = outcome
-        for attempt in self.attempts.active()[:1]:
-            self.attempts.settle([self.attempts.run(attempt)])
+        for attempt in self.worker.under_way.attempts()[:1]:
+            self.worker.settler.settle([self.scripted.run(attempt)])
 
     @rule()
     def crash(self) -> None:
         """The worker dies; its leases lapse; another one looks."""
         self._lapse_leases()
-        lost = len(self.attempts.active())
-        self.attempts = Attempts(self.ledger, self.scripted, "worker-2")
+        lost = len(self.worker.under_way.attempts())
+        self.worker = worker_parts(self.ledger.redis, "worker-2")
 
         assert self.recovery.requeue_abandoned(datetime.now(NOW.tzinfo)) == lost
 
     @rule()
     def finish_late(self) -> None:
         """A worker that was taken for dead settles after all."""
-        late: list[Attempt] = self.attempts.active()
+        late: list[Attempt] = self.worker.under_way.attempts()
         self._lapse_leases()
         self.recovery.requeue_abandoned(datetime.now(NOW.tzinfo))
-        before = self.ledger.get_many(KEYS)
+        before = records.get_many(self.ledger.redis, KEYS)
         for attempt in late:
-            self.attempts.settle([self.attempts.run(attempt)])
+            self.worker.settler.settle([self.scripted.run(attempt)])
 
-        assert self.ledger.get_many(KEYS) == before
+        assert records.get_many(self.ledger.redis, KEYS) == before
 
     @rule()
     def die_between_pop_and_start(self) -> None:
@@ -139,12 +123,12 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def look_and_mend(self) -> None:
-        self.recovery.look(self.now)
+        self.recovery.scan(self.now)
 
     @rule()
     def stop_worker(self) -> None:
-        self.attempts.release()
-        self.attempts = Attempts(self.ledger, self.scripted, "worker-3")
+        self.worker.under_way.release()
+        self.worker = worker_parts(self.ledger.redis, "worker-3")
 
     @rule()
     def time_passes(self) -> None:
@@ -163,8 +147,8 @@ class Life(RuleBasedStateMachine):
     @rule()
     def claim_all(self) -> None:
         """As a worker does: attempts of what may be attempted, the others wait with the account."""
-        while taken := self.claims.take(32).claims:
-            self.attempts.begin(taken)
+        while taken := self.worker.claims.claim(32).claims:
+            self.worker.starter.start(taken)
 
     @rule(key=st.sampled_from(KEYS))
     def replay(self, key: PushKey) -> None:
@@ -178,18 +162,18 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def every_accepted_order_is_in_exactly_one_state(self) -> None:
-        records = dict(zip(KEYS, self.ledger.get_many(KEYS), strict=True))
-        assert {key for key, push in records.items() if push} == self.accepted
-        for key, push in records.items():
-            places = [state for state in State if key in self.ledger.members(state)]
+        found = dict(zip(KEYS, records.get_many(self.ledger.redis, KEYS), strict=True))
+        assert {key for key, push in found.items() if push} == self.accepted
+        for key, push in found.items():
+            places = [state for state in State if key in indexes.members(self.ledger.redis, state)]
             assert places == ([push.state] if push and key not in self.discarded else [])
 
     @invariant()
     def what_is_not_acknowledged_stands_by_its_deadline(self) -> None:
-        records = zip(KEYS, self.ledger.get_many(KEYS), strict=True)
+        found = zip(KEYS, records.get_many(self.ledger.redis, KEYS), strict=True)
         expected = {
             keys.job_id(key).encode(): push.deadline_at.timestamp()
-            for key, push in records
+            for key, push in found
             if push and not push.state.is_settled and key not in self.discarded
         }
         raw = self.ledger.redis.zrange(keys.UNACKNOWLEDGED, 0, -1, withscores=True)
@@ -210,7 +194,9 @@ class Life(RuleBasedStateMachine):
             State.DEAD: rq.failed_job_registry.get_job_ids(cleanup=False),
         }
         for state, job_ids in in_rq.items():
-            assert sorted(job_ids) == sorted(map(keys.job_id, self.ledger.members(state))), state
+            assert sorted(job_ids) == sorted(
+                map(keys.job_id, indexes.members(self.ledger.redis, state))
+            ), state
         waiting = rq.scheduled_job_registry.get_job_ids(cleanup=False)
         settled = rq.finished_job_registry.get_job_ids(cleanup=False)
         assert sorted(waiting) == self._members(State.RETRYING, State.HELD)
@@ -232,14 +218,18 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_dead_letters_are_the_dead(self) -> None:
-        page = dead_letters.page(self.ledger, dead_letters.Filter())
+        page = dead_letters.page(self.ledger.redis, dead_letters.Filter())
         assert sorted(push.key.order_id for push in page.items) == sorted(
-            key.order_id for key in self.ledger.members(State.DEAD)
+            key.order_id for key in indexes.members(self.ledger.redis, State.DEAD)
         )
-        assert dead_letters.count(self.ledger, dead_letters.Filter()) == len(page.items)
+        assert dead_letters.count(self.ledger.redis, dead_letters.Filter()) == len(page.items)
 
     def _members(self, *states: State) -> list[str]:
-        return sorted(keys.job_id(key) for state in states for key in self.ledger.members(state))
+        return sorted(
+            keys.job_id(key)
+            for state in states
+            for key in indexes.members(self.ledger.redis, state)
+        )
 
     def _members_of(self, name: str) -> list[str]:
         return sorted(map(as_text, cast(list[bytes], self.ledger.redis.zrange(name, 0, -1))))
@@ -250,7 +240,7 @@ class Life(RuleBasedStateMachine):
             self.ledger.redis.zadd(registry.key, {member: 1})
 
     def _operate(self, key: PushKey, act: Callable[..., Push]) -> bool:
-        push = self.ledger.get(key)
+        push = records.get(self.ledger.redis, key)
         if push and push.state is State.DEAD and not (push.discarded and act is replay.discard):
             act(self.ledger, key, by="ops", why="because", now=self.now)
             return True

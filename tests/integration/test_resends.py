@@ -11,7 +11,7 @@ from pushes.model import Push, PushKey, Reason, State
 from pushes.read import alarms
 from pushes.read.alarms import Alarm
 from pushes.resends import ResendCounts
-from pushes.store import keys, resend_counts
+from pushes.store import keys, records, resend_counts
 from pushes.store.ledger import Ledger
 from service import make_app
 from service.settings import load
@@ -32,7 +32,7 @@ def at(minutes: float) -> datetime:
 
 def look(ledger: Ledger, minutes: float) -> ResendCounts:
     """Look after so many minutes; return what was counted since the ledger began."""
-    resends.look(ledger, at(minutes))
+    resends.scan(ledger.redis, at(minutes))
     return resend_counts.totals(ledger.redis)
 
 
@@ -129,7 +129,7 @@ def test_it_learns_nothing_from_orders_that_klarna_does_not_know(ledger: Ledger)
 def test_it_learns_nothing_from_an_account_that_is_held_for_an_outage(ledger: Ledger) -> None:
     held, other = put(ledger, State.HELD, a_key("eu")).key, put(ledger, State.HELD, a_key("us")).key
 
-    resends.look(ledger, at(15), lambda account: account == "eu")
+    resends.scan(ledger.redis, at(15), lambda account: account == "eu")
 
     assert resend_counts.totals(ledger.redis) == ResendCounts(missed=1)
     assert awaited(ledger, held) == awaited(ledger, other) == 25
@@ -166,15 +166,15 @@ def test_it_counts_once_when_two_workers_look(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(ledger, State.RETRYING)
-    read = ledger.get_many
+    read = records.get_many
 
-    def slowly(wanted: Iterable[PushKey]) -> list[Push | None]:
-        found = read(wanted)
+    def slowly(redis: Redis, wanted: Iterable[PushKey]) -> list[Push | None]:
+        found = read(redis, wanted)
         monkeypatch.undo()
-        resends.look(ledger, at(15))  # another worker is faster
+        resends.scan(ledger.redis, at(15))  # another worker is faster
         return found
 
-    monkeypatch.setattr(ledger, "get_many", slowly)
+    monkeypatch.setattr(records, "get_many", slowly)
 
     assert look(ledger, 15) == ResendCounts(missed=1)
 
@@ -200,15 +200,15 @@ def test_it_keeps_no_bucket_for_ever(ledger: Ledger) -> None:
 def test_it_says_once_that_pushes_do_not_reach_us_and_once_that_they_do(ledger: Ledger) -> None:
     orders = [put(ledger, State.RETRYING).key for _ in range(5)]
     with capture_logs() as logged:
-        resends.look(ledger, at(14))
+        resends.scan(ledger.redis, at(14))
         assert alarms.raised(ledger.redis) == {}
         for minutes in (15, 15.5, 25):
-            resends.look(ledger, at(minutes))
+            resends.scan(ledger.redis, at(minutes))
         assert alarms.raised(ledger.redis) == {ALARM: at(15)}
         for key in orders[:4]:
             ledger.accept(key, at(30))
-        resends.look(ledger, at(40))
-        resends.look(ledger, at(40.5))
+        resends.scan(ledger.redis, at(40))
+        resends.scan(ledger.redis, at(40.5))
 
     assert alarms.raised(ledger.redis) == {}
     assert [
@@ -220,7 +220,7 @@ def test_it_says_once_that_pushes_do_not_reach_us_and_once_that_they_do(ledger: 
 def test_it_keeps_the_alarm_while_it_hears_nothing(ledger: Ledger) -> None:
     alarms.set_off(ledger.redis, ALARM, NOW)
 
-    resends.look(ledger, at(300))
+    resends.scan(ledger.redis, at(300))
 
     assert alarms.raised(ledger.redis) == {ALARM: NOW}
     assert 0 < ledger.redis.ttl(keys.alarm(ALARM)) <= 5 * 3600

@@ -31,7 +31,8 @@ from devtools.local.processes import Processes, poll
 from devtools.local.sandbox_control import SandboxControl
 from pushes.model import Push, PushKey, Reason, State
 from pushes.operate import replay
-from pushes.store import keys, rq_job
+from pushes.read import overview
+from pushes.store import keys, records, rq_job
 from pushes.store.ledger import Ledger
 from tests.builders import a_key, history, put
 
@@ -80,7 +81,7 @@ def as_rq_counts(redis: Redis) -> dict[str, int]:
 def as_the_ledger_counts(ledger: Ledger, now: datetime) -> dict[str, int]:
     """The same numbers as they follow from the states."""
     counts: dict[str, int] = {}
-    for state, number in ledger.counts(now).items():
+    for state, number in overview.counts(ledger.redis, now).items():
         if number:
             place, _status = PLACES[state]
             counts[place] = counts.get(place, 0) + number
@@ -143,7 +144,7 @@ def test_it_agrees_after_every_single_step(
         if change.after.state is State.RUNNING:
             redis_client.lmove(queue.key, queue.intermediate_queue_key)
 
-        assert ledger.update_many([change]) == [True]
+        assert ledger.commit_many([change]) == [True]
 
         assert as_rq_counts(redis_client) == {PLACES[change.after.state][0]: 1}
 
@@ -305,7 +306,7 @@ def test_rq_requeue_gives_a_dead_push_another_life(
 
 def wait_for(ledger: Ledger, key: PushKey, state: State) -> Push:
     def there() -> Push | None:
-        push = ledger.get(key)
+        push = records.get(ledger.redis, key)
         return push if push is not None and push.state is state else None
 
     return poll(there, 45, f"{key.order_id} is not {state}")

@@ -1,6 +1,6 @@
 """RQ's own worker and ours over the same job: what is left in Redis must be the same.
 
-`pushes.placement` writes RQ's keys itself. When RQ moves, this is what fails first; whatever
+`pushes.store.rq_mirror` writes RQ's keys itself. When RQ moves, this is what fails first; whatever
 differs on purpose is named in `ON_PURPOSE`.
 """
 
@@ -15,14 +15,11 @@ from redis import Redis
 from rq import SimpleWorker, get_current_job
 from rq.serializers import JSONSerializer
 
-from pushes.model import Push, PushKey, Reason
-from pushes.policy import RetryPolicy
+from pushes.model import PushKey, Reason
 from pushes.store.ledger import Ledger
-from pushes.store.rq_job import PushJob
-from tests.builders import NOW, Unlimited, claim, pop
-from worker.attempt.acknowledge import Acknowledger, Report
-from worker.attempt.attempts import Attempts
-from worker.attempt.outcomes import Acknowledged, Dead, Outcome, Retry, Sign, Spends
+from tests.builders import NOW, ScriptedAcknowledger, claim, pop, worker_parts
+from worker import jobs
+from worker.attempt.outcomes import AccountSignal, Acknowledged, Dead, Outcome, Retry, Spends
 
 KEY = PushKey("default", "00000001-1111-6222-a333-444455556666")
 WORKER = "worker-1"
@@ -58,7 +55,8 @@ def test_it_leaves_a_failed_job_as_rq_does(redis_client: Redis) -> None:
 def test_it_leaves_a_job_that_waits_for_its_retry_as_rq_does(redis_client: Redis) -> None:
     theirs = run_rq(redis_client, fail_for_a_while)
     ours = run_ours(
-        redis_client, Retry(timedelta(seconds=60), Spends.FAILURE, "HTTP 500", Sign.FAILING)
+        redis_client,
+        Retry(timedelta(seconds=60), Spends.FAILURE, "HTTP 500", AccountSignal.FAILING),
     )
 
     assert "rq:scheduled:klarna-ack" in ours
@@ -70,22 +68,11 @@ def test_it_leaves_a_running_job_as_rq_does(redis_client: Redis) -> None:
 
     run_rq(redis_client, lambda: seen.append(dump(redis_client)))
     accept(redis_client)
-    ours = Attempts(Ledger(redis_client), Scripted(Acknowledged()), WORKER)
     pop(Ledger(redis_client))
-    ours.begin([claim(Ledger(redis_client), KEY)])
+    worker_parts(redis_client, WORKER).starter.start([claim(Ledger(redis_client), KEY)])
 
     assert "rq:wip:klarna-ack" in dump(redis_client)
     assert [dump(redis_client)] == seen
-
-
-@pytest.fixture(autouse=True)
-def rq_finds_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """RQ's worker fetches its jobs itself, so theirs get their attempt through the class."""
-    monkeypatch.setattr(RqsJob, "attempt", None)
-
-
-class RqsJob(PushJob):
-    """A job of ours as RQ's own worker sees it."""
 
 
 def fail_for_good() -> None:
@@ -102,15 +89,6 @@ def fail_for_a_while() -> None:
     raise ValueError("for a while")
 
 
-class Scripted(Acknowledger):
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__({}, RetryPolicy(), lambda: 0.5, Unlimited())
-        self._outcome = outcome
-
-    def attempt(self, push: Push, report: Report) -> Outcome:  # noqa: ARG002 - as the real one
-        return self._outcome
-
-
 def accept(redis: Redis) -> None:
     redis.flushall()
     Ledger(redis).accept(KEY, NOW)
@@ -118,26 +96,26 @@ def accept(redis: Redis) -> None:
 
 def run_rq(redis: Redis, attempt: Callable[[], object]) -> Dump:
     accept(redis)
-    RqsJob.attempt = staticmethod(attempt)
     worker = SimpleWorker(
         ["klarna-ack"],
         connection=redis,
         name=WORKER,
-        job_class=RqsJob,
         serializer=JSONSerializer,
         worker_ttl=30,
     )
-    worker.work(burst=True, logging_level="ERROR")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "acknowledge_push", attempt)
+        worker.work(burst=True, logging_level="ERROR")
     return dump(redis)
 
 
 def run_ours(redis: Redis, outcome: Outcome) -> Dump:
     accept(redis)
     ledger = Ledger(redis)
-    attempts = Attempts(ledger, Scripted(outcome), WORKER)
+    worker = worker_parts(redis, WORKER)
     pop(ledger)
-    for attempt in attempts.begin([claim(ledger, KEY)]):
-        attempts.settle([attempts.run(attempt)])
+    for attempt in worker.starter.start([claim(ledger, KEY)]):
+        worker.settler.settle([ScriptedAcknowledger(outcome).run(attempt)])
     return dump(redis)
 
 

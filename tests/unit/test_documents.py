@@ -33,7 +33,8 @@ from service import make_app
 from service.settings import WebSettings
 from service.settings import load as load_web
 from tests.builders import NOW, Unlimited, a_push
-from worker.attempt.acknowledge import Acknowledger, Report
+from worker.attempt.acknowledge import Acknowledger
+from worker.attempt.attempt import Report
 from worker.settings import WorkerSettings, _OneAccount
 from worker.settings import load as load_worker
 

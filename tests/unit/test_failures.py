@@ -16,8 +16,8 @@ from pushes import life
 from pushes.model import HoldReason, Reason, State
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, a_push
-from worker.attempt.failures import decide, unknown_account
-from worker.attempt.outcomes import Dead, Hold, Outcome, Retry, Sign, Spends
+from worker.attempt.failures import decide
+from worker.attempt.outcomes import AccountSignal, Dead, Hold, Outcome, Retry, Spends
 
 POLICY = RetryPolicy((10, 20), (1, 2))
 
@@ -29,15 +29,15 @@ def seconds(value: float) -> timedelta:
 @pytest.mark.parametrize(
     ("error", "failures", "not_found", "outcome"),
     [
-        (TransientError("t"), 0, 9, Retry(seconds(10), Spends.FAILURE, "t", Sign.FAILING)),
-        (TransientError("t"), 1, 9, Retry(seconds(20), Spends.FAILURE, "t", Sign.FAILING)),
-        (TransientError("t"), 2, 0, Dead(Reason.RETRIES_EXHAUSTED, "t", Sign.FAILING)),
-        (NoSuchOrderError("n"), 9, 0, Retry(seconds(1), Spends.NOT_FOUND, "n", Sign.WELL)),
-        (NoSuchOrderError("n"), 0, 2, Dead(Reason.NO_SUCH_ORDER, "n", Sign.WELL)),
+        (TransientError("t"), 0, 9, Retry(seconds(10), Spends.FAILURE, "t", AccountSignal.FAILING)),
+        (TransientError("t"), 1, 9, Retry(seconds(20), Spends.FAILURE, "t", AccountSignal.FAILING)),
+        (TransientError("t"), 2, 0, Dead(Reason.RETRIES_EXHAUSTED, "t", AccountSignal.FAILING)),
+        (NoSuchOrderError("n"), 9, 0, Retry(seconds(1), Spends.NOT_FOUND, "n", AccountSignal.WELL)),
+        (NoSuchOrderError("n"), 0, 2, Dead(Reason.NO_SUCH_ORDER, "n", AccountSignal.WELL)),
         (NotAllowedError("a"), 0, 0, Dead(Reason.NOT_ALLOWED, "a")),
         (RejectedError("r"), 0, 0, Dead(Reason.REJECTED, "r")),
-        (KeyError("k"), 0, 0, Retry(seconds(10), Spends.FAILURE, "'k'", Sign.NONE)),
-        (KeyError("k"), 2, 0, Dead(Reason.INTERNAL_ERROR, "'k'", Sign.NONE)),
+        (KeyError("k"), 0, 0, Retry(seconds(10), Spends.FAILURE, "'k'", AccountSignal.NONE)),
+        (KeyError("k"), 2, 0, Dead(Reason.INTERNAL_ERROR, "'k'", AccountSignal.NONE)),
     ],
 )
 def test_it_judges_by_the_class_of_the_error(
@@ -57,16 +57,16 @@ def test_it_waits_as_long_as_klarna_asks_within_reason(
     outcome = decide(RateLimitedError(retry_after_s), a_push(State.RUNNING), POLICY, lambda: 0.5)
 
     assert isinstance(outcome, Retry)
-    assert (outcome.delay, outcome.spends, outcome.sign) == (
+    assert (outcome.delay, outcome.spends, outcome.signal) == (
         seconds(delay_s),
         Spends.NOTHING,
-        Sign.BUSY,
+        AccountSignal.BUSY,
     )
 
 
 def test_it_gives_an_order_up_at_the_one_look_that_a_repeated_push_gets() -> None:
     unknown = a_push(State.DEAD, not_found=2)
-    revived = life.pushed(unknown, unknown.key, NOW + timedelta(hours=4)).after
+    revived = life.pushed_again(unknown, NOW + timedelta(hours=4)).after
     running = life.started(revived, "w", "a" * 32, NOW + timedelta(hours=4))
     assert running
 
@@ -96,7 +96,7 @@ def test_it_looks_for_an_unknown_order_shortly_before_the_deadline() -> None:
 
     outcome = decide(NoSuchOrderError("n"), push, RetryPolicy((600,), (600,)), lambda: 0.5)
 
-    assert outcome == Retry(timedelta(minutes=1), Spends.NOT_FOUND, "n", Sign.WELL)
+    assert outcome == Retry(timedelta(minutes=1), Spends.NOT_FOUND, "n", AccountSignal.WELL)
 
 
 @pytest.mark.parametrize("cause", list(MisconfigurationCause))
@@ -104,11 +104,3 @@ def test_it_holds_what_no_order_is_to_blame_for(cause: MisconfigurationCause) ->
     outcome = decide(MisconfigurationError(cause), a_push(State.RUNNING), POLICY, lambda: 0.5)
 
     assert outcome == Hold(HoldReason.CREDENTIALS, cause.sentence[:200])
-
-
-def test_it_holds_a_push_of_an_account_it_has_no_credentials_for() -> None:
-    outcome = unknown_account("shop-7")
-
-    assert isinstance(outcome, Hold)
-    assert "shop-7" in outcome.error
-    assert "ACCOUNTS_FILE" in outcome.error

@@ -21,7 +21,7 @@ def after(change: Change | None) -> Push:
 def test_it_queues_the_first_push_of_an_order() -> None:
     key = a_key()
 
-    change = life.pushed(None, key, NOW)
+    change = life.first_pushed(key, NOW)
 
     assert change.after == Push(key, State.QUEUED, 1, NOW, NOW, NOW, pushes=1)
     assert [entry.event for entry in change.entries] == ["pushed"]
@@ -33,7 +33,7 @@ def test_it_queues_the_first_push_of_an_order() -> None:
 def test_it_counts_another_push_and_changes_nothing_else(state: State) -> None:
     push = a_push(state)
 
-    counted = after(life.pushed(push, push.key, SOON))
+    counted = after(life.pushed_again(push, SOON))
 
     assert counted == replace(push, rev=push.rev + 1, pushes=2, last_push_at=SOON)
 
@@ -42,15 +42,15 @@ def test_it_counts_another_push_and_changes_nothing_else(state: State) -> None:
 def test_it_acknowledges_again_what_klarna_still_pushes_five_minutes_later(state: State) -> None:
     push = a_push(state)
 
-    assert after(life.pushed(push, push.key, NOW + timedelta(minutes=4, seconds=59))).state is state
-    again = after(life.pushed(push, push.key, NOW + timedelta(minutes=5)))
+    assert after(life.pushed_again(push, NOW + timedelta(minutes=4, seconds=59))).state is state
+    again = after(life.pushed_again(push, NOW + timedelta(minutes=5)))
     assert (again.state, again.pushes, again.first_push_at) == (State.QUEUED, 2, NOW)
 
 
 def test_it_revives_a_dead_push_with_fresh_attempts() -> None:
     push = a_push(State.DEAD, reason=Reason.RETRIES_EXHAUSTED, failures=6, not_found=5, crashes=2)
 
-    revived = after(life.pushed(push, push.key, SOON))
+    revived = after(life.pushed_again(push, SOON))
 
     assert revived.state is State.QUEUED
     assert (revived.failures, revived.not_found, revived.crashes) == (0, 0, 0)
@@ -61,7 +61,7 @@ def test_it_only_counts_pushes_of_an_order_that_klarna_did_not_know_minutes_ago(
     push = a_push(State.DEAD, not_found=5)
     repeated = NOW + timedelta(minutes=4, seconds=59)
 
-    counted = after(life.pushed(push, push.key, repeated))
+    counted = after(life.pushed_again(push, repeated))
 
     assert counted == replace(push, rev=push.rev + 1, pushes=2, last_push_at=repeated)
 
@@ -69,7 +69,7 @@ def test_it_only_counts_pushes_of_an_order_that_klarna_did_not_know_minutes_ago(
 def test_it_gives_an_order_that_klarna_did_not_know_a_single_look() -> None:
     push = a_push(State.DEAD, failures=3, not_found=5, crashes=2)
 
-    revived = after(life.pushed(push, push.key, NOW + timedelta(minutes=5)))
+    revived = after(life.pushed_again(push, NOW + timedelta(minutes=5)))
 
     assert (revived.state, revived.reason) == (State.QUEUED, None)
     assert (revived.failures, revived.not_found, revived.crashes) == (0, 5, 0)
@@ -78,7 +78,7 @@ def test_it_gives_an_order_that_klarna_did_not_know_a_single_look() -> None:
 def test_it_looks_as_often_as_at_first_for_what_an_operator_pushes_or_replays() -> None:
     push = a_push(State.DEAD, not_found=5)
 
-    pushed = after(life.pushed(push, push.key, SOON, Origin("pushed_by_operator", "mia")))
+    pushed = after(life.pushed_again(push, SOON, Origin("pushed_by_operator", "mia")))
     replayed = after(life.replayed(push, "mia", "region corrected", SOON))
 
     assert (pushed.state, pushed.not_found) == (State.QUEUED, 0)
@@ -89,7 +89,7 @@ def test_it_opens_48_hours_anew_when_klarna_pushes_after_they_were_over() -> Non
     push = a_push(State.ACKNOWLEDGED)
     much_later = NOW + timedelta(days=10)
 
-    again = after(life.pushed(push, push.key, much_later))
+    again = after(life.pushed_again(push, much_later))
 
     assert (again.state, again.first_push_at) == (State.QUEUED, much_later)
 
@@ -97,7 +97,7 @@ def test_it_opens_48_hours_anew_when_klarna_pushes_after_they_were_over() -> Non
 def test_it_leaves_a_discarded_push_dead() -> None:
     discarded = after(life.discarded(a_push(State.DEAD), "ops", "a test order", NOW))
 
-    counted = after(life.pushed(discarded, discarded.key, LATER))
+    counted = after(life.pushed_again(discarded, LATER))
 
     assert (counted.state, counted.discarded, counted.pushes) == (State.DEAD, True, 2)
 
@@ -105,14 +105,14 @@ def test_it_leaves_a_discarded_push_dead() -> None:
 def test_it_gives_repeats_within_a_minute_no_line_of_their_own() -> None:
     push = a_push(State.RETRYING)
 
-    assert life.pushed(push, push.key, NOW + timedelta(seconds=59)).entries == ()
-    assert len(life.pushed(push, push.key, NOW + timedelta(seconds=60)).entries) == 1
+    assert life.pushed_again(push, NOW + timedelta(seconds=59)).entries == ()
+    assert len(life.pushed_again(push, NOW + timedelta(seconds=60)).entries) == 1
 
 
 def test_it_expedites_a_retry_after_a_failure_that_klarna_pushes_again() -> None:
     waiting = a_push(State.RETRYING, failures=3)
 
-    change = life.pushed(waiting, waiting.key, NOW + timedelta(minutes=4))
+    change = life.pushed_again(waiting, NOW + timedelta(minutes=4))
 
     expedited = after(change)
     assert (expedited.state, expedited.next_attempt_at, expedited.pushes) == (State.QUEUED, None, 2)
@@ -128,7 +128,7 @@ def test_it_forces_no_attempt_by_repeats_within_four_minutes() -> None:
     waiting = a_push(State.RETRYING)
     soon = NOW + timedelta(minutes=3, seconds=59)
 
-    assert after(life.pushed(waiting, waiting.key, soon)).state is State.RETRYING
+    assert after(life.pushed_again(waiting, soon)).state is State.RETRYING
 
 
 @pytest.mark.parametrize("not_found", [True, False])
@@ -136,13 +136,13 @@ def test_it_expedites_no_retry_that_klarna_or_the_order_asked_for(not_found: boo
     running = a_push(State.RUNNING, failures=1)
     waiting = after(life.retrying(running, LATER, NOW, error="e", not_found=not_found))
 
-    assert after(life.pushed(waiting, waiting.key, LATER)).state is State.RETRYING
+    assert after(life.pushed_again(waiting, LATER)).state is State.RETRYING
 
 
 def test_it_does_not_hasten_what_is_held() -> None:
     held = a_push(State.HELD, failures=1)
 
-    assert after(life.pushed(held, held.key, LATER)).state is State.HELD
+    assert after(life.pushed_again(held, LATER)).state is State.HELD
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING, State.HELD])

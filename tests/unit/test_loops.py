@@ -5,6 +5,7 @@ from redis.exceptions import ConnectionError as RedisAwayError
 from redis.exceptions import RedisError
 
 from worker.periodic.loops import Loop
+from worker.periodic.tasks import PeriodicTask
 
 PATIENCE_S = 10
 
@@ -20,7 +21,7 @@ def test_it_goes_on_after_a_failure(failure: Exception) -> None:
             raise failure
         done.set()
 
-    loop = Loop("test", 0.001, task)
+    loop = Loop(PeriodicTask("test", 0.001, task))
     loop.start()
 
     assert done.wait(PATIENCE_S)
@@ -36,7 +37,7 @@ def test_it_ends_when_told_to() -> None:
         ended.wait(PATIENCE_S)
         raise RedisError
 
-    loop = Loop("test", 3600, task)
+    loop = Loop(PeriodicTask("test", 3600, task))
     loop.start()
     assert called.wait(PATIENCE_S)
 

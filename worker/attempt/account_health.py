@@ -12,7 +12,7 @@ from pushes.accounts.holds import AccountHold, Holds
 from pushes.model import HoldReason
 from pushes.store import keys
 from worker.attempt.attempt import Ending
-from worker.attempt.outcomes import Dead, Hold, Retry, Sign, Spends
+from worker.attempt.outcomes import AccountSignal, Dead, Hold, Retry, Spends
 from worker.claiming.quota import Quota
 
 _log = log.get(__name__)
@@ -30,7 +30,7 @@ _ACTION = {
 }
 
 
-class AccountWatch:
+class AccountHealth:
     """Judges the accounts of one worker's attempts."""
 
     def __init__(self, holds: Holds, quota: Quota, outage_after: int) -> None:
@@ -56,16 +56,16 @@ class AccountWatch:
 
     def _note(self, ending: Ending) -> None:
         key, outcome = ending.attempt.push.key, ending.outcome
-        if outcome.sign is Sign.WELL and ending.attempt.is_probe:
+        if outcome.signal is AccountSignal.WELL and ending.attempt.is_probe:
             self._resume(key.account, ending.at)
         if _is_first_not_found(ending):
             self._suspect(key.account)
-        elif outcome.sign is Sign.FAILING:
+        elif outcome.signal is AccountSignal.FAILING:
             if self._holds.failed(key.account, keys.job_id(key), self._outage_after):
                 self._hold(key.account, HoldReason.OUTAGE, _error_of(ending), ending.at)
-        elif outcome.sign is Sign.REFUSED:
+        elif outcome.signal is AccountSignal.REFUSED:
             self._hold(key.account, HoldReason.CREDENTIALS, _error_of(ending), ending.at)
-        elif outcome.sign is Sign.BUSY and isinstance(outcome, Retry):
+        elif outcome.signal is AccountSignal.BUSY and isinstance(outcome, Retry):
             self._quota.pause(key.account, outcome.delay.total_seconds())
 
     def _suspect(self, account: str) -> None:
@@ -108,7 +108,7 @@ def _is_first_not_found(ending: Ending) -> bool:
 
 
 def _is_failing(ending: Ending) -> bool:
-    return ending.outcome.sign in {Sign.FAILING, Sign.REFUSED}
+    return ending.outcome.signal in {AccountSignal.FAILING, AccountSignal.REFUSED}
 
 
 def _error_of(ending: Ending) -> str:

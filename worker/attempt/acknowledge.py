@@ -4,17 +4,17 @@ Never acknowledges without a GET of the same attempt before it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid5
 
-from klarna import Exchange, KlarnaError, NotAllowedError, Observe, Order
+from klarna import KlarnaError, NotAllowedError, Observe, Order
 from pushes import log
-from pushes.model import Entry, OrderSnapshot, Push, PushKey, Reason
+from pushes.model import Push, PushKey, Reason
 from pushes.policy import RetryPolicy
 from pushes.store import codec, keys
 from worker.attempt import failures
+from worker.attempt.attempt import Attempt, Ending, Report
 from worker.attempt.outcomes import Acknowledged, Dead, NotNeeded, Outcome
 from worker.attempt.verify import Verdict, verify
 from worker.claiming.quota import GRACE_S
@@ -46,37 +46,6 @@ class Slots(Protocol):
         """Reserve the next call of an account; return how many seconds away it is."""
 
 
-@dataclass(slots=True)
-class Report:
-    """What an attempt did, call by call, and the order if Klarna showed the right one."""
-
-    clock: Clock = SYSTEM_CLOCK
-    entries: list[Entry] = field(default_factory=list)
-    order: OrderSnapshot | None = None
-    verified_at: datetime | None = None
-
-    def verified(self, order: Order) -> None:
-        """Keep of an order what the ledger shows."""
-        kept = {name.name: getattr(order, name.name) for name in fields(OrderSnapshot)}
-        self.order = OrderSnapshot(**kept)
-        self.verified_at = self.clock.now()
-
-    def observe(self, exchange: Exchange) -> None:
-        """Note one call to Klarna."""
-        self.entries.append(
-            Entry(
-                at=self.clock.now(),
-                event="call",
-                call=str(exchange.operation),
-                http_status=exchange.http_status,
-                elapsed_ms=exchange.elapsed_ms,
-                error_code=exchange.error_code,
-                correlation_id=exchange.correlation_id,
-                detail=exchange.error,
-            )
-        )
-
-
 class Acknowledger:
     """Makes attempts with the accounts' clients. Threads share it."""
 
@@ -86,30 +55,52 @@ class Acknowledger:
         policy: RetryPolicy,
         random: Callable[[], float],
         slots: Slots,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._clients = clients
         self._slots = slots
         self._policy = policy
         self._random = random
+        self._clock = clock
+
+    def run(self, attempt: Attempt) -> Ending:
+        """Make one attempt: wait for its slot, then make the calls to Klarna. Raises nothing."""
+        report = Report(self._clock)
+        try:
+            self._await_first_slot(attempt)
+            outcome = self.attempt(attempt.push, report)
+        except Exception as error:  # noqa: BLE001 - any failure must become a visible state
+            outcome = self._judge(error, attempt.push)
+        return Ending.of(attempt, outcome, report, self._clock.now())
 
     def attempt(self, push: Push, report: Report) -> Outcome:
         """Verify and acknowledge one order at Klarna; never raises for what Klarna does.
 
         Safe to repeat: GET changes nothing, and acknowledge carries the key of the push.
         """
-        client = self._clients.get(push.key.account)
-        if client is None:
-            return failures.unknown_account(push.key.account)
         try:
-            return self._attempt(client, push, report)
+            return self._call(self._clients[push.key.account], push, report)
         except Exception as error:  # noqa: BLE001 - any failure must become a visible state
-            return self.judge(error, push)
+            return self._judge(error, push)
 
-    def await_slot(self, account: str, clock: Clock) -> None:
+    def _await_first_slot(self, attempt: Attempt) -> None:
+        """Wait for the slot that was reserved with the job; when it was missed, for another.
+
+        One that was there at once may have passed: then slots are left over.
+        """
+        clock, slot_at = self._clock, attempt.slot_at
+        if slot_at is None:
+            return
+        clock.sleep(max(0.0, slot_at - clock.monotonic()))
+        if clock.monotonic() - slot_at > GRACE_S:
+            self._await_slot(attempt.account)
+
+    def _await_slot(self, account: str) -> None:
         """Wait for the next call that the account's quota allows.
 
         Raises QuotaSpentError, having waited for nothing, when that is too far away.
         """
+        clock = self._clock
         for _ in range(_SLOTS_MISSED):
             wait_s = self._slots.reserve(account)
             at = clock.monotonic() + wait_s
@@ -118,7 +109,7 @@ class Acknowledger:
             if clock.monotonic() - at <= GRACE_S:
                 return
 
-    def _attempt(self, client: OrderClient, push: Push, report: Report) -> Outcome:
+    def _call(self, client: OrderClient, push: Push, report: Report) -> Outcome:
         order_id = push.key.order_id
         order = client.get_order(order_id, observe=report.observe)
         verdict = verify(order, order_id)
@@ -127,7 +118,7 @@ class Acknowledger:
         report.verified(order)
         if verdict is Verdict.CLOSED:
             return NotNeeded()
-        self.await_slot(push.key.account, report.clock)
+        self._await_slot(push.key.account)
         try:
             client.acknowledge(
                 order_id,
@@ -135,7 +126,7 @@ class Acknowledger:
                 observe=report.observe,
             )
         except NotAllowedError:
-            self.await_slot(push.key.account, report.clock)
+            self._await_slot(push.key.account)
             order = client.get_order(order_id, observe=report.observe)
             if verify(order, order_id) is not Verdict.CLOSED:
                 raise
@@ -143,7 +134,7 @@ class Acknowledger:
             return NotNeeded()
         return Acknowledged()
 
-    def judge(self, error: Exception, push: Push) -> Outcome:
+    def _judge(self, error: Exception, push: Push) -> Outcome:
         """Say what the error that ended an attempt means; what is our own fault is logged."""
         if not isinstance(error, KlarnaError):
             _log.error(

@@ -1,28 +1,39 @@
-"""One attempt while it is under way, and how it ended."""
+"""One attempt: the push it is for, what it did call by call, and how it ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Self
 
+from klarna import Exchange, Order
 from pushes import life
-from pushes.model import Change, Push
-from pushes.store import rq_job
-from pushes.store.rq_job import PushJob
-from worker.attempt.acknowledge import Report
+from pushes.model import Change, Entry, OrderSnapshot, Push
+from pushes.store.rq_job import JOB_TIMEOUT_S
 from worker.attempt.outcomes import Outcome
-from worker.clock import Clock
+from worker.clock import SYSTEM_CLOCK, Clock
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt under way: the record as it was started, and the RQ job that runs it."""
+    """One attempt under way: the record as it was started, and when it may call Klarna first.
+
+    `began` and `slot_at` are on the worker's monotonic clock; without `slot_at` it may at once.
+    """
 
     push: Push
-    job: PushJob
     began: float
     clock: Clock
-    slot_at: float | None
+    slot_at: float | None = None
     is_probe: bool = False
+
+    @property
+    def account(self) -> str:
+        """Name the account of the push."""
+        return self.push.key.account
+
+    @property
+    def execution_id(self) -> str:
+        """Name the attempt, as its record does."""
+        return str(self.push.execution_id)
 
     @property
     def age_s(self) -> float:
@@ -32,7 +43,36 @@ class Attempt:
     @property
     def hangs(self) -> bool:
         """Whether it is past every time limit; its thread may never return."""
-        return self.age_s > rq_job.JOB_TIMEOUT_S
+        return self.age_s > JOB_TIMEOUT_S
+
+
+@dataclass(slots=True)
+class Report:
+    """What an attempt did, call by call, and the order if Klarna showed the right one."""
+
+    clock: Clock = SYSTEM_CLOCK
+    entries: list[Entry] = field(default_factory=list)
+    order: OrderSnapshot | None = None
+
+    def verified(self, order: Order) -> None:
+        """Keep of an order what the ledger shows."""
+        kept = {name.name: getattr(order, name.name) for name in fields(OrderSnapshot)}
+        self.order = OrderSnapshot(**kept)
+
+    def observe(self, exchange: Exchange) -> None:
+        """Note one call to Klarna."""
+        self.entries.append(
+            Entry(
+                at=self.clock.now(),
+                event="call",
+                call=str(exchange.operation),
+                http_status=exchange.http_status,
+                elapsed_ms=exchange.elapsed_ms,
+                error_code=exchange.error_code,
+                correlation_id=exchange.correlation_id,
+                detail=exchange.error,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +93,12 @@ class Ending:
     @property
     def account(self) -> str:
         """Name the account of the push."""
-        return self.attempt.push.key.account
+        return self.attempt.account
 
-    def step(self, push: Push) -> Change:
-        """Make the change that the outcome means to a newer record."""
+    def step(self, push: Push) -> Change | None:
+        """Make the change of a newer record; None when another attempt has the push now."""
+        if push.execution_id != self.attempt.push.execution_id:
+            return None
         return _step(push, self.outcome, self.report, self.at)
 
     def with_outcome(self, outcome: Outcome) -> Self:

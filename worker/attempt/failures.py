@@ -16,7 +16,7 @@ from klarna import (
 )
 from pushes.model import HoldReason, Push, Reason
 from pushes.policy import RetryPolicy, delay_after, within
-from worker.attempt.outcomes import Dead, Hold, Outcome, Retry, Sign, Spends
+from worker.attempt.outcomes import AccountSignal, Dead, Hold, Outcome, Retry, Spends
 from worker.claiming.quota import QuotaSpentError
 
 # Klarna counts requests per second (Klarna docs, "Rate limiting"): the next window is close.
@@ -27,9 +27,9 @@ _LONGEST_PAUSE = timedelta(hours=1)
 
 # What an order that may yet die of this says of its account.
 _SIGNS = {
-    Reason.NO_SUCH_ORDER: Sign.WELL,
-    Reason.RETRIES_EXHAUSTED: Sign.FAILING,
-    Reason.INTERNAL_ERROR: Sign.NONE,
+    Reason.NO_SUCH_ORDER: AccountSignal.WELL,
+    Reason.RETRIES_EXHAUSTED: AccountSignal.FAILING,
+    Reason.INTERNAL_ERROR: AccountSignal.NONE,
 }
 
 
@@ -48,9 +48,11 @@ def decide(
     match error:
         case RateLimitedError():
             pause = within(_pause(error.retry_after_s), left)
-            outcome = Retry(pause, Spends.NOTHING, text, Sign.BUSY)
+            outcome = Retry(pause, Spends.NOTHING, text, AccountSignal.BUSY)
         case QuotaSpentError():
-            outcome = Retry(timedelta(seconds=error.wait_s), Spends.NOTHING, text, Sign.NONE)
+            outcome = Retry(
+                timedelta(seconds=error.wait_s), Spends.NOTHING, text, AccountSignal.NONE
+            )
         case MisconfigurationError():
             outcome = Hold(HoldReason.CREDENTIALS, text)
         case NoSuchOrderError():
@@ -71,18 +73,10 @@ def decide(
 def _again(
     delay: timedelta | None, left: timedelta, spends: Spends, last: Reason, text: str
 ) -> Outcome:
-    sign = _SIGNS[last]
+    signal = _SIGNS[last]
     if delay is None:
-        return Dead(last, text, sign)
-    return Retry(within(delay, left), spends, text, sign)
-
-
-def unknown_account(account: str) -> Outcome:
-    """Judge a push of an account that this worker has no credentials for."""
-    return Hold(
-        HoldReason.CREDENTIALS,
-        f"This worker has no credentials for the account {account!r}: add it to ACCOUNTS_FILE.",
-    )
+        return Dead(last, text, signal)
+    return Retry(within(delay, left), spends, text, signal)
 
 
 def _pause(retry_after_s: float | None) -> timedelta:

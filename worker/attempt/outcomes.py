@@ -28,7 +28,7 @@ class Spends(Enum):
     NOT_FOUND = "not found"
 
 
-class Sign(Enum):
+class AccountSignal(Enum):
     """What an outcome says about its account."""
 
     WELL = "Klarna gave a sensible answer"
@@ -42,7 +42,7 @@ class Sign(Enum):
 class Acknowledged:
     """Klarna said 2xx to acknowledge."""
 
-    sign: ClassVar[Sign] = Sign.WELL
+    signal: ClassVar[AccountSignal] = AccountSignal.WELL
 
     def step(self, push: Push, now: datetime) -> Change:
         """Settle the push."""
@@ -53,7 +53,7 @@ class Acknowledged:
 class NotNeeded:
     """Klarna shows the order as closed."""
 
-    sign: ClassVar[Sign] = Sign.WELL
+    signal: ClassVar[AccountSignal] = AccountSignal.WELL
 
     def step(self, push: Push, now: datetime) -> Change:
         """Settle the push."""
@@ -67,7 +67,7 @@ class Retry:
     delay: timedelta
     spends: Spends
     error: str
-    sign: Sign
+    signal: AccountSignal
 
     def step(self, push: Push, now: datetime) -> Change:
         """Give the push a time for its next attempt."""
@@ -87,7 +87,7 @@ class Hold:
 
     why: HoldReason
     error: str
-    sign: Sign = Sign.REFUSED
+    signal: AccountSignal = AccountSignal.REFUSED
 
     def step(self, push: Push, now: datetime) -> Change:
         """Hold the push."""
@@ -100,7 +100,7 @@ class Dead:
 
     reason: Reason
     error: str
-    sign: Sign = Sign.WELL
+    signal: AccountSignal = AccountSignal.WELL
 
     def step(self, push: Push, now: datetime) -> Change:
         """Make the push a dead letter."""

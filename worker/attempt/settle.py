@@ -1,70 +1,118 @@
-"""The thread that settles attempts: what ended together is judged and committed together."""
+"""Settling attempts: what ended together is judged, committed and logged together.
 
-import time
-from queue import SimpleQueue
+Refused: writing the outcome of an attempt whose push was given to another worker meanwhile.
+"""
 
 from redis.exceptions import RedisError
 
 from pushes import log
-from worker.attempt.account_health import AccountWatch
+from pushes.model import Push, Reason, State
+from pushes.store import keys
+from pushes.store.ledger import Ledger
+from worker.attempt.account_health import AccountHealth
 from worker.attempt.attempt import Ending
-from worker.attempt.attempts import Attempts
+from worker.attempt.outcomes import AccountSignal
+from worker.attempt.under_way import UnderWay
+from worker.clock import Clock
 from worker.redis_health import RedisHealth
 
 _log = log.get(__name__)
-
-# One round trip settles up to this many attempts; with more, the first would wait.
-_BATCH = 32
 
 # How long to wait for a Redis that is away, each time.
 _AGAIN_AFTER_S = 1.0
 
 
-class Settling:
-    """Settles what comes out of `ended`; while Redis is away, it waits for it and loses nothing."""
+class Settler:
+    """Settles the attempts of one worker process."""
 
     def __init__(
         self,
-        ended: SimpleQueue[Ending],
-        attempts: Attempts,
-        accounts: AccountWatch,
-        redis: RedisHealth,
+        ledger: Ledger,
+        accounts: AccountHealth,
+        under_way: UnderWay,
+        redis_health: RedisHealth,
+        clock: Clock,
     ) -> None:
-        self._ended = ended
-        self._attempts = attempts
+        self._ledger = ledger
         self._accounts = accounts
-        self._redis = redis
+        self._under_way = under_way
+        self._redis_health = redis_health
+        self._clock = clock
 
-    def settle(self) -> int:
-        """Wait for attempts that ended, commit how they did, and return how many they were."""
-        ended = self._take()
+    def settle(self, endings: list[Ending]) -> None:
+        """Judge the accounts, then commit how the attempts ended. Raises nothing.
+
+        While Redis is away it waits for it and loses nothing.
+        """
         judged: list[Ending] = []
         while True:
             try:
-                judged = judged or self._accounts.judge(ended)
-                self._attempts.settle(judged)
+                judged = judged or self._accounts.judge(endings)
+                self._commit(judged)
             except RedisError as error:
-                self._redis.note_away(error)
-                time.sleep(_AGAIN_AFTER_S)
+                self._redis_health.note_away(error)
+                self._clock.sleep(_AGAIN_AFTER_S)
+                continue
             except Exception as error:  # noqa: BLE001 - a thread that dies would settle nothing more
-                _not_settled(ended, error)
-                self._attempts.forget(ended)
-                return len(ended)
+                _log_not_settled(endings, error)
+            break
+        self._under_way.remove([ending.attempt for ending in endings])
+
+    def _commit(self, endings: list[Ending]) -> None:
+        """Commit in one round trip for all; calling it again with the same endings is safe."""
+        well = {one.account for one in endings if one.outcome.signal is AccountSignal.WELL}
+        known = {one.account for one in endings if one.report.order}
+        current = self._ledger.commit_many(
+            [ending.change for ending in endings],
+            forget=[*map(keys.failing, well), *map(keys.unknown_in_a_row, known)],
+        )
+        for ending, is_current in zip(endings, current, strict=True):
+            # Not current: the record was counted meanwhile, or given to another worker.
+            key = ending.attempt.push.key
+            settled = ending.change if is_current else self._ledger.advance(key, ending.step)
+            if settled:
+                log_step(settled.after, round(ending.attempt.age_s * 1000))
             else:
-                return len(ended)
-
-    def _take(self) -> list[Ending]:
-        ended = [self._ended.get()]
-        while len(ended) < _BATCH and not self._ended.empty():
-            ended.append(self._ended.get())
-        return ended
+                _log_superseded(ending.attempt.push)
 
 
-def _not_settled(endings: list[Ending], error: Exception) -> None:
+def _log_not_settled(endings: list[Ending], error: Exception) -> None:
     _log.error(
         "attempt.not_settled",
         order_ids=[ending.attempt.push.key.order_id for ending in endings],
         meaning="these pushes are tried again when their leases lapse; dead the third time",
         action="report this with the traceback",
         exc_info=error,
+    )
+
+
+def log_step(push: Push, took_ms: int | None = None) -> None:
+    """Log where an attempt, or the end of all attempts, has left a push."""
+    facts: dict[str, object] = {
+        "order_id": push.key.order_id,
+        "account": push.key.account,
+        "attempt": push.attempts,
+        "waited_s": round((push.changed_at - push.first_push_at).total_seconds(), 3),
+        "took_ms": took_ms,
+    }
+    if push.state.is_settled:
+        _log.info(f"push.{push.state}", **facts)
+        return
+    facts |= {"reason": push.reason and str(push.reason), "error": push.last_error}
+    facts["overdue"] = push.is_overdue(push.changed_at)
+    if push.state is State.DEAD:
+        step = push.reason.next_step if isinstance(push.reason, Reason) else ""
+        _log.error("push.dead", **facts, action=step)
+    elif push.state is State.HELD:  # the account's own event is the alarm, once for all of them
+        _log.info("push.held", **facts)
+    else:
+        _log.warning("push.retrying", **facts, next_attempt_at=str(push.next_attempt_at))
+
+
+def _log_superseded(push: Push) -> None:
+    _log.warning(
+        "attempt.superseded",
+        order_id=push.key.order_id,
+        account=push.key.account,
+        meaning="another worker took this push over; its outcome counts, not this one",
     )

@@ -1,44 +1,51 @@
-"""Taking jobs: which pushes may be attempted now, in which order, and when each may call Klarna.
+"""Claiming jobs: which pushes may be attempted now, in which order, and when each may call Klarna.
 
 One script over the queue decides for all workers: it serves each account within its quota, fresh
 pushes before what waited, what waited before what Klarna does not know, and in each of these lanes
-the earliest deadline first (`policy.TURNS`). Of a held account it takes one probe at a time, and
-parks the rest. A job that is taken stands in RQ's intermediate list until its attempt begins: a
-worker that dies in between loses nothing, recovery finds it there.
+the earliest deadline first (`policy.TURNS`). Of a held account it claims one probe at a time,
+and parks the rest. A job that is claimed stands in RQ's intermediate list until its attempt
+begins: a worker that dies in between loses nothing, recovery finds it there.
 """
 
 import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from threading import Event
 from typing import cast
 
+from redis import Redis
 from redis.exceptions import ResponseError
+from rq.job import Job
 
-from pushes import policy
+from pushes import log, policy
 from pushes.model import HoldReason, Lane, Push, PushKey
-from pushes.store import keys
-from pushes.store.commits import Raw
-from pushes.store.ledger import Ledger
-from pushes.store.rq_job import PushJob
-from worker.claiming.quota import TTL_S, Now, Quota, script
+from pushes.store import counters, keys, records
+from pushes.store.connection import read_script
+from pushes.store.records import Raw
+from pushes.store.rq_mirror import RqMirror
+from worker.claiming.quota import TTL_S, Now, Quota
 from worker.clock import SYSTEM_CLOCK, Clock
+
+_log = log.get(__name__)
 
 # A slot this far away is taken now and waited for; the lower, the sooner an acknowledge gets one.
 _HORIZON_S = 0.05
 
-# While jobs wait for slots, they are taken so often; more often would cost more than it saves.
+# While jobs wait for slots, the queue is looked at so often; oftener would cost more than it saves.
 _SHORTEST_WAIT_S = 0.02
+
+# How often the queue is looked at while what waits there cannot be attempted yet.
+_LOOK_AGAIN_S = 0.1
 
 # A probe is one of the so many most urgent pushes, or the one that came last, in turn.
 _PROBE_AMONG = 5
 
-
-# A job as claim.lua returns it: errand, id, wait in seconds, why held, data, record.
+# A job as claim.lua returns it: kind, id, wait in seconds, why held, data, record.
 _Row = tuple[bytes, bytes, bytes, bytes, bytes | None, Raw]
 
 
-class Errand(StrEnum):
-    """What a job is taken for."""
+class ClaimKind(StrEnum):
+    """What a job is claimed for."""
 
     ATTEMPT = "attempt"
     PROBE = "probe"  # an attempt that shows whether its held account can be served again
@@ -47,7 +54,7 @@ class Errand(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One job that was taken, as Redis holds it; `data` is None when its hash is gone.
+    """One job that was claimed, as Redis holds it; `data` is None when its hash is gone.
 
     The attempt may call Klarna at `slot_at`, on the worker's monotonic clock; None: at once.
     """
@@ -55,48 +62,57 @@ class Claim:
     key: PushKey
     data: bytes | None
     push: Push | None
-    errand: Errand = Errand.ATTEMPT
+    kind: ClaimKind = ClaimKind.ATTEMPT
     slot_at: float | None = None
     why_held: HoldReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Claimed:
     """What one look at the queue gave, and what it says about the next.
 
-    `wait_s` is how long until more can be taken, None when nothing is known to wait.
+    `wait_s` is how long until more can be claimed, None when nothing is known to wait.
     """
 
     claims: list[Claim]
     wait_s: float | None
     queue_is_empty: bool
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits that this worker could attempt."""
+        return not self.claims and (self.queue_is_empty or self.wait_s is None)
+
 
 class Claims:
-    """Takes jobs for one worker process, of the accounts that `quota` knows.
+    """Claims jobs for one worker process, of the accounts that `quota` knows.
 
-    `now` is Redis's time unless given. Every method raises RedisError.
+    `now` is Redis's time unless given. Every method raises RedisError; then nothing is lost.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
+        redis: Redis,
+        rq: RqMirror,
         quota: Quota,
         clock: Clock = SYSTEM_CLOCK,
         now: Now | None = None,
     ) -> None:
-        self._ledger = ledger
+        self._redis = redis
+        self._rq = rq
         self._clock = clock
         self._now = now
         self._turn = 0
-        queue = ledger.rq.queue
-        self._claim = ledger.redis.register_script(script("quota.lua", "claim.lua"))
+        self._popped: bytes | None = None
+        self._claim = redis.register_script(
+            read_script("worker.claiming", "quota.lua", "claim.lua")
+        )
         always = {
             "accounts": [share.facts() for share in quota.shares.values()],
             "prefix": keys.PREFIX,
-            "job_prefix": PushJob.redis_job_namespace_prefix,
-            "queue": queue.key,
-            "popped": queue.intermediate_queue_key,
+            "job_prefix": Job.redis_job_namespace_prefix,
+            "queue": rq.queue.key,
+            "popped": rq.queue.intermediate_queue_key,
             "lanes": list(Lane),
             "lanes_by_turn": policy.TURNS,
             "unknown_lane": Lane.UNKNOWN,
@@ -107,49 +123,77 @@ class Claims:
         }
         self._always = json.dumps(always)
 
-    def take(self, at_most: int, in_hand: bytes | None = None) -> Taken:
-        """Take the jobs that may be attempted now, at most so many.
-
-        `in_hand` is one that `wait` popped: it gets its place in the order, and mostly is what
-        comes back.
-        """
-        if in_hand and keys.find_key(in_hand) is None:
-            self._ledger.drop_foreign(in_hand)
-            in_hand = None
+    def claim(self, at_most: int) -> Claimed:
+        """Claim the jobs that may be attempted now, at most so many."""
+        popped = self._popped
+        if popped and keys.find_key(popped) is None:
+            drop_foreign_job(self._redis, self._rq, popped)
+            popped = None
         self._turn += 1  # another account comes first each time: none takes all the free threads
         now = self._now().timestamp() if self._now else ""
         asked: list[str | bytes | int | float] = [
             *(self._always, at_most, self._turn),
-            *(in_hand or "", now),
+            *(popped or "", now),
         ]
         raw, wait_s, left = cast(tuple[list[_Row], bytes, int], self._claim([], asked))
-        claims = [self._read(facts) for facts in raw]
+        self._popped = None
         shortest = max(float(wait_s), _SHORTEST_WAIT_S) if wait_s else None
-        return Taken(claims, shortest, queue_is_empty=not left)
+        return Claimed([self._read(row) for row in raw], shortest, queue_is_empty=not left)
 
-    def wait(self, block_s: float) -> bytes | None:
-        """Wait until a job comes into the empty queue, and pop it, into RQ's intermediate list."""
-        queue = self._ledger.rq.queue
-        names = queue.key, queue.intermediate_queue_key
-        return cast(bytes | None, self._ledger.redis.blmove(*names, block_s))  # type: ignore[arg-type]  # takes fractions
+    def wait(self, claimed: Claimed, longest_s: float, stopping: Event) -> None:
+        """Wait, after a look that gave nothing, until one may give something; not for longer.
+
+        A job that comes into the empty queue ends the wait: it is popped, into RQ's intermediate
+        list, and gets its place in the order with the next `claim`.
+        """
+        if not claimed.queue_is_empty:  # what waits needs a slot, or another worker
+            stopping.wait(min(claimed.wait_s or _LOOK_AGAIN_S, _LOOK_AGAIN_S))
+            return
+        names = self._rq.queue.key, self._rq.queue.intermediate_queue_key
+        block_s = min(claimed.wait_s or longest_s, longest_s)
+        self._popped = cast(bytes | None, self._redis.blmove(*names, block_s))  # type: ignore[arg-type]  # takes fractions
+
+    def reread(self, claims: list[Claim]) -> list[Claim]:
+        """Read jobs and records once more, of what was claimed a while ago."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for claim in claims:
+            pipeline.hget(Job.key_for(keys.job_id(claim.key)), "data")
+            pipeline.hgetall(keys.record(claim.key))
+        answers = pipeline.execute(raise_on_error=False)
+        return [
+            replace(
+                claim,
+                data=b"" if isinstance(data, ResponseError) else data,
+                push=records.read_or_log(claim.key, record),
+            )
+            for claim, data, record in zip(claims, answers[::2], answers[1::2], strict=True)
+        ]
+
+    def forget(self, key: PushKey) -> None:
+        """Take a job out of RQ's intermediate list: nothing more is to be done for it."""
+        self._redis.lrem(self._rq.queue.intermediate_queue_key, 1, keys.job_id(key))
 
     def _read(self, row: _Row) -> Claim:
-        errand, job_id, wait_s, why_held, data, record = row
+        kind, job_id, wait_s, why_held, data, record = row
         key = keys.parse_job_id(job_id.decode())
         return Claim(
             key,
             data,
-            self._ledger.read(key, record),
-            Errand(errand.decode()),
+            records.read_or_log(key, record),
+            ClaimKind(kind.decode()),
             self._clock.monotonic() + float(wait_s) if float(wait_s) else None,
             HoldReason(why_held.decode()) if why_held else None,
         )
 
 
-def reread(ledger: Ledger, claims: list[Claim]) -> list[Claim]:
-    """Read jobs and records once more, of what was taken a while ago."""
-    found = ledger.get_with_jobs(claim.key for claim in claims)
-    return [
-        replace(claim, data=b"" if isinstance(data, ResponseError) else data, push=push)
-        for claim, (data, push) in zip(claims, found, strict=True)
-    ]
+def drop_foreign_job(redis: Redis, rq: RqMirror, job_id: bytes) -> None:
+    """Take a job that names no push out of the queue, and say so. Raises RedisError."""
+    for place in (rq.queue.key, rq.queue.intermediate_queue_key):
+        redis.lrem(place, 1, cast(str, job_id))
+    counters.add(redis, "foreign_job_dropped")
+    _log.error(
+        "queue.foreign_job_dropped",
+        job_id=repr(job_id[:80]),
+        meaning="somebody put a job that is no push into our queue; no order is concerned",
+        action="find out who writes to this Redis",
+    )

@@ -13,13 +13,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import resources
 from typing import cast
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from pushes.store import keys
+from pushes.store.connection import read_script
 
 Now = Callable[[], datetime]
 
@@ -69,7 +69,7 @@ class Share:
         return {"name": self.name, "interval_s": self.interval_s, "burst_s": self.burst_s}
 
 
-class _Wish:
+class _Reservation:
     """One thread that wants a slot, and at last how long it has to wait for it."""
 
     __slots__ = ("is_done", "wait_s")
@@ -79,12 +79,12 @@ class _Wish:
         self.wait_s = 0.0
 
 
-class _Desk:
+class _Reservations:
     """The threads of this process that want a slot of one account: served in one round trip."""
 
     def __init__(self) -> None:
-        self.wishes: deque[_Wish] = deque()
-        self.turn = threading.Lock()
+        self.pending: deque[_Reservation] = deque()
+        self.serving = threading.Lock()
         self.alone_at = 0.0
 
 
@@ -94,9 +94,13 @@ class Quota:
     def __init__(self, redis: Redis, shares: Mapping[str, Share], now: Now | None = None) -> None:
         self.shares = shares
         self._now = now
-        self._desks = {account: _Desk() for account in shares}
-        self._reserve = redis.register_script(script("quota.lua", "reserve.lua"))
-        self._pause = redis.register_script(script("quota.lua", "pause.lua"))
+        self._reservations = {account: _Reservations() for account in shares}
+        self._reserve = redis.register_script(
+            read_script("worker.claiming", "quota.lua", "reserve.lua")
+        )
+        self._pause = redis.register_script(
+            read_script("worker.claiming", "quota.lua", "pause.lua")
+        )
 
     def reserve(self, account: str) -> float:
         """Reserve the next slot and return how many seconds away it is.
@@ -105,11 +109,11 @@ class Quota:
         process's own: nobody begins anything meanwhile. Raises QuotaSpentError, having reserved
         nothing, when the slot is too far away.
         """
-        desk, mine = self._desks[account], _Wish()
-        desk.wishes.append(mine)
-        with desk.turn:
+        waiting, mine = self._reservations[account], _Reservation()
+        waiting.pending.append(mine)
+        with waiting.serving:
             if not mine.is_done:
-                self._serve(account, desk)
+                self._serve(account, waiting)
         if mine.wait_s < 0:
             raise QuotaSpentError(-mine.wait_s)
         return mine.wait_s
@@ -121,14 +125,14 @@ class Quota:
         """
         self._pause([keys.quota(account)], [pause_s, TTL_S, self._time()])
 
-    def _serve(self, account: str, desk: _Desk) -> None:
-        served = [desk.wishes.popleft() for _ in range(len(desk.wishes))]
+    def _serve(self, account: str, waiting: _Reservations) -> None:
+        served = [waiting.pending.popleft() for _ in range(len(waiting.pending))]
         try:
             waits_s = self._ask(account, len(served))
         except RedisError:
-            waits_s = [self._alone(account, desk) for _ in served]
-        for wish, wait_s in zip(served, waits_s, strict=True):
-            wish.wait_s, wish.is_done = wait_s, True
+            waits_s = [self._alone(account, waiting) for _ in served]
+        for one, wait_s in zip(served, waits_s, strict=True):
+            one.wait_s, one.is_done = wait_s, True
 
     def _ask(self, account: str, count: int) -> list[float]:
         share = self.shares[account]
@@ -137,17 +141,11 @@ class Quota:
             float(wait) for wait in cast(list[bytes], self._reserve([keys.quota(account)], asked))
         ]
 
-    def _alone(self, account: str, desk: _Desk) -> float:
+    def _alone(self, account: str, waiting: _Reservations) -> float:
         now = time.monotonic()
-        at = max(desk.alone_at, now + _QUOTA_WINDOW_S)
-        desk.alone_at = at + self.shares[account].interval_s
+        at = max(waiting.alone_at, now + _QUOTA_WINDOW_S)
+        waiting.alone_at = at + self.shares[account].interval_s
         return at - now
 
     def _time(self) -> float | str:
         return self._now().timestamp() if self._now else ""
-
-
-def script(*names: str) -> str:
-    """Read Lua files of this package as one script."""
-    folder = resources.files("worker.claiming")
-    return "\n".join(folder.joinpath(name).read_text() for name in names)

@@ -1,4 +1,4 @@
-"""Puts back in the queue what has waited long enough: retries and held pushes.
+"""Queues the pushes whose next attempt is due.
 
 Every worker runs it. Two workers that find the same push due do no harm: the ledger takes the
 first change only. What stands in RQ's registry without a push that waits for a time is taken
@@ -10,23 +10,16 @@ from typing import cast
 
 from pushes import life, log
 from pushes.model import Change
-from pushes.store import keys
+from pushes.store import counters, keys, records
+from pushes.store.connection import read_script
 from pushes.store.ledger import Ledger
 
 _log = log.get(__name__)
 
-# One look takes this many at most, so that a backlog cannot hold up the next look for long.
+_TAKE_OUT = read_script("worker.periodic", "take_out.lua")
+
+# One scan takes this many at most, so that a backlog cannot hold up the next scan for long.
 _BATCH = 500
-
-
-# Takes a job out unless it has been given another time meanwhile: a push that another worker has
-# queued, tried and scheduled again since we looked must keep its new time.
-_TAKE_OUT = """
-if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 'nan') == tonumber(ARGV[2]) then
-  return redis.call('ZREM', KEYS[1], ARGV[1])
-end
-return 0
-"""
 
 
 def queue_due(ledger: Ledger, now: datetime) -> int:
@@ -45,7 +38,7 @@ def queue_due(ledger: Ledger, now: datetime) -> int:
     wanted = {job_id: key for job_id in due if (key := keys.find_key(job_id))}
     changes: list[Change] = []
     astray = set(due) - wanted.keys()
-    for job_id, push in zip(wanted, ledger.get_many(wanted.values()), strict=True):
+    for job_id, push in zip(wanted, records.get_many(ledger.redis, wanted.values()), strict=True):
         change = life.due(push, now) if push else None
         if change:
             changes.append(change)
@@ -53,14 +46,14 @@ def queue_due(ledger: Ledger, now: datetime) -> int:
             astray.add(job_id)
     for job_id in astray:
         _take_out(ledger, job_id, due[job_id])
-    return sum(ledger.update_many(changes))
+    return sum(ledger.commit_many(changes))
 
 
 def _take_out(ledger: Ledger, job_id: bytes, score: float) -> None:
     schedule = ledger.rq.queue.scheduled_job_registry.key
     if not ledger.redis.eval(_TAKE_OUT, 1, schedule, cast(str, job_id), repr(score)):
         return  # another worker was faster
-    ledger.count_event("stray_schedule_dropped")
+    counters.add(ledger.redis, "stray_schedule_dropped")
     _log.warning(
         "queue.stray_schedule_dropped",
         job_id=repr(job_id[:80]),

@@ -8,39 +8,41 @@ import socket
 from datetime import UTC, datetime
 
 from redis import Redis
+from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.suspension import is_suspended
 from rq.utils import utcformat
 from rq.worker import BaseWorker, WorkerStatus
 from rq.worker_registration import register
 
-from pushes.store.ledger import Ledger
-from pushes.store.rq_job import PushJob
-from pushes.store.rq_mirror import LEASE_S
+from pushes.store.rq_mirror import LEASE_S, RqMirror
 from worker.names import new_name
 
 # RQ keeps a worker's entry this much longer than the worker promises to beat.
 _RQ_MARGIN_S = 60
 
 
-class Presence(BaseWorker):
+class Heartbeat(BaseWorker):
     """This process in RQ's list of workers."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, redis: Redis, rq: RqMirror) -> None:
         super().__init__(
-            [ledger.rq.queue],
+            [rq.queue],
             name=new_name(),
-            connection=ledger.redis,
+            connection=redis,
             worker_ttl=LEASE_S,
-            job_class=PushJob,
+            job_class=Job,
             serializer=JSONSerializer,
             prepare_for_work=False,  # it would ask Redis, which may be away when we start
         )
         self.hostname, self.pid = socket.gethostname(), os.getpid()
+        self.is_suspended = False  # by `rq suspend`
         self._counted = 0
 
     def beat(self, active: int, done: int) -> None:
         """Show that the process lives, how many attempts it makes and how many it has made.
+
+        Learn whether RQ is suspended. Raises RedisError.
 
         Writes the whole entry, so that one lost with Redis's memory is there again.
         """
@@ -54,10 +56,7 @@ class Presence(BaseWorker):
         register(self, pipeline)
         pipeline.execute()
         self._counted = done
-
-    def is_suspended(self) -> bool:
-        """Whether somebody called `rq suspend`."""
-        return bool(is_suspended(self.connection))
+        self.is_suspended = bool(is_suspended(self.connection))
 
     def _set_connection(self, connection: Redis) -> Redis:
         return connection  # RQ would stretch its time limit, and a frozen Redis would go unnoticed

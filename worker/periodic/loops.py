@@ -1,60 +1,58 @@
-"""A task that is done again and again in a thread, and that no failure ends."""
+"""Periodic tasks in threads of their own, which no failure ends."""
 
 import threading
-from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
 from pushes import log
+from worker.periodic.tasks import PeriodicTask
 
 _log = log.get(__name__)
 
 
 class Loop:
-    """Calls `task` every `interval_s` seconds until stopped, the first time at once.
+    """Does a task again and again until stopped, the first time at once.
 
-    A failure is logged when it begins and when it is over; the task is called again regardless.
+    A failure is logged when it begins and when it is over; the task is done again regardless.
     """
 
-    def __init__(self, name: str, interval_s: float, task: Callable[[], object]) -> None:
-        self._name = name
-        self._interval_s = interval_s
-        self._chore = task
+    def __init__(self, task: PeriodicTask) -> None:
+        self._task = task
         self._stop = threading.Event()
         self._failing = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=task.name, daemon=True)
 
     def start(self) -> None:
         """Begin in a thread of its own."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the loop to end; it does so after the task it is at, if any."""
+        """Ask the loop to end; it does so after what it is doing, if anything."""
         self._stop.set()
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self._once()
-            self._stop.wait(self._interval_s)
+            self._stop.wait(self._task.every_s)
 
     def _once(self) -> None:
         try:
-            self._chore()
+            self._task.act()
         except RedisError as error:
             self._failed(error)
         except Exception as error:  # noqa: BLE001 - a task that ends is a promise broken later
             self._failed(error)
-            _log.exception("worker.task_failed_here", task=self._name)
+            _log.exception("worker.task_failed_here", task=self._task.name)
         else:
             if self._failing:
-                _log.info("worker.task_works_again", task=self._name)
+                _log.info("worker.task_works_again", task=self._task.name)
             self._failing = False
 
     def _failed(self, error: Exception) -> None:
         if not self._failing:
             _log.warning(
                 "worker.task_failed",
-                task=self._name,
+                task=self._task.name,
                 error=f"{type(error).__name__}: {error}"[:200],
                 meaning="no push is lost; what waits stays where it is",
                 action="bring Redis back if it is down; the worker goes on by itself",

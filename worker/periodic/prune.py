@@ -1,27 +1,57 @@
-"""Keeps the dead letters of made-up orders within bounds: cut, counted and logged, never silently.
+"""Keeps what nobody needs from growing: what expired, and the dead letters of made-up orders.
 
-Every worker runs it, once a minute.
+Nothing is cut silently: it is counted and logged.
 """
 
+from datetime import datetime
+from typing import cast
+
+from rq.worker_registration import clean_worker_registry
+
 from pushes import log, policy
-from pushes.read import dead_letters
+from pushes.model import Push, Reason, State
 from pushes.read.views import instant
+from pushes.store import codec, counters, indexes, keys, records
 from pushes.store.ledger import Ledger
 
 _log = log.get(__name__)
 
-
-def cut(ledger: Ledger, keep: int = policy.MAX_UNKNOWN_DEAD) -> int:
-    """Forget what is too many of each account; return how many that were."""
-    return sum(_cut(ledger, account, keep) for account in ledger.accounts())
+# One round trip cuts so many, so that Redis answers others in between.
+_BATCH = 200
 
 
-def _cut(ledger: Ledger, account: str, keep: int) -> int:
+def prune(ledger: Ledger, now: datetime) -> None:
+    """Do all of it. Raises RedisError; then the rest is done the next time."""
+    forget_expired(ledger, now)
+    cut_unknown(ledger)
+
+
+def forget_expired(ledger: Ledger, now: datetime) -> None:
+    """Take out of the indexes, ours and RQ's, what expired by itself."""
+    horizon = codec.epoch(now - policy.RETENTION)
+    pipeline = ledger.redis.pipeline(transaction=False)
+    for state in (state for state in State if state.is_settled):
+        pipeline.zremrangebyscore(keys.index(state), "-inf", f"({horizon}")
+    pipeline.execute()
+    ledger.rq.queue.finished_job_registry.cleanup()
+    clean_worker_registry(ledger.rq.queue)
+
+
+def cut_unknown(ledger: Ledger, keep: int = policy.MAX_UNKNOWN_DEAD) -> int:
+    """Forget the oldest orders that Klarna does not know, beyond `keep` of each account.
+
+    A flood of made-up ids must not fill Redis. One that is pushed again is taken in anew. Return
+    how many were cut.
+    """
+    return sum(_cut_account(ledger, one, keep) for one in indexes.accounts(ledger.redis))
+
+
+def _cut_account(ledger: Ledger, account: str, keep: int) -> int:
     count, oldest = 0, ""
-    while gone := dead_letters.cut_unknown(ledger, account, keep):
+    while gone := _cut_batch(ledger, account, keep):
         count, oldest = count + len(gone), oldest or instant(gone[0].first_push_at)
     if count:
-        ledger.count_event("unknown_cut", count)
+        counters.add(ledger.redis, "unknown_cut", count)
         _log.error(
             "dead_letters.cut",
             account=account,
@@ -33,3 +63,13 @@ def _cut(ledger: Ledger, account: str, keep: int) -> int:
             action="somebody floods the push URL: set PUSH_TOKEN, or block the sender at the proxy",
         )
     return count
+
+
+def _cut_batch(ledger: Ledger, account: str, keep: int) -> list[Push]:
+    place = keys.dead_letters(account, Reason.NO_SUCH_ORDER)
+    excess = min(ledger.redis.zcard(place) - keep, _BATCH)
+    if excess <= 0:
+        return []
+    oldest = cast(list[bytes], ledger.redis.zrange(place, 0, excess - 1))
+    found = records.get_many(ledger.redis, map(keys.parse_job_id, map(bytes.decode, oldest)))
+    return ledger.remove_many([one for one in found if one and one.reason is Reason.NO_SUCH_ORDER])

@@ -16,16 +16,17 @@ from typing import cast
 
 from pushes import life, log
 from pushes.model import Change, Lane, Push, PushKey, State
-from pushes.store import keys
+from pushes.store import counters, indexes, keys, records
 from pushes.store.ledger import Ledger
-from worker.attempt import telling
+from worker.attempt.settle import log_step
+from worker.claiming.claims import drop_foreign_job
 from worker.names import is_gone
 
 _log = log.get(__name__)
 
 
 class Recovery:
-    """One worker's look-out. What it only suspects it remembers until the next look."""
+    """What one worker finds. What it only suspects it remembers until the next scan."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -33,7 +34,7 @@ class Recovery:
         self._suspected_orphans: set[PushKey] = set()
         self._suspected_unplaced: set[bytes] = set()
 
-    def look(
+    def scan(
         self, now: datetime, mine: AbstractSet[str] = frozenset(), *, leases_tell: bool = True
     ) -> None:
         """Mend what is found. `mine` are the executions that the caller knows to be alive.
@@ -56,7 +57,9 @@ class Recovery:
 
         A worker that is seen to have ended, on this machine, is not waited for.
         """
-        running = self._ledger.get_many(self._ledger.members(State.RUNNING))
+        running = records.get_many(
+            self._ledger.redis, indexes.members(self._ledger.redis, State.RUNNING)
+        )
         leases = self._leases()
         put_back = 0
         for push in running:
@@ -96,7 +99,7 @@ class Recovery:
                 place = keys.ready(key.account, Lane.BACKLOG)
                 self._ledger.redis.zadd(place, {job_id: now.timestamp()})
             else:
-                self._ledger.drop_foreign(job_id)
+                drop_foreign_job(self._ledger.redis, self._ledger.rq, job_id)
         self._suspected_unplaced = found - self._suspected_unplaced
 
     def _in_order(self) -> set[bytes]:
@@ -107,7 +110,11 @@ class Recovery:
         }
 
     def _places(self) -> list[str]:
-        return [keys.ready(account, lane) for account in self._ledger.accounts() for lane in Lane]
+        return [
+            keys.ready(account, lane)
+            for account in indexes.accounts(self._ledger.redis)
+            for lane in Lane
+        ]
 
     def _numbers_differ(self) -> bool:
         """Compare the counts of ledger, RQ and the order of serving, which is cheap."""
@@ -130,7 +137,7 @@ class Recovery:
         in_ledger = {
             key
             for state in (State.QUEUED, State.RETRYING, State.HELD)
-            for key in self._ledger.members(state)
+            for key in indexes.members(self._ledger.redis, state)
         }
         in_rq = self._names(queue.key) & self._in_order()
         in_rq |= self._names(queue.intermediate_queue_key)
@@ -142,7 +149,7 @@ class Recovery:
     def _requeue(self, kind: str, key: PushKey, now: datetime) -> bool:
         if self._ledger.advance(key, lambda push: life.requeued(push, now)) is None:
             return False
-        self._ledger.count_event(f"{kind}_requeued")
+        counters.add(self._ledger.redis, f"{kind}_requeued")
         _log.warning(
             f"push.{kind}_requeued",
             order_id=key.order_id,
@@ -160,7 +167,7 @@ class Recovery:
         change = self._ledger.advance(abandoned.key, crashed, abandoned)
         if change is None:
             return False
-        self._ledger.count_event("abandoned_requeued")
+        counters.add(self._ledger.redis, "abandoned_requeued")
         _log.warning(
             "push.abandoned",
             order_id=abandoned.key.order_id,
@@ -171,7 +178,7 @@ class Recovery:
             meaning="its worker died during the attempt; the push is not lost",
         )
         if change.after.state is State.DEAD:
-            telling.tell(change.after)
+            log_step(change.after)
         return True
 
     def _leases(self) -> dict[str, float]:

@@ -10,30 +10,22 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import cast
 
+from redis import Redis
+
 from pushes import log, resends
 from pushes.model import Push
 from pushes.read import alarms
 from pushes.read.alarms import Alarm
-from pushes.store import codec, keys, resend_counts
-from pushes.store.ledger import Ledger
+from pushes.store import codec, keys, records, resend_counts
+from pushes.store.connection import read_script
 from pushes.store.rq_mirror import Command
 
 _log = log.get(__name__)
 
-# One look takes so many at a time, so that Redis answers others in between.
+# One round trip takes so many at a time, so that Redis answers others in between.
 _BATCH = 500
 
-# Runs the commands for each order whose time is still the one we saw: of two workers that look at
-# the same order one counts. KEYS[1]: the set. ARGV[1]: a JSON list of [member, time, commands].
-_COUNT_ONCE = """
-for _, one in ipairs(cjson.decode(ARGV[1])) do
-  if tonumber(redis.call('ZSCORE', KEYS[1], one[1]) or 'nan') == tonumber(one[2]) then
-    for _, command in ipairs(one[3]) do
-      redis.call(unpack(command))
-    end
-  end
-end
-"""
+_COUNT_ONCE = read_script("worker.periodic", "count_once.lua")
 
 _Due = tuple[bytes, float]
 IsHeld = Callable[[str], bool]
@@ -44,36 +36,36 @@ def nobody_is_held(_account: str) -> bool:
     return False
 
 
-def look(ledger: Ledger, now: datetime, is_held: IsHeld = nobody_is_held) -> None:
+def scan(redis: Redis, now: datetime, is_held: IsHeld = nobody_is_held) -> None:
     """Count the re-sends that have come or stayed away by now, then judge the last hour.
 
     `is_held` says of an account whether it is held for an outage of Klarna's: nothing is counted
     for it then.
     """
-    while len(_count_due(ledger, now, is_held)) == _BATCH:
+    while len(_count_due(redis, now, is_held)) == _BATCH:
         pass
-    _judge(ledger, now)
+    _judge(redis, now)
 
 
-def _count_due(ledger: Ledger, now: datetime, is_held: IsHeld) -> list[_Due]:
+def _count_due(redis: Redis, now: datetime, is_held: IsHeld) -> list[_Due]:
     due = cast(
         list[_Due],
-        ledger.redis.zrangebyscore(
+        redis.zrangebyscore(
             keys.RESENDS, "-inf", codec.epoch(now), start=0, num=_BATCH, withscores=True
         ),
     )
     wanted = {key: score for member, score in due if (key := keys.find_key(member))}
     held = {account for account in {key.account for key in wanted} if is_held(account)}
     batch: list[tuple[str, str, list[Command]]] = []
-    for (key, score), push in zip(wanted.items(), ledger.get_many(wanted), strict=True):
+    for (key, score), push in zip(wanted.items(), records.get_many(redis, wanted), strict=True):
         name = keys.job_id(key)
         counts = key.account not in held
         commands = _verdicts(push, score, now, counts=counts) if push else []
         batch.append((name, repr(score), [*commands, _next(push, name, now)]))
     if batch:
-        ledger.redis.eval(_COUNT_ONCE, 1, keys.RESENDS, json.dumps(batch))
+        redis.eval(_COUNT_ONCE, 1, keys.RESENDS, json.dumps(batch))
     if astray := [member for member, _ in due if keys.find_key(member) is None]:
-        ledger.redis.zrem(keys.RESENDS, *astray)  # no order of ours: it would come up for ever
+        redis.zrem(keys.RESENDS, *astray)  # no order of ours: it would come up for ever
     return due
 
 
@@ -95,14 +87,14 @@ def _next(push: Push | None, name: str, now: datetime) -> Command:
     return ("ZADD", keys.RESENDS, resend_counts.score(following), name)
 
 
-def _judge(ledger: Ledger, now: datetime) -> None:
-    hour = resend_counts.last_hour(ledger.redis, now)
+def _judge(redis: Redis, now: datetime) -> None:
+    hour = resend_counts.last_hour(redis, now)
     alarm = Alarm.PUSHES_NOT_REACHING_US
     facts = {"missed_in_an_hour": hour.missed, "expected_in_an_hour": hour.expected}
     if resends.do_not_reach_us(hour):
-        if alarms.set_off(ledger.redis, alarm, now):
+        if alarms.set_off(redis, alarm, now):
             _log.error(
                 "pushes.not_reaching_us", **facts, meaning=alarm.meaning, action=alarm.action
             )
-    elif hour.seen and alarms.clear(ledger.redis, alarm):
+    elif hour.seen and alarms.clear(redis, alarm):
         _log.info("pushes.reaching_us_again", **facts)

@@ -9,7 +9,7 @@ from typing import cast
 
 from pushes import life, log, policy
 from pushes.model import Lane
-from pushes.store import keys
+from pushes.store import indexes, keys, records
 from pushes.store.ledger import Ledger
 from worker.claiming.quota import Quota, Share
 
@@ -22,7 +22,7 @@ _CALLS_AN_ORDER = 2
 _BATCH = 500
 
 
-class Backlog:
+class HeldBacklog:
     """The held pushes of the accounts that this worker serves."""
 
     def __init__(self, ledger: Ledger, quota: Quota) -> None:
@@ -50,15 +50,17 @@ class Backlog:
         if wanted <= 0:
             return 0
         first = cast(list[bytes], self._ledger.redis.zrange(keys.held(share.name), 0, wanted - 1))
-        pushes = self._ledger.get_many(key for name in first if (key := keys.find_key(name)))
+        pushes = records.get_many(
+            self._ledger.redis, [key for name in first if (key := keys.find_key(name))]
+        )
         changes = [
             change for push in pushes if push and (change := life.resumed(push, now)) is not None
         ]
-        return sum(self._ledger.update_many(changes))
+        return sum(self._ledger.commit_many(changes))
 
-    def report_unserved(self) -> None:
+    def log_unserved(self) -> None:
         """Log the accounts whose pushes wait for a worker that has their credentials."""
-        for account in set(self._ledger.accounts()) - self._shares.keys():
+        for account in set(indexes.accounts(self._ledger.redis)) - self._shares.keys():
             pipeline = self._ledger.redis.pipeline(transaction=False)
             for lane in Lane:
                 pipeline.zcard(keys.ready(account, lane))

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from pushes.model import State
 from tests.builders import NOW, a_push
-from worker.attempt import telling
+from worker.attempt.settle import log_step
 
 
 @pytest.mark.parametrize("state", [State.RETRYING, State.HELD, State.DEAD])
@@ -18,6 +18,6 @@ def test_it_marks_what_is_not_settled_by_its_deadline(
     push = a_push(state, changed_at=NOW + timedelta(hours=hours))
 
     with capture_logs() as logged:
-        telling.tell(push)
+        log_step(push)
 
     assert [(line["event"], line["overdue"]) for line in logged] == [(f"push.{state}", overdue)]

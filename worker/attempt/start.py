@@ -1,0 +1,109 @@
+"""Beginning attempts: what a claimed job means. The record decides, the job only points to it.
+
+Refused: jobs that are no push of ours, whoever put them there.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+from random import getrandbits
+
+from pushes import life
+from pushes.life import Origin
+from pushes.model import Change, Lane, Push, Reason, State
+from pushes.store import counters, rq_job
+from pushes.store.ledger import Ledger
+from pushes.store.records import UnreadableRecordError
+from worker.attempt.attempt import Attempt
+from worker.attempt.settle import log_step
+from worker.attempt.under_way import UnderWay
+from worker.claiming.claims import Claim, ClaimKind, Claims
+from worker.clock import Clock
+
+
+class Starter:
+    """Begins the attempts of one worker process."""
+
+    def __init__(
+        self, ledger: Ledger, claims: Claims, under_way: UnderWay, worker: str, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._claims = claims
+        self._under_way = under_way
+        self._worker = worker
+        self._clock = clock
+
+    def start(self, claims: list[Claim]) -> list[Attempt]:
+        """Begin an attempt for each claim that needs one; return the attempts to make.
+
+        Raises RedisError; then calling it again with the same claims, read anew, is safe.
+        """
+        begun: list[Attempt] = []
+        while claims:
+            changed = self._commit(claims, begun)
+            # A push was counted between reading and writing: read it again, decide again.
+            claims = self._claims.reread([one for one in claims if one.key not in changed])
+        self._under_way.add(begun)
+        return begun
+
+    def _commit(self, claims: list[Claim], begun: list[Attempt]) -> set[object]:
+        """Commit what becomes of the claims; return the keys of those that are dealt with."""
+        now = self._clock.now()
+        done: set[object] = set()
+        changes: list[tuple[Claim, Change]] = []
+        for claim in claims:
+            if claim.push and self._is_mine_but_not_under_way(claim.push):
+                begun.append(self._new_attempt(claim.push, claim))
+            elif (change := _decide(claim, self._worker, now)) is not None:
+                changes.append((claim, change))
+                continue
+            else:
+                self._drop(claim, now)
+            done.add(claim.key)
+        current = self._ledger.commit_many([change for _, change in changes])
+        for (claim, change), is_current in zip(changes, current, strict=True):
+            if not is_current:
+                continue
+            done.add(claim.key)
+            if change.after.state is State.RUNNING:
+                begun.append(self._new_attempt(change.after, claim))
+            else:
+                self._log_without_attempt(change.after)
+        return done
+
+    def _new_attempt(self, push: Push, claim: Claim) -> Attempt:
+        is_probe = claim.kind is ClaimKind.PROBE
+        return Attempt(push, self._clock.monotonic(), self._clock, claim.slot_at, is_probe)
+
+    def _is_mine_but_not_under_way(self, push: Push) -> bool:
+        """Whether an attempt was begun here, but Redis went away before it could say so."""
+        mine = push.state is State.RUNNING and push.worker == self._worker
+        return mine and not self._under_way.has(str(push.execution_id))
+
+    def _drop(self, claim: Claim, now: datetime) -> None:
+        """Forget a job; one without a record is taken in anew, since it may be an order."""
+        if claim.push is None:
+            with suppress(UnreadableRecordError):  # logged when it was read
+                self._ledger.accept(claim.key, now, Origin("found_in_queue", lane=Lane.BACKLOG))
+        self._claims.forget(claim.key)
+
+    def _log_without_attempt(self, push: Push) -> None:
+        if push.state is State.DEAD:
+            counters.add(self._ledger.redis, "unreadable_quarantined")
+        log_step(push)
+
+
+def _decide(claim: Claim, worker: str, now: datetime) -> Change | None:
+    """Say what becomes of a claimed push. None: its job needs nothing more, and is dropped."""
+    push = claim.push
+    if push is None:
+        return None
+    if claim.data is None:
+        return life.requeued(push, now)
+    try:
+        rq_job.check(claim.data)
+    except rq_job.UnreadableJobError as error:
+        dead = life.dead(push, Reason.UNREADABLE, now, str(error))
+        return dead if push.state.is_waiting else None
+    if claim.kind is ClaimKind.PARK and claim.why_held:
+        return life.parked(push, claim.why_held, now)
+    return life.started(push, worker, f"{getrandbits(128):032x}", now)

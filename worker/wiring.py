@@ -1,0 +1,76 @@
+"""How the parts of a worker are put together, for the process and for the simulator alike."""
+
+import random as system_random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from redis import Redis
+
+from pushes.accounts.holds import Holds
+from pushes.policy import RetryPolicy
+from pushes.store.ledger import Ledger
+from worker.attempt.account_health import AccountHealth
+from worker.attempt.acknowledge import Acknowledger, OrderClient
+from worker.attempt.settle import Settler
+from worker.attempt.start import Starter
+from worker.attempt.under_way import UnderWay
+from worker.claiming.claims import Claims
+from worker.claiming.quota import Now, Quota, Share
+from worker.clock import SYSTEM_CLOCK, Clock
+from worker.periodic import tasks
+from worker.periodic.resume import HeldBacklog
+from worker.periodic.tasks import PeriodicTask
+from worker.redis_health import RedisHealth
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one worker process, in the order in which a push meets them."""
+
+    claims: Claims
+    starter: Starter
+    acknowledger: Acknowledger
+    settler: Settler
+    under_way: UnderWay
+    redis_health: RedisHealth
+    tasks: list[PeriodicTask]
+
+
+def assemble(  # noqa: PLR0913 - everything a worker is made of
+    redis: Redis,
+    *,
+    name: str,
+    clients: Mapping[str, OrderClient],
+    shares: Mapping[str, Share],
+    retry_policy: RetryPolicy,
+    outage_after_failures: int,
+    clock: Clock = SYSTEM_CLOCK,
+    random: Callable[[], float] = system_random.random,
+    redis_now: Now | None = None,
+) -> Parts:
+    """Make the parts of the worker `name`; connects to nothing.
+
+    `redis_now` stands in for Redis's own time where that is virtual.
+    """
+    ledger = Ledger(redis)
+    quota = Quota(redis, shares, redis_now)
+    claims = Claims(redis, ledger.rq, quota, clock, redis_now)
+    under_way = UnderWay(ledger, clock)
+    accounts = AccountHealth(Holds(redis), quota, outage_after_failures)
+    redis_health = RedisHealth(name, clock)
+    return Parts(
+        claims=claims,
+        starter=Starter(ledger, claims, under_way, name, clock),
+        acknowledger=Acknowledger(clients, retry_policy, random, quota, clock),
+        settler=Settler(ledger, accounts, under_way, redis_health, clock),
+        under_way=under_way,
+        redis_health=redis_health,
+        tasks=tasks.table(
+            ledger=ledger,
+            under_way=under_way,
+            accounts=accounts,
+            backlog=HeldBacklog(ledger, quota),
+            redis_health=redis_health,
+            clock=clock,
+        ),
+    )
