@@ -403,10 +403,11 @@ def test_it_indexes_every_decision() -> None:
     records = sorted(path.name for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
     index = (ROOT / "docs" / "adr" / "README.md").read_text()
     assert re.findall(r"\]\((\d{4}-[^)]*)\)", index) == records
-    for number, record in enumerate(records, start=1):
+    assert len({record[:4] for record in records}) == len(records)
+    for record in records:
         lines = (ROOT / "docs" / "adr" / record).read_text().splitlines()
-        assert record.startswith(f"{number:04}-")
-        assert lines[0].startswith(f"# {number}. ")
+        assert lines[0].startswith(f"# {int(record[:4])}. ")
+        assert re.match(r"Accepted, \d{4}-\d\d-\d\d\b", lines[3])
         assert [line for line in lines if line.startswith("## ")] == [
             "## Status",
             "## Context",
