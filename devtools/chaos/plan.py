@@ -1,4 +1,4 @@
-"""What is struck, and when: made from the seed before the trial begins. Pure."""
+"""What is killed, and when: made from the seed before the trial begins. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from random import Random
 
 
 class Target(Enum):
-    """What a `kill -9` can hit."""
+    """What is killed."""
 
     WORKER = "workers"
     WEB = "web processes"
@@ -24,30 +24,25 @@ _REDIS_AWAY_S = (0.1, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
+class Kill:
     """One kill, `at_s` seconds after the trial has begun."""
 
     at_s: float
     target: Target
-    victim: int
+    index: int  # which of the target's processes, modulo their number
     away_s: float
 
 
-def seeded(seed: object, what: str) -> Random:
-    """Give the randomness of one trial, the same for the same seed."""
-    return Random(f"{seed} {what}")  # noqa: S311 - a plan to be repeated, not a secret
+def make(random: Random, count: int, over_s: float, odds: Mapping[Target, int]) -> list[Kill]:
+    """Spread kills over `over_s` seconds, at random: some come close together, some apart.
 
-
-def make(random: Random, count: int, over_s: float, odds: Mapping[Target, int]) -> list[Strike]:
-    """Spread strikes over `over_s` seconds, at random: some come close together, some apart.
-
-    Every target is struck once before any is left to the odds.
+    Every target is killed once before any is left to the odds.
     """
     targets = list(odds)[:count]
     targets += random.choices(list(odds), list(odds.values()), k=count - len(targets))
     random.shuffle(targets)
     moments = sorted(random.uniform(0, over_s) for _ in range(count))
     return [
-        Strike(at_s, target, random.randrange(1000), random.uniform(*_REDIS_AWAY_S))
+        Kill(at_s, target, random.randrange(1000), random.uniform(*_REDIS_AWAY_S))
         for at_s, target in zip(moments, targets, strict=True)
     ]

@@ -3,7 +3,16 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from devtools.chaos.book import Book
+
+@dataclass
+class SenderLog:
+    """What the sender has seen: what was accepted counts, whatever else is said. Epoch seconds."""
+
+    first_sent: dict[str, float] = field(default_factory=dict)
+    accepted: dict[str, float] = field(default_factory=dict)
+    answers: Counter[str] = field(default_factory=Counter)
+    slowest_answer_s: float = 0
+    wrong: list[str] = field(default_factory=list)  # neither 200, nor 503, nor no answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +27,6 @@ class Times:
     def slowest_s(self) -> float:
         """The worst of all."""
         return max(self.seconds, default=0.0)
-
-    def quantile_s(self, share: float) -> float:
-        """Give the time that this share of all does not exceed, for example 0.95."""
-        ordered = sorted(self.seconds)
-        return ordered[max(0, round(share * len(ordered)) - 1)] if ordered else 0.0
 
 
 @dataclass
@@ -41,8 +45,8 @@ class TrialResult:
     times: list[Times] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
-    book: Book = field(default_factory=Book)
-    looks: int = 0  # at ledger and RQ, while the trouble went on
+    sender_log: SenderLog = field(default_factory=SenderLog)
+    comparisons: int = 0  # of ledger and RQ, while the trouble went on
     disagreements: list[str] = field(default_factory=list)
     took_s: float = 0
 

@@ -7,8 +7,8 @@ from random import Random
 
 from devtools.chaos import plan
 from devtools.chaos.result import TrialResult
-from devtools.chaos.stage import Fsync
 from devtools.chaos.trials import in_a_row, kills, outage, rolling
+from devtools.local.embedded import Fsync
 
 # One kill in two seconds: about what it takes a small machine to bring the successor up.
 _KILL_EVERY_S = 2.0

@@ -1,4 +1,4 @@
-"""Pushes each order until it is answered 200, and writes down what it was answered.
+"""Pushes each order until it is answered 200, and logs what it was answered.
 
 Like a proxy in front of two web processes: a push that one does not answer goes to the other. Once
 an order got its 200 it is never pushed again, so that a push lost after its 200 stays lost.
@@ -13,8 +13,8 @@ from typing import Self
 
 import requests
 
-from devtools.chaos.book import Book
 from devtools.chaos.orders import ChaosOrder, is_pushed_by_sandbox
+from devtools.chaos.result import SenderLog
 
 _THREADS = 8
 # Klarna's push client has been seen giving up after 5 s.
@@ -29,7 +29,7 @@ class ChaosSender:
     """Starts with `with`, ends with it; what is not yet due by then is not sent."""
 
     def __init__(self, urls: Sequence[str]) -> None:
-        self.book = Book()
+        self.log = SenderLog()
         self._urls = urls
         self._began = time.monotonic()
         self._changed = threading.Condition()
@@ -43,7 +43,7 @@ class ChaosSender:
         """Push the orders at their times, counted from the making of this sender."""
         for order in orders:
             if not is_pushed_by_sandbox(order):
-                for _ in range(1 + order.is_doubled):
+                for _ in range(1 + order.is_pushed_twice):
                     self._plan(self._began + order.at_s, order.order_id, 0)
 
     @property
@@ -95,16 +95,16 @@ class ChaosSender:
         status = _post(f"{url}/push?klarna_order_id={order_id}")
         took_s = time.monotonic() - began
         with self._changed:
-            book = self.book
-            book.first_sent.setdefault(order_id, sent_at)
-            book.answers[str(status or "no answer")] += 1
+            log = self.log
+            log.first_sent.setdefault(order_id, sent_at)
+            log.answers[str(status or "no answer")] += 1
             if status is not None:
-                book.slowest_answer_s = max(book.slowest_answer_s, took_s)
+                log.slowest_answer_s = max(log.slowest_answer_s, took_s)
             if status == _OK:
-                book.accepted.setdefault(order_id, time.time())
+                log.accepted.setdefault(order_id, time.time())
             elif status not in {None, _UNAVAILABLE}:
-                book.wrong.append(f"{order_id}: {status}")
-            elif order_id not in book.accepted:
+                log.wrong.append(f"{order_id}: {status}")
+            elif order_id not in log.accepted:
                 return _AFTER_503_S if status else _AFTER_NO_ANSWER_S
             return None
 

@@ -26,6 +26,9 @@ from devtools.local.loopback import free_port
 from devtools.local.server_binary import EmbeddedServerError, find_server_binary
 from devtools.local.supervised import Supervised
 
+#: When the server syncs its append-only file.
+Fsync = Literal["always", "everysec"]
+
 _START_TIMEOUT_S = 15.0  # An empty server answers in ~20 ms; the rest is for a loaded CI machine.
 _LOCK_TIMEOUT_S = 5.0  # The previous owner's server may still be writing its last commands.
 _POLL_S = 0.01
@@ -42,7 +45,7 @@ class EmbeddedServer:
     def __init__(
         self,
         directory: Path | None = None,
-        appendfsync: Literal["always", "everysec", "no"] = "everysec",
+        appendfsync: Fsync = "everysec",
     ) -> None:
         self._binary = find_server_binary()
         self._is_temporary = directory is None

@@ -2,46 +2,42 @@
 
 import argparse
 import os
-import platform
-import shlex
-import signal
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
-from devtools.local.server_binary import describe_server
-from devtools.simulation import page, plan, report
-from devtools.simulation.durations import spoken
+from devtools.reporting.markdown import duration
+from devtools.reporting.run import end_with, provenance, say
+from devtools.simulation import plan, report
 from devtools.simulation.result import ScenarioResult
-
-_INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
     """Play what the arguments ask for; return the exit code."""
     wanted = _parser().parse_args(arguments)
+    origin = provenance("simulation", arguments)
     _stay_on_one_core()
     results = []
     for name in wanted.only or plan.SCENARIOS:
-        _say(f"{name} …")
+        say(f"{name} …")
         results.append(plan.play(name, wanted.scale, wanted.seed))
         _tell(results[-1])
-    for text in (report.table(results), report.goals(results), report.courses(results)):
+    for text in (report.overview(results), report.goals(results), report.details(results)):
         sys.stdout.write(f"\n{text}\n")
     if wanted.report:
-        command = shlex.join(["python", "-m", "devtools.simulation", *arguments])
-        date = datetime.now(UTC).date().isoformat()
-        wanted.report.write_text(page.document(results, command, _machine(), date))
+        wanted.report.write_text(report.page(results, origin))
     return int(any(result.missed for result in results))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m devtools.simulation", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=plan.SCENARIOS, help="play no other")
-    parser.add_argument("--scale", type=float, default=1.0, help="0.01 is a hundredth of the time")
-    parser.add_argument("--seed", default="1", help="another seed is another course")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        help="0.01 is a hundredth of the time: a minute's look, too small for some of the goals",
+    )
+    parser.add_argument("--seed", default="1", help="another seed plays otherwise")
     parser.add_argument("--report", type=Path, help="the page to write")
     return parser
 
@@ -57,29 +53,13 @@ def _stay_on_one_core() -> None:
 
 
 def _tell(result: ScenarioResult) -> None:
-    verdict = f"{len(result.missed)} goals missed" if result.missed else "all goals met"
-    _say(f"  {spoken(result.played_s)} played in {spoken(result.took_s)}; {verdict}")
+    verdict = f"{len(result.missed)} goals missed" if result.missed else "no goal missed"
+    say(f"  {duration(result.played_s)} played in {duration(result.took_s)}; {verdict}")
     for goal in result.missed:
-        _say(f"  missed: {goal.text}: {goal.shown}, allowed {goal.bound}")
-
-
-def _machine() -> list[str]:
-    return [f"Python {platform.python_version()}", describe_server()]
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+        say(f"  missed: {goal.text}: {goal.shown}, allowed {goal.shown_limit}")
+    for goal in result.not_judged:
+        say(f"  not judged at this scale: {goal.text}: {goal.shown}, allowed {goal.shown_limit}")
 
 
 if __name__ == "__main__":
-    for number in (signal.SIGTERM, signal.SIGINT):  # a script's background job ignores SIGINT
-        signal.signal(number, _interrupt)
-    try:
-        code = main(sys.argv[1:])
-    except KeyboardInterrupt:
-        code = _INTERRUPTED
-    sys.exit(code)
+    end_with(main)

@@ -2,8 +2,8 @@
 
 A thread that sleeps gives its turn to whatever comes next on the agenda: another thread whose
 time has come, a task that is to begin, or a plain act, which costs no thread at all. So code
-that blocks runs as it is, a day lasts as long as the work in it, and the same plan always gives
-the same course. Refused: threads that the clock does not know, and waiting for anything but the
+that blocks runs as it is, a day lasts as long as the work in it, and the same plan always plays
+the same. Refused: threads that the clock does not know, and waiting for anything but the
 clock, such as a lock that is held while its holder sleeps.
 """
 
@@ -51,11 +51,11 @@ class _Task:
 
 
 @dataclass(slots=True)
-class Bell:
-    """What one thread waits for with `VirtualClock.wait`; rung early, it is heard later."""
+class WakeEvent:
+    """What one thread waits for with `VirtualClock.wait`; set before, it ends the wait."""
 
-    is_rung: bool = False
-    listener: _Turn | None = None
+    is_set: bool = False
+    waiting: _Turn | None = None
 
 
 class StuckError(Exception):
@@ -108,19 +108,19 @@ class VirtualClock:
         """Run `task` in a thread of its own, from now on; it may sleep."""
         heappush(self._agenda, (self._now_s, next(self._sequence), _Task(task)))
 
-    def wait(self, bell: Bell, timeout_s: float) -> None:
-        """Sleep until the bell is rung, `timeout_s` at most; not at all if it was rung before."""
-        if not bell.is_rung:
-            bell.listener = self._current
+    def wait(self, event: WakeEvent, timeout_s: float) -> None:
+        """Sleep until the event is set, `timeout_s` at most; then it is no longer set."""
+        if not event.is_set:
+            event.waiting = self._current
             self.sleep(timeout_s)
-            bell.listener = None
-        bell.is_rung = False
+            event.waiting = None
+        event.is_set = False
 
-    def ring(self, bell: Bell) -> None:
-        """Wake whoever waits for the bell, after all that is due at this moment already."""
-        if bell.listener and not bell.is_rung:
-            self._wake_at(self._now_s, bell.listener)
-        bell.is_rung = True
+    def set(self, event: WakeEvent) -> None:
+        """Wake whoever waits for the event, after all that is due at this moment already."""
+        if event.waiting and not event.is_set:
+            self._wake_at(self._now_s, event.waiting)
+        event.is_set = True
 
     def close(self) -> None:
         """End all threads; what they were at is given up."""

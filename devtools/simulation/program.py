@@ -10,7 +10,7 @@ from random import Random
 from redis import Redis
 
 from devtools.simulation.clock import VirtualClock
-from devtools.simulation.klarna import QUOTA_PER_S
+from devtools.simulation.klarna.model import QUOTA_PER_S
 from pushes.life import Origin
 from pushes.model import Push, PushKey, State
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
@@ -33,13 +33,13 @@ FAULTS = frozenset({"attempt.failed_here", "attempt.not_settled", "attempt.hung"
 CONCURRENCY = 128
 BATCH = 32
 
-# Nothing becomes due without a bell: looking again is only for what nobody foresaw.
+# Nothing becomes due without a wake-up: looking again is only for what nobody foresaw.
 IDLE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """Attempts to make now; `wait_s` is how long there will be no more unless somebody rings."""
+class SimulatedTake:
+    """Attempts to make now; `wait_s` is how long there will be no more unless somebody wakes it."""
 
     attempts: list[Attempt]
     wait_s: float
@@ -90,12 +90,12 @@ class SimulatedProcess:
         """How many attempts it has made."""
         return self._parts.under_way.done
 
-    def take(self, at_most: int) -> Taken:
+    def take(self, at_most: int) -> SimulatedTake:
         """Claim jobs and begin their attempts."""
         claimed = self._parts.claims.claim(at_most)
         more = len(claimed.claims) == at_most
         wait_s = 0.0 if more else claimed.wait_s or IDLE_S
-        return Taken(self._parts.starter.start(claimed.claims), wait_s)
+        return SimulatedTake(self._parts.starter.start(claimed.claims), wait_s)
 
     def run(self, attempt: Attempt) -> Ending:
         """Make one attempt."""

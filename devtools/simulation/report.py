@@ -1,12 +1,14 @@
 """The tables, for the terminal and for docs/reports/simulation.md. Pure."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import dedent
 
-from devtools.simulation.durations import spoken
+from devtools.reporting.markdown import NONE, counted, duration, table
+from devtools.simulation.klarna.model import QUOTA_PER_S
 from devtools.simulation.result import ScenarioResult
+from devtools.simulation.testbed import WORKERS
+from devtools.simulation.traffic import RESEND_SAMPLE
 
-_NONE = "\N{EN DASH}"
 _COLUMNS = (
     "scenario",
     "orders",
@@ -23,25 +25,81 @@ _COLUMNS = (
     "Redis at most",
 )
 
+_HEAD = dedent(
+    """\
+    # Scenarios
 
-def table(results: Iterable[ScenarioResult]) -> str:
+    Made by `make simulate` {provenance}; not edited by hand.
+
+    Hours and days of trouble, played on a virtual clock: the program's own code in {workers}
+    workers over a real Redis, against a model of Klarna that allows {quota} requests in any one
+    second, counted as they arrive. One seed always plays the same."""
+)
+
+_MEANING = dedent(
+    """\
+    `lost` counts orders whose push was accepted and that are neither acknowledged at Klarna nor
+    dead or waiting here. `charged` are the attempts that count towards giving an order up, unlike
+    those that meet a paused account or a full quota. `optimum` is what the quota allows: each
+    order takes two calls, and what is fresh meanwhile takes its share. `fresh p95` is the time
+    from push to acknowledged that 95 % of the fresh orders do not exceed. `calls a minute` is the
+    busiest minute while nothing could succeed. `alerts` would wake an operator. A goal is `not
+    judged` when the run was too small for its number to say anything."""
+)
+
+_TAIL = dedent(
+    """\
+    ## What was played
+
+    - A request takes 5 to 25 ms to Klarna and is answered after 50 to 250 ms more; a time-out takes
+      10 s. Over the quota Klarna answers 429.
+    - Orders come by chance, at the rate that is named. Klarna pushes again after 5, 15, 30 and 60
+      minutes, then every 4 h, until the order is acknowledged. Of the orders that were accepted
+      only one in {sample} is pushed again, as a sample; every one that was refused is.
+    - In the calm week the workers' periodic tasks, such as queueing what is due again, are done
+      ten times less often than in life.
+    - When a forged push is refused, the others of the same tenth of a second count as refused.
+
+    ## What this does not show
+
+    HTTP on either side, gunicorn, the time that Redis and the processors take: they are
+    measured by `make bench`. Crashes, and a Redis that is away: `make chaos`. What expires in
+    Redis does so by real time, later than in life, so Redis's memory is rather overstated; its
+    append-only file is off.
+    """
+)
+
+
+def page(results: Sequence[ScenarioResult], provenance: str) -> str:
+    """Make the whole page; it names no hosts and no paths."""
+    return "\n\n".join(
+        [
+            _HEAD.format(provenance=provenance, workers=WORKERS, quota=QUOTA_PER_S),
+            overview(results),
+            _MEANING,
+            "## Goals",
+            goals(results),
+            "## Scenario by scenario",
+            details(results),
+            _TAIL.format(sample=RESEND_SAMPLE),
+        ]
+    )
+
+
+def overview(results: Iterable[ScenarioResult]) -> str:
     """Make the table of what was measured, a row for each scenario."""
-    return _markdown(_COLUMNS, [_row(result) for result in results])
+    return table(_COLUMNS, map(_row, results))
 
 
 def goals(results: Iterable[ScenarioResult]) -> str:
     """Make the table of the goals and their verdicts."""
-    rows = [
-        (result.name, goal.text, goal.bound, goal.shown, goal.verdict)
-        for result in results
-        for goal in result.goals
-    ]
-    return _markdown(("scenario", "goal", "bound", "measured", "verdict"), rows)
+    rows = [(result.name, *goal.row) for result in results for goal in result.goals]
+    return table(("scenario", "goal", "bound", "measured", "verdict"), rows, words=2)
 
 
-def courses(results: Iterable[ScenarioResult]) -> str:
+def details(results: Iterable[ScenarioResult]) -> str:
     """Say for each scenario what was played and what else was seen."""
-    return "\n".join(_course(result) for result in results)
+    return "\n".join(map(_details, results))
 
 
 def _row(result: ScenarioResult) -> tuple[str, ...]:
@@ -53,42 +111,28 @@ def _row(result: ScenarioResult) -> tuple[str, ...]:
         f"{result.attempts_per_order:.2f}",
         f"{result.spent_per_order:.2f}",
         str(result.busiest_second),
-        _duration(result.drain_s),
-        _duration(result.optimum_s),
+        duration(result.drain_s),
+        duration(result.optimum_s),
         f"{result.fresh_p95_s:.2f} s",
-        _NONE if result.calls_per_minute is None else str(result.calls_per_minute),
+        NONE if result.calls_per_minute is None else str(result.calls_per_minute),
         str(result.alarms),
         f"{result.memory_bytes / 2**20:.0f} MB",
     )
 
 
-def _course(result: ScenarioResult) -> str:
+def _details(result: ScenarioResult) -> str:
     facts = [
-        f"fresh are {result.fresh or 'none'}",
+        f"fresh are {result.fresh}",
         f"{result.resent:,} pushes were re-sends, {result.refused:,} were refused",
-        f"{result.requests:,} requests, answered {_counted(result.answers) or 'never'}",
-        f"attempts charged to an order: {_counted(_named(result.spent)) or 'none'}",
-        f"dead: {_counted(result.dead) or 'none'}",
+        f"{result.requests:,} requests, answered {counted(result.answers)}",
+        f"attempts charged to an order: {counted(_named(result.spent))}",
+        f"dead: {counted(result.dead)}",
         *result.notes,
-        *([f"faults of its own: {_counted(result.faults)}"] if result.faults else []),
-        f"{spoken(result.played_s)} played in {spoken(result.took_s)}",
+        *([f"faults of its own: {counted(result.faults)}"] if result.faults else []),
+        f"{duration(result.played_s)} played in {duration(result.took_s)}",
     ]
-    return f"- **{result.name}**: {result.course}. Seen: {'; '.join(facts)}."
+    return f"- **{result.name}**: {result.description}. Seen: {'; '.join(facts)}."
 
 
 def _named(spent: Mapping[int, int]) -> dict[str, int]:
     return {f"with {number}": spent[number] for number in sorted(spent)}
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    pairs = counts.most_common() if isinstance(counts, Counter) else counts.items()
-    return ", ".join(f"{number:,} {what}" for what, number in pairs)
-
-
-def _duration(seconds: float | None) -> str:
-    return _NONE if seconds is None else spoken(seconds)
-
-
-def _markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, tuple("---" for _ in columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

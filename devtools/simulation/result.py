@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from devtools.simulation.goals import Goal, Verdict
+from devtools.reporting.goals import Goal, GoalVerdict
 
 
 @dataclass
@@ -11,7 +11,7 @@ class ScenarioResult:
     """One scenario's outcome; times are virtual, but for `took_s`."""
 
     name: str
-    course: str  # what was played, in a sentence
+    description: str  # what was played, in a sentence
     orders: int = 0
     refused: int = 0
     resent: int = 0
@@ -38,9 +38,14 @@ class ScenarioResult:
     goals: list[Goal] = field(default_factory=list)
 
     @property
+    def not_judged(self) -> list[Goal]:
+        """The goals about which so small a run says nothing."""
+        return [goal for goal in self.goals if goal.verdict is GoalVerdict.NOT_JUDGED]
+
+    @property
     def missed(self) -> list[Goal]:
         """The goals that are not met."""
-        return [goal for goal in self.goals if goal.verdict is Verdict.MISSED]
+        return [goal for goal in self.goals if goal.verdict is GoalVerdict.MISSED]
 
     @property
     def attempts_per_order(self) -> float:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
+from devtools.local.seeds import random_order_id
 from devtools.simulation.clock import VirtualClock
-from devtools.simulation.klarna import KlarnaModel
+from devtools.simulation.klarna.model import KlarnaModel
 from sandbox.pushing.schedule import KLARNA_SCHEDULE_S
 
 # Klarna publishes the addresses that it pushes from: a few networks.
@@ -23,7 +24,7 @@ RESEND_SAMPLE = 10
 _BUNCH_S = 0.1
 
 
-class Front(Protocol):
+class PushIntake(Protocol):
     """What takes pushes in."""
 
     def push(self, order_id: str, source: str) -> bool:
@@ -34,16 +35,18 @@ class Shop:
     """Orders of one merchant: made by chance, pushed by Klarna."""
 
     def __init__(
-        self, clock: VirtualClock, klarna: KlarnaModel, front: Front, random: Random
+        self, clock: VirtualClock, klarna: KlarnaModel, intake: PushIntake, random: Random
     ) -> None:
         self.pushed_at: dict[str, float] = {}  # the first push of each order
         self.accepted: set[str] = set()
         self.resent = 0
         self.refused = 0
-        self.late_share = 0.0  # of the orders, those that Klarna shows only after a while
+        self.not_yet_visible_share = (
+            0.0  # of the orders, those that Klarna shows only after a while
+        )
         self._clock = clock
         self._klarna = klarna
-        self._front = front
+        self._intake = intake
         self._random = random
         self._rate_per_s: Callable[[], float] = lambda: 0.0
 
@@ -61,9 +64,9 @@ class Shop:
     def _next(self) -> None:
         if not self._rate_per_s():
             return
-        order_id = new_order_id(self._random)
-        is_overdue = self._random.random() < self.late_share
-        self._klarna.add(order_id, self._random.uniform(1, 60) if is_overdue else 0.0)
+        order_id = random_order_id(self._random)
+        is_not_yet_visible = self._random.random() < self.not_yet_visible_share
+        self._klarna.add(order_id, self._random.uniform(1, 60) if is_not_yet_visible else 0.0)
         self.pushed_at[order_id] = self._clock.monotonic()
         self._push(order_id, 0)
         self._await_next()
@@ -72,7 +75,7 @@ class Shop:
         if self._klarna.is_acknowledged(order_id):
             return
         source = _KLARNAS_SOURCES[int(order_id[0], 16) % len(_KLARNAS_SOURCES)]
-        if self._front.push(order_id, source):
+        if self._intake.push(order_id, source):
             self.accepted.add(order_id)
         else:
             self.refused += 1
@@ -91,11 +94,11 @@ class Forger:
     them: the cap is on sources that are not known, not on each.
     """
 
-    def __init__(self, clock: VirtualClock, front: Front, random: Random) -> None:
+    def __init__(self, clock: VirtualClock, intake: PushIntake, random: Random) -> None:
         self.pushed = 0
         self.accepted = 0
         self._clock = clock
-        self._front = front
+        self._intake = intake
         self._random = random
 
     def flood(self, rate_per_s: float, over_s: float, sources: int = 1000) -> None:
@@ -106,15 +109,9 @@ class Forger:
         self.pushed += size
         for _ in range(size):
             source = f"forger-{self._random.randrange(sources)}"
-            if not self._front.push(new_order_id(self._random), source):
+            if not self._intake.push(random_order_id(self._random), source):
                 break
             self.accepted += 1
         if bunches > 1:
             next_s = self._clock.monotonic() + _BUNCH_S
             self._clock.call_at(next_s, lambda: self._bunch(size, sources, bunches - 1))
-
-
-def new_order_id(random: Random) -> str:
-    """Make up an id of the shape that Klarna's have."""
-    digits = f"{random.getrandbits(128):032x}"
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
+from devtools.local.seeds import seeded
 from devtools.simulation import clock as clock_module
-from devtools.simulation.chance import seeded
-from devtools.simulation.clock import Bell, StuckError, VirtualClock
+from devtools.simulation.clock import StuckError, VirtualClock, WakeEvent
 from tests.builders import NOW
 
 
@@ -98,31 +98,31 @@ def test_it_uses_its_threads_again(clock: VirtualClock) -> None:
     assert threading.active_count() == before + 1
 
 
-def test_it_wakes_who_waits_for_a_bell(clock: VirtualClock) -> None:
-    bell, woken = Bell(), list[float]()
+def test_it_wakes_who_waits_for_an_event(clock: VirtualClock) -> None:
+    event, woken = WakeEvent(), list[float]()
 
     def task() -> None:
         while True:
-            clock.wait(bell, 10)
+            clock.wait(event, 10)
             woken.append(clock.monotonic())
 
     clock.start(task)
     for at_s in (3, 3, 15):
-        clock.call_at(at_s, lambda: clock.ring(bell))
+        clock.call_at(at_s, lambda: clock.set(event))
     clock.sleep(30)
 
     assert woken == [3, 13, 15, 25]
 
 
-def test_it_hears_a_bell_that_was_rung_before(clock: VirtualClock) -> None:
-    bell = Bell()
-    clock.ring(bell)
+def test_it_does_not_wait_for_an_event_that_was_set_before(clock: VirtualClock) -> None:
+    event = WakeEvent()
+    clock.set(event)
 
-    clock.wait(bell, 10)
-    heard_at = clock.monotonic()
-    clock.wait(bell, 10)
+    clock.wait(event, 10)
+    first_at = clock.monotonic()
+    clock.wait(event, 10)
 
-    assert (heard_at, clock.monotonic()) == (0, 10)
+    assert (first_at, clock.monotonic()) == (0, 10)
 
 
 class BrokenError(Exception):

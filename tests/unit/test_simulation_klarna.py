@@ -5,11 +5,11 @@ from functools import partial
 
 import pytest
 
-from devtools.simulation import weather
-from devtools.simulation.chance import seeded
+from devtools.local.seeds import seeded
 from devtools.simulation.clock import VirtualClock
-from devtools.simulation.journal import Journal, SlidingSecond
-from devtools.simulation.klarna import QUOTA_PER_S, KlarnaModel
+from devtools.simulation.klarna import faults
+from devtools.simulation.klarna.journal import Journal, SlidingSecond
+from devtools.simulation.klarna.model import QUOTA_PER_S, KlarnaModel
 from klarna import (
     Exchange,
     KlarnaError,
@@ -59,22 +59,22 @@ def test_it_shows_and_acknowledges_its_orders(clock: VirtualClock, klarna: Klarn
 
 
 @pytest.mark.parametrize(
-    ("skies", "error", "status"),
+    ("told", "error", "status"),
     [
-        (lambda _: weather.UNAVAILABLE, TransientError, 503),
-        (lambda _: weather.TIMED_OUT, TransientError, None),
-        (weather.wrong_password, MisconfigurationError, 401),
+        (lambda _: faults.UNAVAILABLE, TransientError, 503),
+        (lambda _: faults.TIMED_OUT, TransientError, None),
+        (faults.wrong_password, MisconfigurationError, 401),
     ],
 )
-def test_it_fails_as_the_weather_has_it(
+def test_it_fails_as_it_is_told_to(
     klarna: KlarnaModel,
-    skies: weather.Weather,
+    told: faults.Faults,
     error: type[KlarnaError],
     status: int | None,
 ) -> None:
     order_id, seen = an_order_id(), list[Exchange]()
     klarna.add(order_id)
-    klarna.weather = skies
+    klarna.faults = told
 
     with pytest.raises(error) as raised:
         klarna.get_order(order_id, observe=seen.append)
@@ -88,15 +88,15 @@ def test_it_fails_as_the_weather_has_it(
 def test_it_does_not_know_an_order_before_it_is_visible(
     clock: VirtualClock, klarna: KlarnaModel
 ) -> None:
-    late = an_order_id()
-    klarna.add(late, visible_in_s=5)
-    for order_id in (an_order_id(), late):
+    not_yet = an_order_id()
+    klarna.add(not_yet, visible_in_s=5)
+    for order_id in (an_order_id(), not_yet):
         with pytest.raises(NoSuchOrderError):
             klarna.get_order(order_id, observe=ignore)
 
     clock.sleep(5)
 
-    assert klarna.get_order(late, observe=ignore).order_id == late
+    assert klarna.get_order(not_yet, observe=ignore).order_id == not_yet
 
 
 def test_it_lets_no_more_through_than_its_quota(clock: VirtualClock, klarna: KlarnaModel) -> None:

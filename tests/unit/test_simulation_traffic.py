@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from devtools.simulation.chance import seeded
+from devtools.local.seeds import seeded
 from devtools.simulation.clock import VirtualClock
-from devtools.simulation.klarna import KlarnaModel
+from devtools.simulation.klarna.model import KlarnaModel
 from devtools.simulation.traffic import RESEND_SAMPLE, Forger, Shop
 from sandbox.pushing.schedule import KLARNA_SCHEDULE_S
 from tests.builders import NOW
@@ -18,7 +18,7 @@ HOUR_S = 3600.0
 
 
 @dataclass
-class FakeFront:
+class FakeIntake:
     capacity: int
     pushed: list[tuple[str, str]] = field(default_factory=list)
 
@@ -33,13 +33,13 @@ def clock() -> Iterator[VirtualClock]:
         yield clock
 
 
-def a_shop(clock: VirtualClock, front: FakeFront) -> Shop:
-    return Shop(clock, KlarnaModel(clock, seeded("1", "klarna")), front, seeded("1", "shop"))
+def a_shop(clock: VirtualClock, intake: FakeIntake) -> Shop:
+    return Shop(clock, KlarnaModel(clock, seeded("1", "klarna")), intake, seeded("1", "shop"))
 
 
 def test_it_pushes_orders_at_the_rate_until_told_to_stop(clock: VirtualClock) -> None:
-    front = FakeFront(capacity=10_000)
-    shop = a_shop(clock, front)
+    intake = FakeIntake(capacity=10_000)
+    shop = a_shop(clock, intake)
 
     shop.sell(10)
     clock.sleep(100)
@@ -48,15 +48,15 @@ def test_it_pushes_orders_at_the_rate_until_told_to_stop(clock: VirtualClock) ->
     clock.sleep(100)
 
     assert 900 < sold < 1100
-    assert len(shop.pushed_at) == len(front.pushed) == len(shop.accepted) == sold
-    assert {source.partition("-")[0] for _, source in front.pushed} == {"klarna"}
+    assert len(shop.pushed_at) == len(intake.pushed) == len(shop.accepted) == sold
+    assert {source.partition("-")[0] for _, source in intake.pushed} == {"klarna"}
 
 
 def test_it_pushes_a_sample_of_the_accepted_orders_on_klarnas_schedule(
     clock: VirtualClock,
 ) -> None:
-    front = FakeFront(capacity=100_000)
-    shop = a_shop(clock, front)
+    intake = FakeIntake(capacity=100_000)
+    shop = a_shop(clock, intake)
     shop.sell(10)
     clock.sleep(100)
     shop.sell(0)
@@ -64,7 +64,7 @@ def test_it_pushes_a_sample_of_the_accepted_orders_on_klarnas_schedule(
     clock.sleep(48 * HOUR_S)
 
     sampled = [one for one in shop.pushed_at if int(one[-8:], 16) % RESEND_SAMPLE == 0]
-    pushes = Counter(order_id for order_id, _ in front.pushed)
+    pushes = Counter(order_id for order_id, _ in intake.pushed)
     assert 50 < len(sampled) < 150
     assert {one for one in pushes if pushes[one] > 1} == set(sampled)
     assert {pushes[one] for one in sampled} == {1 + len(KLARNA_SCHEDULE_S)}
@@ -72,23 +72,23 @@ def test_it_pushes_a_sample_of_the_accepted_orders_on_klarnas_schedule(
 
 
 def test_it_pushes_every_refused_order_until_it_is_accepted(clock: VirtualClock) -> None:
-    front = FakeFront(capacity=0)
-    shop = a_shop(clock, front)
+    intake = FakeIntake(capacity=0)
+    shop = a_shop(clock, intake)
     shop.sell(1)
     clock.sleep(100)
     shop.sell(0)
     assert (shop.accepted, shop.refused) == (set(), len(shop.pushed_at))
 
-    front.capacity = 100_000
+    intake.capacity = 100_000
     clock.sleep(400)
 
     assert shop.accepted == set(shop.pushed_at)
 
 
 def test_it_pushes_no_order_that_is_acknowledged(clock: VirtualClock) -> None:
-    front = FakeFront(capacity=100_000)
+    intake = FakeIntake(capacity=100_000)
     klarna = KlarnaModel(clock, seeded("1", "klarna"))
-    shop = Shop(clock, klarna, front, seeded("1", "shop"))
+    shop = Shop(clock, klarna, intake, seeded("1", "shop"))
     shop.sell(10)
     clock.sleep(10)
     shop.sell(0)
@@ -96,19 +96,19 @@ def test_it_pushes_no_order_that_is_acknowledged(clock: VirtualClock) -> None:
 
     clock.sleep(48 * HOUR_S)
 
-    assert len(front.pushed) == len(shop.pushed_at)
+    assert len(intake.pushed) == len(shop.pushed_at)
 
 
 def test_it_floods_from_many_sources_and_asks_once_a_bunch_when_kept_out(
     clock: VirtualClock,
 ) -> None:
-    front = FakeFront(capacity=1000)
-    forger = Forger(clock, front, seeded("1", "forger"))
+    intake = FakeIntake(capacity=1000)
+    forger = Forger(clock, intake, seeded("1", "forger"))
 
     forger.flood(500, over_s=10)
     clock.sleep(20)
 
     assert (forger.pushed, forger.accepted) == (5000, 1000)
-    assert len(front.pushed) == 1000 + 80  # 20 bunches of 50 fit
-    assert len({source for _, source in front.pushed}) > 500
-    assert len({order_id for order_id, _ in front.pushed}) == len(front.pushed)
+    assert len(intake.pushed) == 1000 + 80  # 20 bunches of 50 fit
+    assert len({source for _, source in intake.pushed}) > 500
+    assert len({order_id for order_id, _ in intake.pushed}) == len(intake.pushed)

@@ -7,10 +7,10 @@ once; one of another machine only when the lease lapses, and so is that of a fro
 import time
 from random import Random
 
-from devtools.chaos import recovery
-from devtools.chaos.course import trial
-from devtools.chaos.member import Member
+from devtools.chaos.audit import recovery
+from devtools.chaos.fleet import Replica
 from devtools.chaos.result import TrialResult
+from devtools.chaos.running import running_trial
 from devtools.chaos.trial import Trial
 
 _LATENCY_S = 0.6
@@ -25,31 +25,32 @@ def run(random: Random, *, count: int, kills: int, freezes: int) -> TrialResult:
     """Kill `kills` workers in a row, then freeze and kill `freezes` more."""
     over_s = kills * _EVERY_S + freezes * 20.0
     name = f"{kills} kills in a row, {freezes} freezes"
-    with trial(name, random, count=count, over_s=over_s, is_calm=True) as held:
-        held.slow_klarna(_LATENCY_S)
+    with running_trial(name, random, count=count, over_s=over_s, is_calm=True) as trial:
+        trial.slow_klarna(_LATENCY_S)
         for number in range(1, kills + 1):
-            held.wait_until(number * _EVERY_S)
-            worker = _busiest(held)
-            held.hits += recovery.strike(held.stage.ledger, worker)
-            held.result.kills["workers"] += 1
+            trial.wait_until(number * _EVERY_S)
+            worker = _busiest(trial)
+            trial.interrupted += recovery.interrupt(trial.testbed.ledger, worker)
+            trial.result.kills["workers"] += 1
         for _ in range(freezes):
             time.sleep(_PAUSE_S)
-            _freeze_one(held)
-            held.result.kills["frozen workers"] += 1
-        telling = len({hit.at for hit in held.hits})
-        held.result.notes.append(
-            f"{telling} of {kills + freezes} hit attempts under way, {len(held.hits)} in all"
+            _freeze_one(trial)
+            trial.result.kills["frozen workers"] += 1
+        moments = len({attempt.at for attempt in trial.interrupted})
+        trial.result.notes.append(
+            f"{moments} of {kills + freezes} interrupted attempts under way,"
+            f" {len(trial.interrupted)} in all"
         )
-    return held.result
+    return trial.result
 
 
-def _busiest(held: Trial) -> Member:
+def _busiest(trial: Trial) -> Replica:
     """Wait for a worker with attempts under way, and give the one that has most."""
     until = time.monotonic() + _TAKEN_OVER_WITHIN_S
     while True:
         loads = {
-            worker: len(recovery.under_way(held.stage.ledger, worker))
-            for worker in held.stage.fleet.workers
+            worker: len(recovery.under_way(trial.testbed.ledger, worker))
+            for worker in trial.testbed.fleet.workers
         }
         busiest = max(loads, key=lambda worker: loads[worker])
         if loads[busiest] or time.monotonic() > until:
@@ -57,11 +58,11 @@ def _busiest(held: Trial) -> Member:
         time.sleep(0.01)
 
 
-def _freeze_one(held: Trial) -> None:
-    worker = _busiest(held)
-    hits = recovery.strike(held.stage.ledger, worker, only_freeze=True)
+def _freeze_one(trial: Trial) -> None:
+    worker = _busiest(trial)
+    interrupted = recovery.interrupt(trial.testbed.ledger, worker, only_freeze=True)
     until = time.monotonic() + _TAKEN_OVER_WITHIN_S
-    while recovery.under_way(held.stage.ledger, worker) and time.monotonic() < until:
+    while recovery.under_way(trial.testbed.ledger, worker) and time.monotonic() < until:
         time.sleep(0.1)
     worker.kill()
-    held.hits += hits
+    trial.interrupted += interrupted

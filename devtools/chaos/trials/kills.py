@@ -8,12 +8,13 @@ import time
 from collections.abc import Mapping
 from random import Random
 
-from devtools.chaos import plan, recovery, weather
-from devtools.chaos.course import trial
-from devtools.chaos.plan import Strike, Target
+from devtools.chaos import faults, plan
+from devtools.chaos.audit import recovery
+from devtools.chaos.plan import Kill, Target
 from devtools.chaos.result import Times, TrialResult
-from devtools.chaos.stage import Fsync
+from devtools.chaos.running import running_trial
 from devtools.chaos.trial import Trial
+from devtools.local.embedded import Fsync
 
 # A little longer than the kills, so that the last one hits something, too.
 _PUSHES_OUTLAST_S = 2.0
@@ -34,45 +35,47 @@ def run(  # noqa: PLR0913 - what the sizes of a trial are
     holding: bool = False,
 ) -> TrialResult:
     """Kill `kills` times in `over_s` seconds; `holding` adds the faults that hold the account."""
-    strikes = plan.make(random, kills, over_s, odds)
-    failures = (*weather.PASSING, *weather.FINAL, *(weather.HOLDING if holding else ()))
-    with trial(name, random, count=count, over_s=over_s + _PUSHES_OUTLAST_S, fsync=fsync) as held:
-        held.slow_klarna(_LATENCY_S)
-        weather.brew(held.stage.sandbox, failures)
+    planned = plan.make(random, kills, over_s, odds)
+    chosen = (*faults.PASSING, *faults.FINAL, *(faults.HOLDING if holding else ()))
+    with running_trial(
+        name, random, count=count, over_s=over_s + _PUSHES_OUTLAST_S, fsync=fsync
+    ) as trial:
+        trial.slow_klarna(_LATENCY_S)
+        faults.add(trial.testbed.sandbox, chosen)
         back_s: list[float] = []
-        for strike in strikes:
-            held.wait_until(strike.at_s)
-            _make(strike, held, back_s)
-            held.stage.resume()
+        for kill in planned:
+            trial.wait_until(kill.at_s)
+            _do(kill, trial, back_s)
+            trial.testbed.resume()
         if back_s:
             what = "killed Redis, back again: until a push is accepted"
-            held.result.times.append(Times(what, back_s, _LIMIT_S))
-    return held.result
+            trial.result.times.append(Times(what, back_s, _LIMIT_S))
+    return trial.result
 
 
-def _make(strike: Strike, held: Trial, back_s: list[float]) -> None:
-    fleet, victim = held.stage.fleet, strike.victim
-    match strike.target:
+def _do(kill: Kill, trial: Trial, back_s: list[float]) -> None:
+    fleet, index = trial.testbed.fleet, kill.index
+    match kill.target:
         case Target.WORKER:
-            worker = fleet.workers[victim % len(fleet.workers)]
-            held.hits += recovery.strike(held.stage.ledger, worker)
+            worker = fleet.workers[index % len(fleet.workers)]
+            trial.interrupted += recovery.interrupt(trial.testbed.ledger, worker)
         case Target.WEB:
-            fleet.webs[victim % len(fleet.webs)].kill()
+            fleet.webs[index % len(fleet.webs)].kill()
         case Target.WEB_CHILD:
-            if not fleet.webs[victim % len(fleet.webs)].kill_child():
+            if not fleet.webs[index % len(fleet.webs)].kill_child():
                 return
         case Target.REDIS:
-            held.stage.server.kill()
-            time.sleep(strike.away_s)
-            held.stage.server.restart()
-            back_s.append(_until_accepted(held))
-    held.result.kills[strike.target.value] += 1
+            trial.testbed.server.kill()
+            time.sleep(kill.away_s)
+            trial.testbed.server.restart()
+            back_s.append(_until_accepted(trial))
+    trial.result.kills[kill.target.value] += 1
 
 
-def _until_accepted(held: Trial) -> float:
+def _until_accepted(trial: Trial) -> float:
     """Wait for the next push that is answered 200; give up with the limit."""
-    began, before = time.monotonic(), held.sender.book.answers["200"]
-    while held.sender.book.answers["200"] == before and not held.sender.is_idle:
+    began, before = time.monotonic(), trial.sender.log.answers["200"]
+    while trial.sender.log.answers["200"] == before and not trial.sender.is_idle:
         if (waited_s := time.monotonic() - began) > _LIMIT_S:
             return waited_s
         time.sleep(0.01)

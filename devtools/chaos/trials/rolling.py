@@ -3,9 +3,9 @@
 from datetime import datetime
 from random import Random
 
-from devtools.chaos.course import trial
-from devtools.chaos.evidence import Evidence
+from devtools.chaos.audit.evidence import Evidence
 from devtools.chaos.result import Times, TrialResult
+from devtools.chaos.running import running_trial
 from devtools.chaos.trial import Trial
 
 _LIMIT_S = 5.0
@@ -19,24 +19,26 @@ def run(random: Random, *, rate_per_s: float, rounds: int) -> TrialResult:
     """Restart all, `rounds` times, while orders come in."""
     over_s = _CALM_S + rounds * _ROUND_S
     count = round(rate_per_s * over_s)
-    with trial("rolling restart", random, count=count, over_s=over_s, is_calm=True) as held:
-        held.slow_klarna(_LATENCY_S)
-        held.wait_until(_CALM_S)
+    with running_trial(
+        "rolling restart", random, count=count, over_s=over_s, is_calm=True
+    ) as trial:
+        trial.slow_klarna(_LATENCY_S)
+        trial.wait_until(_CALM_S)
         for _ in range(rounds):
-            for member in (*held.stage.fleet.workers, *held.stage.fleet.webs):
-                code = member.restart()
-                member.wait_ready()
-                held.result.others["restarts by SIGTERM"] += 1
+            for replica in (*trial.testbed.fleet.workers, *trial.testbed.fleet.webs):
+                code = replica.restart()
+                replica.wait_ready()
+                trial.result.others["restarts by SIGTERM"] += 1
                 if code != 0:
-                    held.result.broken.append(f"{member.name} ended with {code} after SIGTERM")
-        if held.sender.is_idle:
-            held.result.broken.append("the restarts outlasted the pushes")
-        held.measures.append(_delays)
-    return held.result
+                    trial.result.broken.append(f"{replica.name} ended with {code} after SIGTERM")
+        if trial.sender.is_idle:
+            trial.result.broken.append("the restarts outlasted the pushes")
+        trial.measures.append(_delays)
+    return trial.result
 
 
-def _delays(held: Trial, seen: Evidence) -> Times:
-    sent = held.sender.book.first_sent
+def _delays(trial: Trial, seen: Evidence) -> Times:
+    sent = trial.sender.log.first_sent
     acknowledged = {
         order_id: order["acknowledged_at"] for order_id, order in seen.at_klarna.items()
     }

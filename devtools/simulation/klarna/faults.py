@@ -35,11 +35,11 @@ TOO_MANY = Refusal(429, lambda exchange: RateLimitedError(1.0, exchange=exchange
 # The client gives up after 10 s without a byte.
 TIMED_OUT = Refusal(None, lambda exchange: TransientError("timed out", exchange=exchange), 10.0)
 
-# Asked for each request, with a number from 0 to 1 by chance; None: Klarna is well.
-Weather = Callable[[float], Refusal | None]
+#: Asked for each request, with a number from 0 to 1 by chance; None: Klarna does as it is asked.
+Faults = Callable[[float], Refusal | None]
 
 
-def fair(_chance: float) -> Refusal | None:
+def none(_chance: float) -> Refusal | None:
     """Klarna is well."""
     return None
 
@@ -54,6 +54,6 @@ def wrong_password(_chance: float) -> Refusal:
     return UNAUTHORIZED
 
 
-def noise(chance: float) -> Refusal | None:
+def rare(chance: float) -> Refusal | None:
     """Klarna fails as any service does: one call in a thousand."""
     return UNAVAILABLE if chance < 0.001 else None  # noqa: PLR2004 - said above

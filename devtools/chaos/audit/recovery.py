@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import cast
 
-from devtools.chaos.member import Member
+from devtools.chaos.fleet import Replica
 from devtools.local.sandbox_control import LoggedRequest
 from pushes.model import State
 from pushes.store import indexes, keys, records
@@ -14,41 +14,46 @@ from pushes.store.ledger import Ledger
 
 # What a stopped process has already sent to Redis arrives within this, and what other workers
 # have popped is begun.
-_LAST_WORDS_S = 0.05
+_IN_FLIGHT_S = 0.05
 
 
-class How(Enum):
+class Interruption(Enum):
     """What became of the worker that had the order in hand."""
 
     KILLED = "killed worker: until each attempt it had under way is begun again"
     FROZEN = "frozen worker, so its lease has to lapse: until each attempt is begun again"
-    POPPED = "struck between taking a job and beginning it: until it is begun"
+    POPPED = "killed between taking a job and beginning it: until it is begun"
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """An order that was in hand when its worker was struck, at `at` epoch seconds."""
+class InterruptedAttempt:
+    """An order that a worker had in hand when it was killed or frozen, at `at` epoch seconds."""
 
     order_id: str
     at: float
-    how: How
+    how: Interruption
 
 
-def strike(ledger: Ledger, worker: Member, *, only_freeze: bool = False) -> list[Hit]:
-    """Freeze a worker, see what it has in hand, kill it; give what was hit."""
+def interrupt(
+    ledger: Ledger, worker: Replica, *, only_freeze: bool = False
+) -> list[InterruptedAttempt]:
+    """Freeze a worker, see what it has in hand, kill it; return that."""
     worker.freeze()
     at = time.time()
     popped = _popped(ledger)
-    time.sleep(_LAST_WORDS_S)
-    how = How.FROZEN if only_freeze else How.KILLED
-    hits = [Hit(order_id, at, how) for order_id in under_way(ledger, worker)]
-    hits += [Hit(order_id, at, How.POPPED) for order_id in popped & _popped(ledger)]
+    time.sleep(_IN_FLIGHT_S)
+    how = Interruption.FROZEN if only_freeze else Interruption.KILLED
+    found = [InterruptedAttempt(order_id, at, how) for order_id in under_way(ledger, worker)]
+    found += [
+        InterruptedAttempt(order_id, at, Interruption.POPPED)
+        for order_id in popped & _popped(ledger)
+    ]
     if not only_freeze:
         worker.kill()
-    return hits
+    return found
 
 
-def under_way(ledger: Ledger, worker: Member) -> list[str]:
+def under_way(ledger: Ledger, worker: Replica) -> list[str]:
     """List the orders a worker has attempts under way for."""
     running = records.get_many(ledger.redis, indexes.members(ledger.redis, State.RUNNING))
     return [
@@ -58,8 +63,10 @@ def under_way(ledger: Ledger, worker: Member) -> list[str]:
     ]
 
 
-def delays(hits: list[Hit], requests: list[LoggedRequest], latency_s: float) -> dict[Hit, float]:
-    """Say after how many seconds each order that was hit was begun anew; leave out those never.
+def delays(
+    interrupted: list[InterruptedAttempt], requests: list[LoggedRequest], latency_s: float
+) -> dict[InterruptedAttempt, float]:
+    """Return after how many seconds each was begun anew; those that never were are left out.
 
     Those are pushes which the third death made `dead`, or whose outcome was on its way already.
     The sandbox logs a call after the latency it was told to have, so that is taken off.
@@ -69,11 +76,11 @@ def delays(hits: list[Hit], requests: list[LoggedRequest], latency_s: float) -> 
         if request["operation"] == "get_order":
             began = datetime.fromisoformat(request["at"]).timestamp() - latency_s
             starts.setdefault(request["order_id"], []).append(began)
-    found: dict[Hit, float] = {}
-    for hit in hits:
-        later = [began - hit.at for began in starts.get(hit.order_id, ()) if began > hit.at]
-        if later:
-            found[hit] = min(later)
+    found: dict[InterruptedAttempt, float] = {}
+    for attempt in interrupted:
+        later = [began - attempt.at for began in starts.get(attempt.order_id, ())]
+        if later := [delay for delay in later if delay > 0]:
+            found[attempt] = min(later)
     return found
 
 

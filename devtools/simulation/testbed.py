@@ -10,11 +10,11 @@ from typing import cast
 from redis import Redis
 
 from devtools.local.embedded import EmbeddedServer
+from devtools.local.seeds import seeded
 from devtools.simulation import alarms
 from devtools.simulation.alarms import Alarms
-from devtools.simulation.chance import seeded
 from devtools.simulation.clock import VirtualClock
-from devtools.simulation.klarna import KlarnaModel
+from devtools.simulation.klarna.model import KlarnaModel
 from devtools.simulation.program import SimulatedIntake, SimulatedProcess
 from devtools.simulation.traffic import Forger, Shop
 from devtools.simulation.worker import SimulatedWorker
@@ -27,7 +27,7 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 
 WORKERS = 2
 # Two workers that were started together would do everything together.
-_CHORES_APART_S = 0.25
+_TASKS_APART_S = 0.25
 
 # A run that goes wrong must not take the machine's memory: far above what any goal allows.
 _MEMORY_LIMIT_BYTES = 6 * 1024**3
@@ -39,7 +39,7 @@ class OverrunError(Exception):
 
 
 @dataclass
-class SimulationStage:
+class SimulationTestbed:
     """What a scenario works with."""
 
     clock: VirtualClock
@@ -80,8 +80,8 @@ class SimulationStage:
         self.watch()
 
 
-class _Front:
-    """The intake, and the bell that tells a worker of what it accepted."""
+class _WakingIntake:
+    """The intake, which wakes a worker for what it accepts."""
 
     def __init__(self, intake: SimulatedIntake, workers: list[SimulatedWorker]) -> None:
         self._intake = intake
@@ -90,24 +90,24 @@ class _Front:
     def push(self, order_id: str, source: str) -> bool:
         is_accepted = self._intake.push(order_id, source)
         if is_accepted:
-            self._ring_one()
+            self._wake_one()
         return is_accepted
 
-    def _ring_one(self) -> None:
-        """Ring for the next in turn that is not full, as Redis wakes one of those that wait."""
+    def _wake_one(self) -> None:
+        """Wake the next in turn that is not full, as Redis wakes one of those that wait."""
         for _ in self._workers:
             worker = self._workers.pop(0)
             self._workers.append(worker)
             if not worker.is_full:
-                worker.ring()
+                worker.wake()
                 return
 
 
 @contextmanager
-def opened(seed: str, leisure: float = 1.0) -> Iterator[SimulationStage]:
-    """Set the stage; everything is gone at the end, also after a failure or ctrl-c.
+def running_testbed(seed: str, interval_factor: float = 1.0) -> Iterator[SimulationTestbed]:
+    """Start all of it; everything is gone at the end, also after a failure or ctrl-c.
 
-    With more `leisure` the workers do their periodic tasks as many times less often.
+    The workers do their periodic tasks `interval_factor` times less often than in life.
     """
     with ExitStack() as stack:
         server = stack.enter_context(EmbeddedServer())
@@ -115,29 +115,29 @@ def opened(seed: str, leisure: float = 1.0) -> Iterator[SimulationStage]:
         redis.config_set("appendonly", "no")  # it costs time, and is not what is looked at
         heard = stack.enter_context(alarms.listening())
         clock = stack.enter_context(closing(VirtualClock(START)))
-        stage = _assembled(clock, redis, heard, seed)
-        for number, worker in enumerate(stage.workers):
-            worker.start(number * _CHORES_APART_S, leisure)
-        stage.watch()
-        yield stage
+        testbed = _assembled(clock, redis, heard, seed)
+        for number, worker in enumerate(testbed.workers):
+            worker.start(number * _TASKS_APART_S, interval_factor)
+        testbed.watch()
+        yield testbed
 
 
-def _assembled(clock: VirtualClock, redis: Redis, heard: Alarms, seed: str) -> SimulationStage:
+def _assembled(clock: VirtualClock, redis: Redis, heard: Alarms, seed: str) -> SimulationTestbed:
     """Put the parts together; each has a chance of its own, so that one more draws no other."""
     klarna = KlarnaModel(clock, seeded(seed, "klarna"))
     workers: list[SimulatedWorker] = []
 
-    def ring() -> None:
+    def wake_all() -> None:
         for worker in workers:
-            worker.ring()
+            worker.wake()
 
     for number in range(WORKERS):
         name = f"worker-{number + 1}"
         process = SimulatedProcess(name, redis, clock, klarna, seeded(seed, name))
-        workers.append(SimulatedWorker(process, clock, ring))
+        workers.append(SimulatedWorker(process, clock, wake_all))
     ledger = Ledger(redis)
-    front = _Front(SimulatedIntake(ledger, clock), list(workers))
-    shop = Shop(clock, klarna, front, seeded(seed, "shop"))
-    forger = Forger(clock, front, seeded(seed, "forger"))
+    intake = _WakingIntake(SimulatedIntake(ledger, clock), list(workers))
+    shop = Shop(clock, klarna, intake, seeded(seed, "shop"))
+    forger = Forger(clock, intake, seeded(seed, "forger"))
     chance = seeded(seed, "scenario")
-    return SimulationStage(clock, redis, ledger, klarna, shop, forger, workers, heard, chance)
+    return SimulationTestbed(clock, redis, ledger, klarna, shop, forger, workers, heard, chance)

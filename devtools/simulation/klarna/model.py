@@ -1,16 +1,16 @@
 """A model of Klarna's Order Management: what `worker.acknowledge.OrderClient` asks for.
 
-It answers after a while of virtual time, knows its orders, fails as the weather has it, and
-counts each request as it arrives. Over its quota it answers 429, for any second and not a
+It answers after a while of virtual time, knows its orders, fails as it is told to, and counts each
+request as it arrives. Over its quota it answers 429, for any second and not a
 calendar one; what it refuses so does not count (assumed, as in the sandbox).
 """
 
 from random import Random
 
-from devtools.simulation import weather
 from devtools.simulation.clock import VirtualClock
-from devtools.simulation.journal import Journal, SlidingSecond
-from devtools.simulation.weather import Refusal, Weather
+from devtools.simulation.klarna import faults
+from devtools.simulation.klarna.faults import Faults, Refusal
+from devtools.simulation.klarna.journal import Journal, SlidingSecond
 from klarna import Exchange, Observe, Operation, Order
 
 # Klarna's limit for one merchant, live (Klarna docs, "Rate limiting").
@@ -29,7 +29,7 @@ class KlarnaModel:
 
     def __init__(self, clock: VirtualClock, random: Random) -> None:
         self.journal = Journal()
-        self.weather: Weather = weather.fair
+        self.faults: Faults = faults.none
         self._clock = clock
         self._random = random
         self._visible_from: dict[str, float] = {}
@@ -50,7 +50,8 @@ class KlarnaModel:
 
     def acknowledge(self, order_id: str, *, idempotency_key: str, observe: Observe) -> None:
         """Acknowledge the order; what one key has done, another does again."""
-        assert idempotency_key  # noqa: S101 - the model does not tell repeats by their key
+        if not idempotency_key:
+            raise ValueError("an acknowledge needs its idempotency key")
         self._call(Operation.ACKNOWLEDGE, order_id, observe)
 
     def _call(self, operation: Operation, order_id: str, observe: Observe) -> None:
@@ -75,12 +76,12 @@ class KlarnaModel:
 
     def _judge(self, order_id: str, now_s: float) -> Refusal | None:
         if self._let_through.count(now_s) >= QUOTA_PER_S:
-            return weather.TOO_MANY
+            return faults.TOO_MANY
         self._let_through.add(now_s)
-        if refusal := self.weather(self._random.random()):
+        if refusal := self.faults(self._random.random()):
             return refusal
         visible_from = self._visible_from.get(order_id)
-        return weather.UNKNOWN if visible_from is None or visible_from > now_s else None
+        return faults.UNKNOWN if visible_from is None or visible_from > now_s else None
 
 
 def _an_order(order_id: str) -> Order:

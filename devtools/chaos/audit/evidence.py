@@ -1,12 +1,12 @@
-"""What the audit judges by: the sender's book, the sandbox's logs, the ledger's records."""
+"""What the audit judges by: the sender's log, the sandbox's logs, the ledger's records."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from devtools.chaos.book import Book
-from devtools.chaos.orders import ChaosOrder as Planned
-from devtools.chaos.stage import ChaosStage
+from devtools.chaos.orders import ChaosOrder
+from devtools.chaos.result import SenderLog
+from devtools.chaos.testbed import ChaosTestbed
 from devtools.local.sandbox_control import LoggedRequest, OrderBody
 from pushes.model import Push, PushKey, State
 from pushes.settings import DEFAULT_ACCOUNT
@@ -17,9 +17,9 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that was written down about a trial so far."""
+    """All that was logged about a trial so far."""
 
-    planned: list[Planned]
+    planned: list[ChaosOrder]
     accepted: frozenset[str]  # answered 200 at least once, whoever pushed
     at_klarna: Mapping[str, OrderBody]
     requests: list[LoggedRequest]
@@ -37,17 +37,17 @@ class Evidence:
         return sum(order["acknowledge_effects"] > 1 for order in self.at_klarna.values())
 
 
-def collect(stage: ChaosStage, planned: list[Planned], book: Book) -> Evidence:
+def collect(testbed: ChaosTestbed, planned: list[ChaosOrder], sender_log: SenderLog) -> Evidence:
     """Read everything, once all is quiet."""
     pushed_by_sandbox = {
-        push["order_id"] for push in stage.sandbox.pushes() if push["status"] == _OK
+        push["order_id"] for push in testbed.sandbox.pushes() if push["status"] == _OK
     }
     keys = [PushKey(DEFAULT_ACCOUNT, order.order_id) for order in planned]
-    pushes = records.get_many(stage.ledger.redis, keys)
+    pushes = records.get_many(testbed.ledger.redis, keys)
     return Evidence(
         planned=planned,
-        accepted=frozenset(book.accepted) | pushed_by_sandbox,
-        at_klarna=stage.orders_at_klarna(),
-        requests=stage.sandbox.requests(),
+        accepted=frozenset(sender_log.accepted) | pushed_by_sandbox,
+        at_klarna=testbed.orders_at_klarna(),
+        requests=testbed.sandbox.requests(),
         records={key.order_id: push for key, push in zip(keys, pushes, strict=True)},
     )

@@ -3,8 +3,9 @@
 import time
 from datetime import UTC, datetime
 
-from devtools.chaos import audit, bookkeeping, evidence, orders, recovery, remains
-from devtools.chaos.evidence import Evidence
+from devtools.chaos import orders
+from devtools.chaos.audit import counts, evidence, invariants, leftovers, recovery
+from devtools.chaos.audit.evidence import Evidence
 from devtools.chaos.result import Times
 from devtools.chaos.trial import Trial
 from pushes.model import State
@@ -25,17 +26,17 @@ def judge(trial: Trial) -> None:
     _await_quiet(trial)
     seen = _look(trial)
     result.accepted, result.dead = len(seen.accepted), seen.dead
-    counters = bookkeeping.metrics(trial.stage.fleet.webs[0].url)
+    counters = counts.metrics(trial.testbed.fleet.web_urls[0])
     result.run_again = counters.get("abandoned_requeued", 0)
     _measure(trial, seen)
 
     trial.slow_klarna(0)
-    trial.stage.sandbox.clear_faults()
-    orders.doom(trial.stage.sandbox, trial.orders)
-    trial.stage.replay_the_dead()
+    trial.testbed.sandbox.clear_faults()
+    orders.add_lasting_faults(trial.testbed.sandbox, trial.orders)
+    trial.testbed.replay_the_dead()
     _await_quiet(trial)
     seen = _look(trial)
-    result.broken += map(str, audit.wrong_end(seen))
+    result.broken += map(str, invariants.wrong_outcomes(seen))
     result.acknowledged_twice = seen.acknowledged_twice
     if trial.is_calm and seen.acknowledged_twice:
         result.broken.append(
@@ -47,7 +48,7 @@ def _await_quiet(trial: Trial) -> None:
     """Until nothing waits any more, or the time is up: then the audit says what still does."""
     until = time.monotonic() + _QUIET_WITHIN_S
     while time.monotonic() < until:
-        trial.stage.resume()
+        trial.testbed.resume()
         if _is_quiet(trial):
             time.sleep(_STILL_QUIET_AFTER_S)
             if _is_quiet(trial):
@@ -57,34 +58,38 @@ def _await_quiet(trial: Trial) -> None:
 
 
 def _is_quiet(trial: Trial) -> bool:
-    counts = overview.counts(trial.stage.ledger.redis, datetime.now(UTC))
-    if any(counts[state] for state in State if state.is_waiting) or not trial.sender.is_idle:
+    by_state = overview.counts(trial.testbed.ledger.redis, datetime.now(UTC))
+    if any(by_state[state] for state in State if state.is_waiting) or not trial.sender.is_idle:
         return False
-    at_klarna = trial.stage.orders_at_klarna().values()
+    at_klarna = trial.testbed.orders_at_klarna().values()
     return all(order["next_push_at"] is None for order in at_klarna)
 
 
 def _look(trial: Trial) -> Evidence:
     """Hold everything that can be seen against the invariants."""
-    seen = evidence.collect(trial.stage, trial.orders, trial.sender.book)
-    result, fleet, ledger = trial.result, trial.stage.fleet, trial.stage.ledger
-    lost = [str(breach) for breach in audit.lost(seen)]
+    seen = evidence.collect(trial.testbed, trial.orders, trial.sender.log)
+    result, fleet, ledger = trial.result, trial.testbed.fleet, trial.testbed.ledger
+    lost = [str(violation) for violation in invariants.lost(seen)]
     result.lost = max(result.lost, len(lost))
-    broken = [*lost, *map(str, audit.untrue(seen)), *map(str, audit.unverified(seen))]
-    broken += bookkeeping.disagreements(ledger, [web.url for web in fleet.webs])
-    broken += [f"never expires: {name}" for name in remains.left_for_ever(ledger)]
-    broken += [f"{member.name} ended by itself" for member in fleet.members if member.has_fallen]
-    broken += [f"the program failed itself: {line}" for line in fleet.faults()]
-    broken += [f"answered otherwise than 200 or 503: {push}" for push in result.book.wrong]
+    broken = [
+        *lost,
+        *map(str, invariants.contradictions(seen)),
+        *map(str, invariants.unverified(seen)),
+    ]
+    broken += counts.disagreements(ledger, fleet.web_urls)
+    broken += [f"never expires: {name}" for name in leftovers.never_expiring(ledger)]
+    broken += [f"{one.name} ended by itself" for one in fleet.replicas if one.has_ended]
+    broken += [f"the program failed itself: {line}" for line in fleet.internal_errors()]
+    broken += [f"answered otherwise than 200 or 503: {push}" for push in result.sender_log.wrong]
     result.broken += [line for line in broken if line not in result.broken]
     return seen
 
 
 def _measure(trial: Trial, seen: Evidence) -> None:
     result = trial.result
-    found = recovery.delays(trial.hits, seen.requests, trial.latency_s)
-    for how in recovery.How:
-        seconds = [delay for hit, delay in found.items() if hit.how is how]
+    found = recovery.delays(trial.interrupted, seen.requests, trial.latency_s)
+    for how in recovery.Interruption:
+        seconds = [delay for attempt, delay in found.items() if attempt.how is how]
         if seconds:
             result.times.append(Times(how.value, seconds, _RECOVERY_LIMIT_S))
     result.times += [measure(trial, seen) for measure in trial.measures]

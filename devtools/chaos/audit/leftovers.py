@@ -11,17 +11,17 @@ from pushes.store.ledger import Ledger
 _NO_EXPIRY = -1
 
 
-def left_for_ever(ledger: Ledger) -> list[str]:
+def never_expiring(ledger: Ledger) -> list[str]:
     """List the keys that never expire and are none of those that may stay."""
     redis = ledger.redis
     names = [name.decode() for name in redis.scan_iter(count=1000)]
     pipeline = redis.pipeline(transaction=False)
     for name in names:
         pipeline.ttl(name)
-    endless = {
+    lasting = {
         name for name, ttl in zip(names, pipeline.execute(), strict=True) if ttl == _NO_EXPIRY
     }
-    return sorted(endless - _may_stay(ledger))
+    return sorted(lasting - _may_stay(ledger))
 
 
 def _may_stay(ledger: Ledger) -> set[str]:

@@ -8,22 +8,21 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from devtools.chaos.fleet import Fleet
-from devtools.local.embedded import EmbeddedServer
+from devtools.local.embedded import EmbeddedServer, Fsync
 from devtools.local.processes import ROOT, Sandbox
 from devtools.local.sandbox_control import OrderBody, SandboxControl
 from pushes.accounts.holds import Holds
 from pushes.settings import DEFAULT_ACCOUNT
 from pushes.store.ledger import Ledger
 
-Fsync = Literal["always", "everysec"]
+FSYNCS: tuple[Fsync, ...] = ("always", "everysec")
 
-# Short enough that a trial sees an order's whole life, long enough that the passing weather does
+# Short enough that a trial sees an order's whole life, long enough that the passing faults do
 # not use them up: ten failures in a row.
 _SETTINGS = {
     "KLARNA_USERNAME": "sandbox",
@@ -40,7 +39,7 @@ _REPLAY = ("dead", "replay", "--all", "--why", "Klarna is well again", "--by", "
 
 
 @dataclass(frozen=True, slots=True)
-class ChaosStage:
+class ChaosTestbed:
     """What a trial works with."""
 
     server: EmbeddedServer
@@ -49,7 +48,7 @@ class ChaosStage:
     fleet: Fleet
 
     def orders_at_klarna(self) -> dict[str, OrderBody]:
-        """Give all orders as the sandbox has them."""
+        """Return all orders as the sandbox has them, by id."""
         return {order["order_id"]: order for order in self.sandbox.orders()}
 
     def resume(self) -> None:
@@ -70,8 +69,8 @@ class ChaosStage:
 
 
 @contextmanager
-def opened(fsync: Fsync, *, webs: int = 2, workers: int = 3) -> Iterator[ChaosStage]:
-    """Set the stage; everything is gone at the end, also after a failure or ctrl-c."""
+def running_testbed(fsync: Fsync, *, webs: int = 2, workers: int = 3) -> Iterator[ChaosTestbed]:
+    """Start all of it; everything is gone at the end, also after a failure or ctrl-c."""
     with ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="klarna-ack-chaos-")))
         server = stack.enter_context(EmbeddedServer(appendfsync=fsync))
@@ -81,6 +80,6 @@ def opened(fsync: Fsync, *, webs: int = 2, workers: int = 3) -> Iterator[ChaosSt
         env = _SETTINGS | {"REDIS_URL": server.url, "KLARNA_API_URL": sandbox.url}
         fleet = Fleet(env, logs, webs=webs, workers=workers)
         stack.callback(fleet.end)
-        sandbox.pusher(f"{fleet.webs[0].url}/push?klarna_order_id={{checkout.order.id}}")
+        sandbox.pusher(f"{fleet.web_urls[0]}/push?klarna_order_id={{checkout.order.id}}")
         redis = stack.enter_context(Redis.from_url(server.url, socket_timeout=5))
-        yield ChaosStage(server, Ledger(redis), sandbox, fleet)
+        yield ChaosTestbed(server, Ledger(redis), sandbox, fleet)
