@@ -2,19 +2,16 @@
 
     __main__      `python -m devtools.bench`: measure, print, write docs/reports/performance.md
     plan          how long and how often to measure
-    throughput    acknowledgements a second, CPU and memory: workers over a full queue
-    intake        requests a second and their latency: web processes under one gunicorn
-    waiting       how long an order waits for its acknowledge at a steady rate
-    workers       the worker systems, and how each is started
-    peers/        the same two calls as a job of RQ, Dramatiq, Celery and taskiq
-    feed          fills a system's queue, all at once or at a steady rate
-    intake_peers  the bare views that intake is held against
+    steps         the measurements of a round, in order
+    measures/     what is measured: throughput, quota, intake, waiting
+    systems       the worker systems, and how each is started
+    peers/        the same two calls as a job of RQ, Dramatiq, Celery and taskiq; bare views
     load          the HTTP load generator
-    stage         the Redis, the fake Klarna and the processes of a measurement
-    fake_klarna   a Klarna that costs next to nothing; its counter is the one believed
-    measure       CPU and memory of process trees
-    environment   the peers' own virtual environment, from requirements.lock
-    figures, goals, report    medians, ratios, verdicts, Markdown (pure)
+    testbed       the Redis, the fake Klarna and the processes of a measurement
+    fake_klarna/  a Klarna that costs next to nothing; its counter is the one believed
+    process_tree  CPU and memory of process trees
+    machine       what a report must say of the machine
+    figures, goals, report    ratios, promises, Markdown (pure)
 
 Nothing here is shipped or imported by the program. Needs Linux: it reads /proc.
 """

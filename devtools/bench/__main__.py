@@ -1,22 +1,22 @@
 """`python -m devtools.bench [--quick] [--only NAME] [--report FILE]`: measure us and our peers."""
 
 import argparse
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from devtools.bench import environment, machine, report, steps
-from devtools.bench.fake_control import ROOT
+from devtools.bench import machine, report, steps
 from devtools.bench.figures import Figures
+from devtools.bench.peers import environment
 from devtools.bench.plan import FULL, QUICK
+from devtools.local.processes import ROOT
+from devtools.reporting.run import cores, end_with, say
 
 _REPORT = ROOT / "docs" / "reports" / "performance.md"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str]) -> int:
     """Measure, print and write the report; 0 when everything could be measured.
 
     The verdicts do not count: a slow machine is no failure.
@@ -27,16 +27,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = [step for step in available if options.only.lower() in step.name.lower()]
     if not wanted:
         names = "\n".join(step.name for step in available)
-        sys.stderr.write(f"No measurement's name contains {options.only!r}. There are:\n{names}\n")
+        say(f"No measurement's name contains {options.only!r}. There are:\n{names}")
         return 2
-    if environment.build():
-        sys.stderr.write("built devtools/bench/.venv for the peers\n")
+    try:
+        if environment.build():
+            say("built devtools/bench/.venv for the peers")
+    except subprocess.CalledProcessError as error:  # pip has said why
+        say(f"devtools/bench/.venv could not be built: pip ended with {error.returncode}")
+        return 1
     facts = machine.facts()
     began, stolen_s = time.monotonic(), machine.stolen_s()
     figures = Figures()
     failed = steps.take(wanted, plan, figures)
     took_s = time.monotonic() - began
-    stolen = (machine.stolen_s() - stolen_s) / (took_s * machine.cores())
+    stolen = (machine.stolen_s() - stolen_s) / (took_s * cores())
     facts["CPU that the hypervisor took meanwhile"] = f"{stolen:.1%}"
     facts["The run"] = f"{plan.rounds} rounds in {took_s / 60:.1f} minutes"
     text = report.render(figures, facts)
@@ -57,10 +61,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like ctrl-c: nothing is left
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
-    except subprocess.CalledProcessError as error:  # pip has said why
-        sys.exit(f"bench/.venv could not be built: pip ended with {error.returncode}")
+    end_with(main)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import cast
 from uuid import uuid4
 
-from devtools.bench.fake_control import BenchError
+from devtools.bench.testbed import BenchError
 
 # Whatever is not answered by then counts as an error.
 _PATIENCE_S = 10.0

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from devtools.bench.environment import pins
-from devtools.local.server_binary import describe_server
+from devtools.bench.peers.environment import pins
+from devtools.reporting.run import cores, software
 
 _FSYNCS = 50
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -26,7 +26,7 @@ def facts() -> dict[str, str]:
     return {
         "When": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "Processor": f"{cores()} cores, {_processor()}",
-        "Software": f"Python {platform.python_version()}, {describe_server()}",
+        "Software": software(),
         "Packages": ours,
         "Peers": peers,
         "An fsync of 1 kB": f"{_fsync_ms():.2f} ms",
@@ -41,11 +41,6 @@ def busy_s() -> float:
 def stolen_s() -> float:
     """Return the CPU seconds that the hypervisor gave to other machines so far."""
     return _cpu_s()[7]
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _cpu_s() -> list[float]:

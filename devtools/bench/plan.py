@@ -11,6 +11,7 @@ class Plan:
     latencies_ms: tuple[int, ...]
     throughput_s: float
     settle_s: float
+    quota_s: float
     intake_s: float
     steady_s: float
     waiting_s: float
@@ -23,17 +24,19 @@ FULL = Plan(
     latencies_ms=(100, 50, 0),
     throughput_s=1.6,
     settle_s=0.5,
+    quota_s=4.0,
     intake_s=2.0,
     steady_s=3.0,
     waiting_s=4.0,
     waiting_fast_s=3.0,
 )
-# To see that everything works, and which way the wind blows.
+# To see that everything works, and roughly how it stands.
 QUICK = Plan(
     rounds=1,
     latencies_ms=(50,),
     throughput_s=1.0,
     settle_s=0.4,
+    quota_s=3.0,
     intake_s=1.0,
     steady_s=1.5,
     waiting_s=2.0,

@@ -1,24 +1,23 @@
 # ruff: noqa: RUF001 - the signs for "times" and "nothing" are meant
 """The report: figures as Markdown. Pure; its prose is in report.md."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
 
-from devtools.bench import intake, throughput, waiting, workers
+from devtools.bench import systems
 from devtools.bench.figures import Figures, Key
-from devtools.bench.goals import GOALS
+from devtools.bench.goals import goals
+from devtools.bench.measures import intake, quota, throughput, waiting
+from devtools.reporting.markdown import NONE, table
 
 _TEMPLATE = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
-_NONE = "–"
-
-Row = Sequence[str]
 
 
 def render(figures: Figures, facts: Mapping[str, str]) -> str:
     """Write the whole report; `facts` describe the machine and the run."""
     return _TEMPLATE.substitute(
-        goals=_goals(figures),
+        goals=table(("", "Goal", "Measured", "Verdict"), [goal.row for goal in goals(figures)]),
         throughput="\n\n".join(_throughput(figures)),
         costs=_costs(figures),
         intake=_intake(figures),
@@ -27,33 +26,20 @@ def render(figures: Figures, facts: Mapping[str, str]) -> str:
         connections=intake.CONNECTIONS,
         latency=waiting.LATENCY_MS,
         steady=waiting.STEADY_PER_S,
+        quota=quota.QUOTA_PER_S,
+        quota_latency=quota.LATENCY_MS,
+        quota_calls=_shown(figures, quota.CALLS),
     )
 
 
-def table(head: Row, rows: Iterable[Row]) -> str:
-    """Write a table; its first column holds words, the others numbers."""
-    lines = [head, ("---", *("---:" for _ in head[1:])), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _goals(figures: Figures) -> str:
-    rows = []
-    for goal in GOALS:
-        spread = goal.measured(figures)
-        measured = spread.shown(goal.digits) if spread else _NONE
-        rows.append((goal.text, goal.bound, measured, str(goal.judge(figures))))
-    return table(("", "Goal", "Measured", "Verdict"), rows)
-
-
 def _throughput(figures: Figures) -> Iterator[str]:
-    for latency_ms in sorted(workers.OURS.latencies_ms):
-        ours = Key(workers.OURS.name, f"{latency_ms} ms", "acks_per_s")
-        rates = [ours._replace(subject=system.name) for system in workers.ALL]
+    for latency_ms in sorted(systems.OURS.latencies_ms):
+        rates = [Key(system.name, f"{latency_ms} ms", "acks_per_s") for system in systems.ALL]
         rows = [
             (
                 rate.subject,
                 _shown(figures, rate),
-                _ratio(figures, ours, rate),
+                _against_counterpart(figures, rate),
                 _shown(figures, rate._replace(figure="cpu_s_per_1000"), 2),
                 _shown(figures, rate._replace(figure="redis_cpu_s_per_1000"), 2),
             )
@@ -65,6 +51,14 @@ def _throughput(figures: Figures) -> Iterator[str]:
             yield table(("Worker", "acknowledged/s", "ours is", "CPU s", "Redis's"), rows)
 
 
+def _against_counterpart(figures: Figures, rate: Key) -> str:
+    """Say how many times as fast ours is, and which of ours."""
+    if rate.subject.startswith("ours"):
+        return NONE
+    ours = systems.COUNTERPARTS[rate.subject].name
+    return f"{_ratio(figures, rate._replace(subject=ours), rate)} ({ours.partition(', ')[2]})"
+
+
 def _costs(figures: Figures) -> str:
     columns = (("process_mb", 0), ("total_mb", 0), ("start_s", 1), ("start_cpu_s", 1))
     rows = [
@@ -73,7 +67,7 @@ def _costs(figures: Figures) -> str:
             *(_shown(figures, Key(system.name, "", name), digits) for name, digits in columns),
             _shown(figures, Key(system.name, "", "bytes_per_waiting_order")),
         )
-        for system in workers.ALL
+        for system in systems.ALL
         if figures.spread(Key(system.name, "", "start_s"))
     ]
     head = ("MB, largest process", "MB, all", "s to the first", "CPU s", "bytes in Redis")
@@ -145,11 +139,11 @@ def _p50_p99(figures: Figures, key: Key, load: str) -> str:
 
 def _shown(figures: Figures, key: Key, digits: int = 0) -> str:
     spread = figures.spread(key)
-    return spread.shown(digits) if spread else _NONE
+    return spread.shown(digits) if spread else NONE
 
 
 def _ratio(figures: Figures, ours: Key, theirs: Key) -> str:
     if ours == theirs:
         return "1"
     spread = figures.ratio(ours, theirs)
-    return f"{spread.shown(2)} ×" if spread else _NONE
+    return f"{spread.shown(2)} ×" if spread else NONE

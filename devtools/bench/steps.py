@@ -11,13 +11,21 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from devtools.bench import intake, throughput, waiting, workers
-from devtools.bench.fake_control import BenchError
+from devtools.bench import systems
 from devtools.bench.figures import Figures
+from devtools.bench.measures import intake, quota, throughput, waiting
 from devtools.bench.plan import Plan
-from devtools.bench.stage import BenchStage
+from devtools.bench.testbed import BenchError, BenchTestbed
+from devtools.local.processes import ProcessError
 
-_SYSTEMS_WITH_GOALS = (workers.OURS, workers.OURS_ALONE, workers.DRAMATIQ, workers.RQ_WORKER)
+_SYSTEMS_WITH_GOALS = (
+    systems.OURS,
+    systems.DRAMATIQ,
+    systems.OURS_32,
+    systems.DRAMATIQ_32,
+    systems.OURS_ALONE,
+    systems.RQ_WORKER,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +33,7 @@ class Step:
     """One measurement; `take` adds what it gave to the figures."""
 
     name: str
-    take: Callable[[BenchStage, Plan, Figures], None]
+    take: Callable[[BenchTestbed, Plan, Figures], None]
     serves_a_goal: bool
 
 
@@ -38,7 +46,7 @@ def all_steps() -> list[Step]:
                 partial(_throughput, system),
                 serves_a_goal=system in _SYSTEMS_WITH_GOALS,
             )
-            for system in workers.ALL
+            for system in systems.ALL
         ),
         *(
             Step(
@@ -49,6 +57,7 @@ def all_steps() -> list[Step]:
             for view in intake.ALL
             for condition in intake.conditions(view)
         ),
+        Step("quota: ours", quota.measure, serves_a_goal=True),
         Step("waiting: ours", waiting.measure_ours, serves_a_goal=True),
         *(
             Step(f"waiting: {system.name}", partial(_waiting, system), serves_a_goal=False)
@@ -62,34 +71,43 @@ def take(steps: Sequence[Step], plan: Plan, figures: Figures) -> int:
     failed = 0
     with (
         tempfile.TemporaryDirectory(prefix="klarna-ack-bench-") as directory,
-        BenchStage(Path(directory)) as stage,
+        BenchTestbed(Path(directory)) as testbed,
     ):
         for number in range(1, plan.rounds + 1):
             for step in steps:
-                failed += not _take_one(step, f"round {number}", stage, plan, figures)
+                failed += not _take_one(step, f"round {number}", testbed, plan, figures)
     return failed
 
 
-def _take_one(step: Step, moment: str, stage: BenchStage, plan: Plan, figures: Figures) -> bool:
+def _take_one(step: Step, moment: str, testbed: BenchTestbed, plan: Plan, figures: Figures) -> bool:
     began = time.monotonic()
     try:
-        step.take(stage, plan, figures)
-    except (BenchError, OSError, RedisError, ValueError, subprocess.TimeoutExpired) as error:
+        step.take(testbed, plan, figures)
+    except (
+        BenchError,
+        ProcessError,
+        OSError,
+        RedisError,
+        ValueError,
+        subprocess.TimeoutExpired,
+    ) as error:
         sys.stderr.write(f"{moment}  {step.name}: FAILED: {type(error).__name__}: {error}\n")
         return False
     sys.stderr.write(f"{moment}  {step.name}  ({time.monotonic() - began:.0f} s)\n")
     return True
 
 
-def _throughput(system: workers.System, stage: BenchStage, plan: Plan, figures: Figures) -> None:
-    throughput.measure(stage, system, plan, figures)
+def _throughput(
+    system: systems.System, testbed: BenchTestbed, plan: Plan, figures: Figures
+) -> None:
+    throughput.measure(testbed, system, plan, figures)
 
 
 def _intake(
-    view: intake.View, condition: str, stage: BenchStage, plan: Plan, figures: Figures
+    view: intake.View, condition: str, testbed: BenchTestbed, plan: Plan, figures: Figures
 ) -> None:
-    intake.measure(stage, view, condition, plan, figures)
+    intake.measure(testbed, view, condition, plan, figures)
 
 
-def _waiting(system: workers.System, stage: BenchStage, plan: Plan, figures: Figures) -> None:
-    waiting.measure_peer(stage, system, plan, figures)
+def _waiting(system: systems.System, testbed: BenchTestbed, plan: Plan, figures: Figures) -> None:
+    waiting.measure_peer(testbed, system, plan, figures)

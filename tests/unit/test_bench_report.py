@@ -3,13 +3,13 @@
 
 import re
 
-import pytest
-
-from devtools.bench import goals, intake, report, workers
-from devtools.bench.environment import pins
-from devtools.bench.figures import Figures, Key, Spread, percentile
-from devtools.bench.goals import Goal, Verdict
+from devtools.bench import goals, report, systems
+from devtools.bench.figures import Figures, Key
+from devtools.bench.measures import intake, quota
+from devtools.bench.peers.environment import pins
 from devtools.local.processes import ROOT
+from devtools.reporting.goals import GoalVerdict
+from devtools.reporting.numbers import Spread
 
 OURS, THEIRS = Key("ours", "50 ms", "acks_per_s"), Key("theirs", "50 ms", "acks_per_s")
 
@@ -22,7 +22,7 @@ def figures(rounds: dict[Key, list[float]]) -> Figures:
     return made
 
 
-def test_it_summarises_rounds() -> None:
+def test_it_keeps_each_round() -> None:
     assert figures({OURS: [30, 10, 20]}).spread(OURS) == Spread(10, 20, 30)
     assert figures({}).spread(OURS) is None
 
@@ -38,48 +38,16 @@ def test_it_knows_no_ratio_to_nothing() -> None:
     assert figures({OURS: [1], THEIRS: [0]}).ratio(OURS, THEIRS) is None
 
 
-@pytest.mark.parametrize(
-    ("share", "expected"), [(0.0, 1), (0.5, 5), (0.51, 6), (0.99, 10), (1.0, 10)]
-)
-def test_it_takes_percentiles_by_nearest_rank(share: float, expected: float) -> None:
-    assert percentile([*range(10, 0, -1)], share) == expected
-
-
-def test_it_takes_no_percentile_of_nothing() -> None:
-    with pytest.raises(ValueError, match="no values"):
-        percentile([], 0.5)
-
-
-def test_it_shows_the_spread_of_rounds() -> None:
-    assert Spread(1_290, 1_330.4, 1_350).shown() == "1,330 (1,290 to 1,350)"
-    assert Spread(0.504, 0.504, 0.504).shown(2) == "0.50"
-
-
-@pytest.mark.parametrize(
-    ("at_least", "measured", "verdict"),
-    [
-        (True, [1, 2, 3], Verdict.MET),
-        (True, [1, 1.9, 3], Verdict.MISSED),
-        (False, [1, 2, 3], Verdict.MET),
-        (False, [1, 2.1, 3], Verdict.MISSED),
-        (True, [], Verdict.UNKNOWN),
-    ],
-)
-def test_it_judges_by_the_median(at_least: bool, measured: list[float], verdict: Verdict) -> None:  # noqa: FBT001 - a parameter of the test
-    goal = Goal("fast", 2, "×", lambda made: made.spread(OURS), at_least=at_least)
-    assert goal.judge(figures({OURS: measured})) is verdict
-
-
 def test_it_writes_a_goal_that_is_missed_and_one_that_was_not_measured() -> None:
-    rate = Key(workers.OURS_ALONE.name, "50 ms", "acks_per_s")
+    rate = Key(systems.OURS_ALONE.name, "50 ms", "acks_per_s")
 
     text = report.render(figures({rate: [250, 299, 280]}), {"When": "today"})
 
-    verdicts = "|".join(re.escape(verdict) for verdict in Verdict)
+    verdicts = "|".join(re.escape(verdict) for verdict in GoalVerdict)
     rows = re.findall(rf"^\| (.*) \| (.*) \| (.*) \| ({verdicts}) \|$", text, re.MULTILINE)
     judged = {what: (limit, measured, verdict) for what, limit, measured, verdict in rows}
-    assert len(judged) == len(goals.GOALS)
-    alone = judged.pop("one worker alone: acknowledged/s")
+    assert len(judged) == len(goals.goals(Figures()))
+    alone = judged.pop("acknowledged/s: one worker alone")
     assert alone == ("≥ 300 /s", "280 (250 to 299)", "**not met**")
     assert {verdict for _, _, verdict in judged.values()} == {"not measured"}
     assert "- When: today" in text
@@ -95,6 +63,40 @@ def test_it_shows_ours_against_each_other() -> None:
     assert f"| {intake.ENQUEUE.name}, AOF always | 1,000 | 1.50 × |" in text
 
 
+def test_it_compares_at_equal_concurrency_and_says_so() -> None:
+    rates = {
+        Key(system.name, "50 ms", "acks_per_s"): [rate]
+        for system, rate in (
+            (systems.OURS, 1_300.0),
+            (systems.DRAMATIQ, 1_000.0),
+            (systems.OURS_32, 600.0),
+            (systems.DRAMATIQ_32, 500.0),
+            (systems.TASKIQ, 1_300.0),
+        )
+    }
+
+    text = report.render(figures(rates), {})
+
+    ratios = dict(re.findall(r"^\| (\S+, [^|]*) \| [\d,]+ \| ([^|]*) \|", text, re.MULTILINE))
+    assert ratios == {
+        "ours, 2 × 128": "–",
+        "Dramatiq, 2 × 128 threads": "1.30 × (2 × 128)",
+        "ours, 2 × 32": "–",
+        "Dramatiq, 2 × 32 threads": "1.20 × (2 × 32)",
+        "taskiq, 2 × 100 tasks, aiohttp": "1.00 × (2 × 128)",
+    }
+    met = {goal.text for goal in goals.goals(figures(rates)) if goal.verdict is GoalVerdict.MET}
+    assert met == {
+        "acknowledged/s: ours, 2 × 128, against Dramatiq, 2 × 128 threads",
+        "acknowledged/s: ours, 2 × 32, against Dramatiq, 2 × 32 threads",
+    }
+
+
+def test_it_says_how_much_of_the_quota_one_worker_uses() -> None:
+    text = report.render(figures({quota.CALLS: [197.4]}), {})
+    assert "quota of 200 calls a second, with calls of 500 ms: it made 197 calls a second" in text
+
+
 def test_its_peers_run_on_the_programs_versions() -> None:
     run = (ROOT / "requirements" / "run.lock").read_text()
     ours = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", run, re.MULTILINE))
@@ -103,5 +105,5 @@ def test_its_peers_run_on_the_programs_versions() -> None:
 
 
 def test_its_lock_names_no_host_and_no_path() -> None:
-    lock = (ROOT / "devtools" / "bench" / "requirements.lock").read_text()
+    lock = (ROOT / "devtools" / "bench" / "peers" / "requirements.lock").read_text()
     assert re.findall(r"://| @ |--(?!hash=sha256:)|(?:^|\s)[/~]", lock) == []

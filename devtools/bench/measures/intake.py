@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from uuid import uuid4
 
-from devtools.bench.fake_control import BenchError
-from devtools.bench.figures import Figures, Key, percentile
+from devtools.bench.figures import Figures, Key
 from devtools.bench.load import closed_loop, open_loop
-from devtools.bench.measure import cpu_s, peak_process_mb
 from devtools.bench.plan import Plan
-from devtools.bench.stage import BenchStage, PeerGroup
+from devtools.bench.process_tree import cpu_s, peak_process_mb
+from devtools.bench.testbed import BenchError, BenchTestbed, ProcessGroup
 from devtools.local.loopback import free_port
 from devtools.local.processes import procfile
+from devtools.reporting.numbers import percentile
 
 CONNECTIONS = 64
 STEADY_PER_S = 300
@@ -46,8 +46,10 @@ class View:
 
 OURS = View("ours", tuple(procfile()["web"]))
 OURS_SILENT = View("ours, LOG_LEVEL=warning", OURS.command, env={"LOG_LEVEL": "warning"})
-FLASK = View("bare Flask view", (*_BARE, "devtools.bench.intake_peers:bare()"), uses_redis=False)
-ENQUEUE = View("bare queue.enqueue view", (*_BARE, "devtools.bench.intake_peers:enqueue()"))
+FLASK = View(
+    "bare Flask view", (*_BARE, "devtools.bench.peers.intake_views:bare()"), uses_redis=False
+)
+ENQUEUE = View("bare queue.enqueue view", (*_BARE, "devtools.bench.peers.intake_views:enqueue()"))
 
 ALL = (FLASK, OURS, ENQUEUE, OURS_SILENT)
 
@@ -59,10 +61,12 @@ def conditions(view: View) -> tuple[str, ...]:
     return ("everysec",) if view is OURS_SILENT else ("everysec", "always")
 
 
-def measure(stage: BenchStage, view: View, condition: str, plan: Plan, figures: Figures) -> None:
+def measure(
+    testbed: BenchTestbed, view: View, condition: str, plan: Plan, figures: Figures
+) -> None:
     """Measure one view in one round: as much as it takes, then a steady rate."""
-    stage.clear("always" if condition == "always" else "everysec")
-    with serving(stage, view) as web:
+    testbed.clear("always" if condition == "always" else "everysec")
+    with serving(testbed, view) as web:
         closed_loop(web.port, connections=CONNECTIONS, seconds=plan.intake_s * _WARM_UP_SHARE)
         cpu = cpu_s(web.group.pids)
         full = closed_loop(web.port, connections=CONNECTIONS, seconds=plan.intake_s)
@@ -92,20 +96,20 @@ class BenchWeb:
     """A view that is being served."""
 
     port: int
-    group: PeerGroup
+    group: ProcessGroup
 
 
 @contextmanager
-def serving(stage: BenchStage, view: View) -> Iterator[BenchWeb]:
+def serving(testbed: BenchTestbed, view: View) -> Iterator[BenchWeb]:
     """Serve a view on a free port for as long as the block lasts."""
     port = free_port()
     env = {"PORT": str(port), "GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{port}", **view.env}
-    with stage.running(view.command, env) as group:
+    with testbed.running(view.command, env) as group:
         _await_answer(group, port)
         yield BenchWeb(port, group)
 
 
-def _await_answer(group: PeerGroup, port: int) -> None:
+def _await_answer(group: ProcessGroup, port: int) -> None:
     deadline = time.monotonic() + _READY_TIMEOUT_S
     while True:
         group.check()

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from math import ceil
 
 from devtools.bench import machine
-from devtools.bench.fake_control import BenchError, CallCounts
+from devtools.bench.fake_klarna.control import CallCounts
 from devtools.bench.figures import Figures, Key
-from devtools.bench.measure import cpu_s, memory_mb, peak_process_mb
 from devtools.bench.plan import Plan
-from devtools.bench.stage import BenchStage, PeerGroup
-from devtools.bench.workers import System
+from devtools.bench.process_tree import cpu_s, memory_mb, peak_process_mb
+from devtools.bench.systems import System
+from devtools.bench.testbed import BenchError, BenchTestbed, ProcessGroup
 
 _POLL_S = 0.05
 _FIRST_TIMEOUT_S = 30.0
@@ -42,44 +42,44 @@ class Look:
     others_cpu_s: float
 
 
-def measure(stage: BenchStage, system: System, plan: Plan, figures: Figures) -> None:
+def measure(testbed: BenchTestbed, system: System, plan: Plan, figures: Figures) -> None:
     """Measure one system in one round, at each latency."""
-    stage.clear()
+    testbed.clear()
     count = _orders_needed(system, plan)
-    before = int(stage.redis.info("memory")["used_memory"])
-    stage.feed(system.peer, count)
-    used = int(stage.redis.info("memory")["used_memory"]) - before
+    before = int(testbed.redis.info("memory")["used_memory"])
+    testbed.feed(system.peer, count)
+    used = int(testbed.redis.info("memory")["used_memory"]) - before
     figures.note(Key(system.name, "", "bytes_per_waiting_order"), used / count)
     began = time.monotonic()
-    with stage.running(system.command, system.env, system.times) as group:
-        _await_first(stage, group)
+    with testbed.running(system.command, system.env, system.times) as group:
+        await_first(testbed, group)
         figures.note(Key(system.name, "", "start_s"), time.monotonic() - began)
         figures.note(Key(system.name, "", "start_cpu_s"), cpu_s(group.pids))
-        stage.klarna.hold_calls(_WARM_UP_LATENCY_MS)
+        testbed.klarna.hold_calls(_WARM_UP_LATENCY_MS)
         time.sleep(system.warm_up_s)
         for latency_ms in _latencies(system, plan):
-            stage.klarna.hold_calls(latency_ms)
+            testbed.klarna.hold_calls(latency_ms)
             time.sleep(plan.settle_s)
-            window = _measure_window(stage, group, count, plan.throughput_s)
+            window = _measure_window(testbed, group, count, plan.throughput_s)
             _note(window, figures, system.name, f"{latency_ms} ms")
         figures.note(Key(system.name, "", "process_mb"), peak_process_mb(group.pids))
         figures.note(Key(system.name, "", "total_mb"), memory_mb(group.pids))
 
 
 def _measure_window(
-    stage: BenchStage, group: PeerGroup, fed: int, window_s: float
+    testbed: BenchTestbed, group: ProcessGroup, fed: int, window_s: float
 ) -> tuple[Look, Look]:
-    first = _look(stage, group)
+    first = _look(testbed, group)
     now = first.counts
     while True:
         time.sleep(_POLL_S)
-        before, now = now, stage.klarna.counts()
+        before, now = now, testbed.klarna.counts()
         elapsed_s, done = now.at - first.counts.at, now.acknowledged - first.counts.acknowledged
         is_over = elapsed_s >= window_s and (done >= _ENOUGH or elapsed_s >= _LONGEST_WINDOW_S)
         # Leave what the next looks might take: at the very end some workers would be idle.
         margin = max(_MARGIN_LOOKS * (now.acknowledged - before.acknowledged), 1)
         if is_over or fed - now.acknowledged <= margin:
-            return first, _look(stage, group)
+            return first, _look(testbed, group)
 
 
 def _note(window: tuple[Look, Look], figures: Figures, subject: str, condition: str) -> None:
@@ -100,16 +100,17 @@ def _note(window: tuple[Look, Look], figures: Figures, subject: str, condition: 
     figures.note(HELD._replace(condition=condition), held_s / (2 * done) * 1000)
 
 
-def _look(stage: BenchStage, group: PeerGroup) -> Look:
+def _look(testbed: BenchTestbed, group: ProcessGroup) -> Look:
     group.check()
     others_cpu_s = machine.busy_s() - cpu_s([os.getpid()])  # everything we run descends from us
-    counts = stage.klarna.counts()
-    return Look(counts, cpu_s(group.pids), cpu_s([stage.redis_pid]), others_cpu_s)
+    counts = testbed.klarna.counts()
+    return Look(counts, cpu_s(group.pids), cpu_s([testbed.redis_pid]), others_cpu_s)
 
 
-def _await_first(stage: BenchStage, group: PeerGroup) -> None:
+def await_first(testbed: BenchTestbed, group: ProcessGroup) -> None:
+    """Wait for the first acknowledgement. Raises BenchError or ProcessError."""
     deadline = time.monotonic() + _FIRST_TIMEOUT_S
-    while not stage.klarna.counts().acknowledged:
+    while not testbed.klarna.counts().acknowledged:
         group.check()
         if time.monotonic() > deadline:
             raise BenchError(f"no acknowledgement in {_FIRST_TIMEOUT_S:.0f} s")

@@ -1,6 +1,6 @@
-"""`python -m devtools.bench.feed PEER COUNT [--rate R]`: queue orders, all at once or R a second.
+"""`python -m devtools.bench.peers.feed PEER COUNT [--rate R]`: queue orders, at once or R a second.
 
-PEER is a module of `bench.peers`. With a rate it prints {order id: the moment before it was
+PEER is a module of this folder. With a rate it prints {order id: the moment before it was
 queued}, on CLOCK_MONOTONIC, once all are queued.
 """
 
@@ -27,7 +27,7 @@ def feed(send: Callable[[str], None], count: int, rate: float | None) -> dict[st
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m devtools.bench.feed")
+    parser = argparse.ArgumentParser(prog="python -m devtools.bench.peers.feed")
     parser.add_argument("peer")
     parser.add_argument("count", type=int)
     parser.add_argument("--rate", type=float)

@@ -3,17 +3,21 @@
 
 All make the same two calls for an order. Ours are started as the Procfile says. A peer is started
 with its own command, as its documentation shows it; the number of processes and threads is what
-suits two cores.
+suits two cores, and for Dramatiq also what ours have, so that the code is compared and not a number
+of threads.
 """
 
 from dataclasses import dataclass, field
 
-from devtools.bench.environment import PEERS_PYTHON
+from devtools.bench.peers.environment import PEERS_PYTHON
 from devtools.local.processes import procfile
+from worker.settings import WorkerSettings
 
 _WORKER = tuple(procfile()["worker"])
 _PEER = str(PEERS_PYTHON)
+_PEERS = "devtools.bench.peers"
 _RQ_WORKER = ("worker", "--quiet", "bench")
+_DEFAULT_CONCURRENCY: int = WorkerSettings.model_fields["concurrency"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,11 @@ class System:
         return min(by_slots, self.at_most_per_s)
 
 
-def _ours(times: int, concurrency: int, latencies_ms: tuple[int, ...] = (50,)) -> System:
+def _ours(
+    times: int, concurrency: int = _DEFAULT_CONCURRENCY, latencies_ms: tuple[int, ...] = (50,)
+) -> System:
     """Make our worker: `times` processes that make `concurrency` attempts at a time each."""
+    is_default = concurrency == _DEFAULT_CONCURRENCY
     return System(
         name=f"ours, {times} × {concurrency}",
         peer="ours",
@@ -51,38 +58,39 @@ def _ours(times: int, concurrency: int, latencies_ms: tuple[int, ...] = (50,)) -
         slots=times * concurrency,
         at_most_per_s=2_000,
         latencies_ms=latencies_ms,
-        env={"WORKER_CONCURRENCY": str(concurrency)},
+        env={} if is_default else {"WORKER_CONCURRENCY": str(concurrency)},
     )
 
 
-# More attempts at a time than the default, so that the latency of the calls is not the limit.
-OURS = _ours(2, 128, (100, 50, 0))
-OURS_ALONE = _ours(1, 128)
-# The default. 64 attempts of 100 ms each cannot exceed 640/s, whatever the code.
-OURS_DEFAULT = _ours(2, 32)
+def _dramatiq(threads: int, latencies_ms: tuple[int, ...] = (50,)) -> System:
+    """Make Dramatiq with two processes of so many threads."""
+    return System(
+        name=f"Dramatiq, 2 × {threads} threads",
+        peer="dramatiq_actors",
+        command=(
+            *(_PEER, "-m", "dramatiq", f"{_PEERS}.dramatiq_actors"),
+            *("--processes", "2", "--threads", str(threads)),
+        ),
+        times=1,
+        slots=2 * threads,
+        at_most_per_s=1_200,
+        latencies_ms=latencies_ms,
+    )
 
-DRAMATIQ = System(
-    name="Dramatiq, 2 × 32 threads",
-    peer="dramatiq_actors",
-    command=(
-        _PEER,
-        "-m",
-        "dramatiq",
-        "devtools.bench.peers.dramatiq_actors",
-        "-p",
-        "2",
-        "-t",
-        "32",
-    ),
-    times=1,
-    slots=64,
-    at_most_per_s=1_200,
-)
+
+# As it comes.
+OURS = _ours(2, latencies_ms=(100, 50, 0))
+OURS_ALONE = _ours(1)
+DRAMATIQ = _dramatiq(_DEFAULT_CONCURRENCY, latencies_ms=(100, 50, 0))
+# Few slots: 64 attempts of 100 ms each cannot exceed 640/s, whatever the code.
+OURS_32 = _ours(2, 32)
+DRAMATIQ_32 = _dramatiq(32)
+
 TASKIQ = System(
     name="taskiq, 2 × 100 tasks, aiohttp",
     peer="taskiq_tasks",
     command=(
-        *(_PEER, "-m", "taskiq", "worker", "devtools.bench.peers.taskiq_tasks:broker"),
+        *(_PEER, "-m", "taskiq", "worker", f"{_PEERS}.taskiq_tasks:broker"),
         *("--workers", "2", "--max-async-tasks", "100", "--log-level", "WARNING"),
     ),
     times=1,
@@ -93,16 +101,7 @@ CELERY = System(
     name="Celery, 2 × 64 greenlets",
     peer="celery_tasks",
     command=(
-        *(
-            _PEER,
-            "-m",
-            "celery",
-            "-A",
-            "devtools.bench.peers.celery_tasks",
-            "worker",
-            "-l",
-            "WARNING",
-        ),
+        *(_PEER, "-m", "celery", "-A", f"{_PEERS}.celery_tasks", "worker", "-l", "WARNING"),
         *("-P", "gevent", "-c", "64", "--without-mingle", "--without-gossip"),
     ),
     times=2,
@@ -122,7 +121,7 @@ RQ_WORKER = System(
 RQ_PREIMPORTED = System(
     name="RQ Worker, 2, job pre-imported",
     peer="rq_jobs",
-    command=(_PEER, "-m", "devtools.bench.peers.rq_preimported", *_RQ_WORKER),
+    command=(_PEER, "-m", f"{_PEERS}.rq_preimported", *_RQ_WORKER),
     times=2,
     slots=2,
     at_most_per_s=150,
@@ -141,11 +140,15 @@ RQ_SIMPLE = System(
 ALL = (
     OURS,
     DRAMATIQ,
-    OURS_DEFAULT,
-    TASKIQ,
+    OURS_32,
+    DRAMATIQ_32,
     OURS_ALONE,
+    TASKIQ,
     CELERY,
     RQ_SIMPLE,
     RQ_WORKER,
     RQ_PREIMPORTED,
 )
+
+#: Which of ours a peer is held against: the one that makes as many attempts at a time, if there is.
+COUNTERPARTS = {system.name: OURS_32 if system is DRAMATIQ_32 else OURS for system in ALL}

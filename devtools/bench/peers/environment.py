@@ -5,15 +5,16 @@ stays free of them.
 """
 
 import hashlib
-import os
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
-_BENCH = Path(__file__).parent
-_LOCKS = (_BENCH.parents[1] / "requirements" / "run.lock", _BENCH / "requirements.lock")
-_DIRECTORY = _BENCH / ".venv"
+from devtools.local.processes import ROOT
+
+_HERE = Path(__file__).parent
+_LOCKS = (ROOT / "requirements" / "run.lock", _HERE / "requirements.lock")
+_DIRECTORY = _HERE.parent / ".venv"
 _STAMP = _DIRECTORY / "installed"
 _INSTALL_TIMEOUT_S = 600
 
@@ -25,7 +26,7 @@ def build() -> bool:
     """Make the environment, unless it was made from the very same locks; say whether it was.
 
     Raises subprocess.CalledProcessError after pip said what is wrong. When it says that two locks
-    disagree, `devtools/bench/requirements.in` tells how to make the second one anew.
+    disagree, `devtools/bench/peers/requirements.in` tells how to make the second one anew.
     """
     wanted = _digest()
     if _STAMP.is_file() and _STAMP.read_text() == wanted:
@@ -38,11 +39,6 @@ def build() -> bool:
     subprocess.run(command, check=True, timeout=_INSTALL_TIMEOUT_S)  # noqa: S603 - our own pip and locks
     _STAMP.write_text(wanted)
     return True
-
-
-def search_path() -> str:
-    """Return a PATH on which the program's own interpreter comes first."""
-    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 
 def pins() -> dict[str, str]:

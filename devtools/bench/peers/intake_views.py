@@ -1,6 +1,6 @@
 """The bare views that intake is held against: one that does nothing, one that calls RQ.
 
-`gunicorn 'devtools.bench.intake_peers:bare()'`, and `:enqueue()` likewise. Neither checks,
+`gunicorn 'devtools.bench.peers.intake_views:bare()'`, and `:enqueue()` likewise. Neither checks,
 logs or records anything: what a first draft of an endpoint would be.
 """
 

@@ -1,6 +1,6 @@
 """Where measurements take place: one Redis, one fake Klarna, a directory for logs.
 
-Each measurement begins on a cleared stage, and ends with its processes.
+Each measurement begins on a cleared testbed, and ends with its processes.
 """
 
 import json
@@ -8,26 +8,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from redis import Redis
 
-from devtools.bench.environment import PEERS_PYTHON, search_path
-from devtools.bench.fake_control import ROOT, BenchError, BenchKlarna
-from devtools.local.embedded import EmbeddedServer
-from devtools.local.supervised import Supervised
-
-Fsync = Literal["always", "everysec"]
+from devtools.bench.fake_klarna.control import BenchKlarna
+from devtools.bench.peers.environment import PEERS_PYTHON
+from devtools.local.embedded import EmbeddedServer, Fsync
+from devtools.local.processes import ROOT, LoggedProcess, search_path
 
 _FEED_TIMEOUT_S = 120
 _REWRITE_TIMEOUT_S = 30.0
-_LOG_LINES = 15
+_ERROR_LINES = 15
+_GRACE_S = 2.0
 
 
-class BenchStage:
-    """`with Stage(directory) as stage`: what every measurement of a run shares."""
+class BenchError(Exception):
+    """A measurement could not be made; the message says why and what to look at."""
+
+
+class BenchTestbed:
+    """`with BenchTestbed(directory) as testbed`: what every measurement of a run shares."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -35,15 +38,13 @@ class BenchStage:
         self._started = 0
 
     def __enter__(self) -> Self:
-        self._server.start()
-        try:
-            self.redis = Redis.from_url(self._server.url)
+        with ExitStack() as opened:
+            opened.enter_context(self._server)
+            self.redis = opened.enter_context(Redis.from_url(self._server.url))
             # A rewrite in the middle of a measurement would be one system's bad luck.
             self.redis.config_set("auto-aof-rewrite-percentage", 0)
-            self.klarna = BenchKlarna(self._directory)
-        except BaseException:
-            self._server.stop()
-            raise
+            self.klarna = opened.enter_context(BenchKlarna(self._directory / "fake-klarna.log"))
+            self._close = opened.pop_all().close
         self._env = {
             "PATH": search_path(),
             "REDIS_URL": self._server.url,
@@ -56,9 +57,7 @@ class BenchStage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.klarna.__exit__()
-        self.redis.close()
-        self._server.stop()
+        self._close()
 
     @property
     def redis_pid(self) -> int:
@@ -69,7 +68,7 @@ class BenchStage:
         """Empty Redis, its append-only file too, and choose how that file is synced from now on."""
         self.klarna.hold_calls(0)
         # Left to itself, Valkey frees the memory later, in the middle of what comes next.
-        self.redis.execute_command("FLUSHALL", "SYNC")  # type: ignore[no-untyped-call]
+        self.redis.execute_command("FLUSHALL", "SYNC")
         self.redis.config_set("appendfsync", fsync)
         self.redis.bgrewriteaof()
         deadline = time.monotonic() + _REWRITE_TIMEOUT_S
@@ -80,9 +79,9 @@ class BenchStage:
         self.klarna.forget()
 
     def feed(self, peer: str, count: int, rate: float | None = None) -> dict[str, float]:
-        """Queue orders for a peer (see `bench.feed`); with a rate, say when each was sent."""
+        """Queue orders for a peer (see `bench.peers.feed`); with a rate, say when each was sent."""
         python = sys.executable if peer == "ours" else str(PEERS_PYTHON)
-        command = [python, "-m", "devtools.bench.feed", peer, str(count)]
+        command = [python, "-m", "devtools.bench.peers.feed", peer, str(count)]
         command += ["--rate", str(rate)] if rate else []
         fed = subprocess.run(  # noqa: S603 - our own module
             command,
@@ -94,52 +93,43 @@ class BenchStage:
             timeout=_FEED_TIMEOUT_S + (count / rate if rate else 0),
         )
         if fed.returncode:
-            raise BenchError(f"the queue for {peer} could not be filled:\n{_end_of(fed.stderr)}")
+            raise BenchError(
+                f"the queue for {peer} could not be filled:\n{_last_lines(fed.stderr)}"
+            )
         sent: dict[str, float] = json.loads(fed.stdout) if rate else {}
         return sent
 
     @contextmanager
     def running(
         self, command: Sequence[str], env: Mapping[str, str] | None = None, times: int = 1
-    ) -> Iterator["PeerGroup"]:
+    ) -> Iterator["ProcessGroup"]:
         """Run a command, `times` times, for as long as the block lasts."""
-        group = PeerGroup()
+        group, name = ProcessGroup(), Path(command[0]).name
         try:
             for _ in range(times):
                 self._started += 1
                 log = self._directory / f"{self._started:03}.log"
-                group.logs.append(log)
-                with log.open("wb") as file:
-                    group.members.append(
-                        Supervised(
-                            command, log=file, env=self._env | dict(env or {}), cwd=ROOT, grace_s=2
-                        )
-                    )
+                whole = self._env | dict(env or {})
+                group.append(LoggedProcess(name, command, whole, log, grace_s=_GRACE_S))
             yield group
         finally:
-            for member in group.members:
-                member.kill9()
+            for process in group:
+                process.kill9()
 
 
-class PeerGroup:
+class ProcessGroup(list[LoggedProcess]):
     """The processes of one system under measurement."""
-
-    def __init__(self) -> None:
-        self.members: list[Supervised] = []
-        self.logs: list[Path] = []
 
     @property
     def pids(self) -> list[int]:
         """The commands' own process ids."""
-        return [member.pid for member in self.members]
+        return [process.pid for process in self]
 
     def check(self) -> None:
-        """Raise BenchError with the end of its log when one of the processes is gone."""
-        for member, log in zip(self.members, self.logs, strict=True):
-            if member.exit_code is not None:
-                end = _end_of(log.read_text(errors="replace"))
-                raise BenchError(f"it ended with {member.exit_code}:\n{end}")
+        """Raise ProcessError when one of the processes is gone."""
+        for process in self:
+            process.check()
 
 
-def _end_of(text: str) -> str:
-    return "\n".join(text.splitlines()[-_LOG_LINES:])
+def _last_lines(text: str) -> str:
+    return "\n".join(text.splitlines()[-_ERROR_LINES:])

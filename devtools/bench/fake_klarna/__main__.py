@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass, field
 from typing import cast
 
-from devtools.bench.fake_order import order_json
+from devtools.bench.fake_klarna.order import order_json
 
 # Klarna's answers carry about this much besides the body.
 _HEADERS = (
