@@ -233,7 +233,7 @@ def test_it_keeps_the_pace_it_is_told(
 ) -> None:
     rates: list[float | None] = []
 
-    class Recorder:
+    class RecordingPace:
         def __init__(self, rate_per_s: float | None) -> None:
             rates.append(rate_per_s)
             self.waits = 0
@@ -241,7 +241,7 @@ def test_it_keeps_the_pace_it_is_told(
         def wait(self) -> None:
             rates.append(None)
 
-    monkeypatch.setattr("cli.replaying.Pace", Recorder)
+    monkeypatch.setattr("cli.replaying.Pace", RecordingPace)
     keys = [dead(ledger), dead(ledger)]
     ids = [key.order_id for key in keys]
     assert replay_(redis_url, *ids, "--rate", "2.5") == replayed(*keys)
