@@ -46,7 +46,7 @@ LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsa
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS)
 lock: $(VENV) ## Remake requirements/*.lock from pyproject.toml; keeps versions, unless ARGS=--upgrade
 	@echo async-timeout | $(LOCK) --output-file requirements/run.lock pyproject.toml -
-	@echo async-timeout | $(LOCK) --extra dev --constraint requirements/run.lock \
+	@echo async-timeout | $(LOCK) --extra dev --extra sandbox --constraint requirements/run.lock \
 		--output-file requirements/dev.lock pyproject.toml -
 	@for lock in run dev; do \
 		{ echo "# Made by \`make lock\` from pyproject.toml; not edited by hand."; cat requirements/$$lock.lock; } \

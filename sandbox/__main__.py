@@ -7,10 +7,17 @@ import sys
 from threading import Event, Thread
 
 from sandbox.clock import MovableClock
-from sandbox.pushing.sender import PushSender
-from sandbox.serving.server import SandboxServer
-from sandbox.settings import SandboxSettings
-from sandbox.state import SandboxState
+from sandbox.settings import SandboxSettings, assumptions
+
+try:
+    from sandbox.pushing.sender import PushSender
+    from sandbox.serving.server import SandboxServer
+    from sandbox.state import SandboxState
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"The sandbox needs the package {missing.name}, which is not installed: "
+        "pip install 'klarna-ack[sandbox]'"
+    )
 
 log = logging.getLogger("sandbox")
 
@@ -21,6 +28,9 @@ _STOP_CHECK_S = 0.05
 def main() -> int:
     """Run until SIGTERM or SIGINT: 0. 1 when the port cannot be had."""
     arguments = _arguments()
+    if arguments.assumptions:
+        sys.stdout.write(_assumptions_table())
+        return 0
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -57,7 +67,23 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--no-auth-check", action="store_true", help="take any credentials, or none"
     )
+    parser.add_argument(
+        "--assumptions",
+        action="store_true",
+        help="list what is assumed of Klarna, with its switch in the settings, and end",
+    )
     return parser.parse_args()
+
+
+def _assumptions_table() -> str:
+    rows = [("SWITCH", "DEFAULT", "OR", "ASSUMED OF KLARNA")]
+    rows += [(each.switch, each.default, each.others, each.what) for each in assumptions()]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
+        + "\n"
+        for row in rows
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Generic, Protocol, TypeVar
 
-from sandbox.api.merchant import FirstAnswers, RateLimit
+from sandbox.api.merchant import MerchantCalls
 from sandbox.api.orders import StoredOrder
 from sandbox.api.request_log import LoggedCall
 from sandbox.clock import MovableClock
@@ -76,13 +76,16 @@ class SandboxState:
     def use(self, settings: SandboxSettings) -> None:
         """Behave by these settings from the next call on."""
         self.settings = settings
-        self.basic_token = settings.basic_token()
+        self.merchants = settings.merchants_by_token()
 
     def _empty(self) -> None:
         self.orders: dict[str, StoredOrder] = {}
         self.faults = Faults()
-        self.first_answers = FirstAnswers()
-        self.rate_limit = RateLimit()
+        self._calls: dict[str, MerchantCalls] = {}
+
+    def calls_of(self, merchant: str) -> MerchantCalls:
+        """Give what is kept of a merchant's calls."""
+        return self._calls.setdefault(merchant, MerchantCalls())
 
     def has(self, order: StoredOrder) -> bool:
         """Whether this very order is known: not so after a reset, even if its id is used again."""

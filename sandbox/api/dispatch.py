@@ -3,8 +3,11 @@
 Every call ends in the request log, also one that gets no answer. Sends nothing.
 """
 
-from sandbox.api.operations import CallContext, Operation, Outcome
-from sandbox.api.orders import ORDER_ID
+from dataclasses import replace
+
+from sandbox.api.calls import CallContext, Outcome, RefusedError
+from sandbox.api.operations import PREFIX, Operation
+from sandbox.api.orders import ORDER_ID, StoredOrder
 from sandbox.api.request_log import IncomingCall, LoggedCall, read_call
 from sandbox.faults.kinds import StruckCall
 from sandbox.serving.answers import (
@@ -16,9 +19,9 @@ from sandbox.serving.answers import (
 )
 from sandbox.serving.reading import ApiRequest
 from sandbox.serving.sending import Reply
+from sandbox.settings import SandboxSettings
 from sandbox.state import SandboxState
 
-_RETRY_AFTER_S = 1
 # Passed to a fault that lets nothing run, and not looked at by it.
 _NOT_RUN = Outcome(ApiAnswer(204))
 
@@ -28,13 +31,13 @@ def decide(state: SandboxState, request: ApiRequest) -> tuple[Reply, LoggedCall]
 
     Takes the lock: the effect, the log entry and the first answer kept for the key are one step.
     """
-    call = read_call(request, state.settings, state.basic_token)
+    call = read_call(request, state.settings, state.merchants)
     with state.lock:
         now_s = state.clock.now_s()
         if order := state.orders.get(call.order_id or ""):
             order.requests += 1
         fault = state.faults.strike(call.name, call.order_id, state.chance)
-        outcome = _NOT_RUN if fault and not fault.runs else _run(state, call, now_s)
+        outcome = _NOT_RUN if fault and not fault.runs else _run(state, call, request, now_s)
         reply = Reply(outcome.answer)
         if fault:
             struck = StruckCall(call.name, call.order_id, call.correlation_id)
@@ -53,43 +56,74 @@ def decide(state: SandboxState, request: ApiRequest) -> tuple[Reply, LoggedCall]
     return reply, entry
 
 
-def _run(state: SandboxState, call: IncomingCall, now_s: float) -> Outcome:
-    if not call.authorized:
+def _run(state: SandboxState, call: IncomingCall, request: ApiRequest, now_s: float) -> Outcome:
+    settings = state.settings
+    if call.merchant is None:
         return Outcome(unauthorized_page())
-    if not state.rate_limit.allows(now_s, state.settings.rate_per_s):
-        return Outcome(too_many_requests(call.correlation_id, _RETRY_AFTER_S))
-    if call.order_id is None or call.operation is None:
-        return Outcome(_not_here(call))
-    if not ORDER_ID.fullmatch(call.order_id):
-        status = int(state.settings.invalid_order_id)
-        message = "Order ID must be a valid UUID."
-        return _error(call, status, message, "INVALID_ORDER_ID")
+    if not state.calls_of(call.merchant).rate_limit.allows(now_s, settings.rate_per_s):
+        return Outcome(too_many_requests(call.correlation_id, settings.retry_after_s))
+    if call.operation is None or call.target is None:
+        return Outcome(_unknown(call))
+    if malformed := _malformed(call, request, settings):
+        return _refused(call, malformed)
+    url = f"http://{request.headers.get('host', 'sandbox')}{PREFIX}{call.order_id}"
+    context = CallContext(settings, now_s, request.body, call.target.item, url)
+    return _once(state, call, call.operation, context)
+
+
+def _malformed(
+    call: IncomingCall, request: ApiRequest, settings: SandboxSettings
+) -> RefusedError | None:
+    if len(request.body) > settings.max_body_bytes:
+        return RefusedError(413, None)
+    if not ORDER_ID.fullmatch(call.order_id or ""):
+        message, status = "Order ID must be a valid UUID.", int(settings.invalid_order_id)
+        return RefusedError(status, message, "INVALID_ORDER_ID")
+    return None
+
+
+def _once(
+    state: SandboxState, call: IncomingCall, operation: Operation, context: CallContext
+) -> Outcome:
+    first_answers = state.calls_of(call.merchant or "").first_answers
     key = call.idempotency_key if call.method != "GET" else None
-    if first := state.first_answers.find(key, now_s):
+    if first := first_answers.find(key, context.now_s):
         return Outcome(first, replayed=True)
-    outcome = _on_order(state, call, call.operation, now_s)
-    state.first_answers.keep(key, outcome.answer, now_s, keeps=state.settings.idempotency_keeps)
+    try:
+        outcome = operation.run(_order(state, call, operation, context.now_s), context)
+    except RefusedError as refused:
+        outcome = _refused(call, refused)
+    keeps = context.settings.idempotency_keeps
+    first_answers.keep(key, outcome.answer, context.now_s, keeps=keeps)
     return outcome
 
 
-def _on_order(
+def _order(
     state: SandboxState, call: IncomingCall, operation: Operation, now_s: float
-) -> Outcome:
+) -> StoredOrder:
+    settings = state.settings
     order = state.orders.get(call.order_id or "")
-    hidden = state.settings.hide_other_merchants
-    if order is None or not order.visible(now_s) or (order.other_merchant and hidden):
-        return _error(call, 404, f"Order {call.order_id} cannot be found.")
-    if order.other_merchant:
-        return _error(call, 403, "The order belongs to another merchant.")
-    return operation(order, CallContext(state.settings, now_s, call.correlation_id))
+    not_found = RefusedError(404, operation.not_found.format(order_id=call.order_id))
+    if order is None or not order.visible(now_s):
+        raise not_found
+    if order.other_merchant or (order.merchant or settings.username) != call.merchant:
+        if settings.hide_other_merchants:
+            raise not_found
+        raise RefusedError(403, "The order belongs to another merchant.")
+    order.let_expire(now_s)
+    return order
 
 
-def _error(call: IncomingCall, status: int, message: str, code: str | None = None) -> Outcome:
-    return Outcome(klarna_error(status, message, call.correlation_id, code))
+def _refused(call: IncomingCall, refused: RefusedError) -> Outcome:
+    return Outcome(klarna_error(refused.status, refused.message, call.correlation_id, refused.code))
 
 
-def _not_here(call: IncomingCall) -> ApiAnswer:
-    if call.order_id is None:
+def _unknown(call: IncomingCall) -> ApiAnswer:
+    if call.target is None:
         return gateway_page(404)
+    if methods := call.target.methods:
+        message = f"{call.method} is not allowed here."
+        answer = klarna_error(405, message, call.correlation_id, "METHOD_NOT_ALLOWED")
+        return replace(answer, headers=(("Allow", ", ".join(methods)),))
     message = f"The sandbox does not know {call.method} {call.path}."
-    return klarna_error(501, message, call.correlation_id, "NOT_IN_SANDBOX")
+    return klarna_error(404, message, call.correlation_id, "NOT_IN_SANDBOX")

@@ -1,4 +1,4 @@
-"""What Klarna keeps of a merchant's calls: first answers by key, and how many came just now.
+"""What Klarna keeps of one merchant's calls: first answers by key, how many came just now.
 
 A duplicate of a `Klarna-Idempotency-Key` gets the first answer for 24 h, whatever it asks for and
 for whatever order (doc). Whether a first answer that is an error is kept too is assumed, hence the
@@ -9,6 +9,7 @@ is not known (assumed: any second, not a calendar one; a refused request does no
 """
 
 from collections import deque
+from dataclasses import dataclass, field
 
 from sandbox.serving.answers import ApiAnswer
 
@@ -55,3 +56,11 @@ class RateLimit:
             return False
         self._let_through.append(now_s)
         return True
+
+
+@dataclass(slots=True)
+class MerchantCalls:
+    """What is kept of one merchant; nothing of it counts for another. Its caller holds the lock."""
+
+    first_answers: FirstAnswers = field(default_factory=FirstAnswers)
+    rate_limit: RateLimit = field(default_factory=RateLimit)

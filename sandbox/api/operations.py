@@ -1,59 +1,118 @@
-"""Klarna's calls, one function each, and the table that names them. Refuses nothing on the way in.
-
-Another call is a function here and a line in `OPERATIONS`; `api` does what is the same for all.
-"""
+"""Klarna's calls by method and path. Another call is a function and a line here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sandbox.api.order_body import order_body
-from sandbox.api.orders import Acknowledging, StoredOrder, judge_acknowledge
+from sandbox.api import bodies, capture_and_refund, view_and_change
+from sandbox.api.calls import CallContext, Outcome
+from sandbox.api.orders import StoredOrder
 from sandbox.faults.kinds import GET_ORDER
-from sandbox.serving.answers import ApiAnswer, json_answer, klarna_error
-from sandbox.settings import SandboxSettings
 
 UNKNOWN = "unknown"
 PREFIX = "/ordermanagement/v1/orders/"
+_ITEM = "{id}"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """An answer, whether an acknowledge really took place, and whether it is a replay."""
+class Operation:
+    """One call: its name in log and faults, what it does, the body it takes.
 
-    answer: ApiAnswer
-    effect: bool = False
-    replayed: bool = False
+    `not_found` is what Klarna says of an order that is not there (doc), `success` its status.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class CallContext:
-    """What a call needs to know besides its order."""
-
-    settings: SandboxSettings
-    now_s: float
-    correlation_id: str
+    name: str
+    run: Callable[[StoredOrder, CallContext], Outcome]
+    success: int = 204
+    body: type[bodies.CallBody] | None = None
+    not_found: str = "Order {order_id} cannot be found."
 
 
-Operation = Callable[[StoredOrder, CallContext], Outcome]
-
-
-def get_order(order: StoredOrder, _: CallContext) -> Outcome:
-    """Show the order (rec)."""
-    return Outcome(json_answer(200, order_body(order)))
-
-
-def acknowledge(order: StoredOrder, context: CallContext) -> Outcome:
-    """Acknowledge the order: 204 (rec), or 403 NOT_ALLOWED (assumed). Ends its pushes (doc)."""
-    verdict = judge_acknowledge(order, context.settings)
-    if verdict is not Acknowledging.ACCEPTED:
-        return Outcome(klarna_error(403, verdict, context.correlation_id))
-    order.acknowledge(context.now_s)
-    return Outcome(ApiAnswer(204), effect=True)
-
-
-#: (method, what follows the order id) → the name in the log, and what it does.
-OPERATIONS: Mapping[tuple[str, str], tuple[str, Operation]] = {
-    ("GET", ""): (GET_ORDER, get_order),
-    ("POST", "acknowledge"): ("acknowledge", acknowledge),
+#: (method, what follows the order id) → the call. `{id}` is a capture or a refund.
+OPERATIONS: Mapping[tuple[str, str], Operation] = {
+    ("GET", ""): Operation(GET_ORDER, view_and_change.get_order, 200),
+    ("POST", "acknowledge"): Operation(
+        "acknowledge",
+        view_and_change.acknowledge,
+        not_found="Order {order_id} cannot be found. Acknowledgement not possible.",
+    ),
+    ("PATCH", "authorization"): Operation(
+        "update_authorization",
+        view_and_change.update_authorization,
+        body=bodies.UpdateAuthorizationBody,
+    ),
+    ("PATCH", "merchant-references"): Operation(
+        "update_merchant_references",
+        view_and_change.update_merchant_references,
+        body=bodies.MerchantReferencesBody,
+        not_found="Order cannot be found. Merchant references cannot be updated.",
+    ),
+    ("PATCH", "customer-details"): Operation(
+        "update_customer_details",
+        view_and_change.update_customer_details,
+        body=bodies.CustomerDetailsBody,
+    ),
+    ("POST", "shipping-info"): Operation(
+        "add_shipping_info",
+        view_and_change.add_shipping_info,
+        body=bodies.AddShippingInfoBody,
+        not_found=(
+            "Order {order_id} cannot be found. Shipping info cannot be added to order {order_id}."
+        ),
+    ),
+    ("POST", "cancel"): Operation("cancel", view_and_change.cancel),
+    ("POST", "captures"): Operation(
+        "capture", capture_and_refund.capture, 201, body=bodies.CaptureBody
+    ),
+    ("GET", "captures"): Operation("get_captures", capture_and_refund.get_captures, 200),
+    ("GET", "captures/{id}"): Operation("get_capture", capture_and_refund.get_capture, 200),
+    ("POST", "captures/{id}/shipping-info"): Operation(
+        "add_capture_shipping_info",
+        capture_and_refund.add_capture_shipping_info,
+        body=bodies.AddShippingInfoBody,
+    ),
+    ("POST", "captures/{id}/trigger-send-out"): Operation(
+        "trigger_send_out", capture_and_refund.trigger_send_out
+    ),
+    ("GET", "captures/{id}/extend-due-date-options"): Operation(
+        "get_due_date_options", capture_and_refund.get_due_date_options, 200
+    ),
+    ("PATCH", "captures/{id}/extend-due-date"): Operation(
+        "extend_due_date", capture_and_refund.extend_due_date, body=bodies.ExtendDueDateBody
+    ),
+    ("POST", "refunds"): Operation(
+        "refund", capture_and_refund.refund, 201, body=bodies.RefundBody
+    ),
+    ("GET", "refunds/{id}"): Operation("get_refund", capture_and_refund.get_refund, 200),
+    ("POST", "release-remaining-authorization"): Operation(
+        "release_remaining_authorization", capture_and_refund.release_remaining_authorization
+    ),
+    ("POST", "extend-authorization-time"): Operation(
+        "extend_authorization_time", capture_and_refund.extend_authorization_time
+    ),
 }
-NAMES = tuple(name for name, _ in OPERATIONS.values())
+NAMES = tuple(operation.name for operation in OPERATIONS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a path under the orders names: the order id as sent, the rest, and an item's id."""
+
+    order_id: str
+    rest: str
+    item: str
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that are known there, none for a path that is none of Klarna's."""
+        return tuple(method for method, rest in OPERATIONS if rest == self.rest)
+
+
+def target_of(path: str) -> Target | None:
+    """Take a path apart; None outside the paths of orders."""
+    if not path.startswith(PREFIX):
+        return None
+    order_id, *rest = path.removeprefix(PREFIX).split("/")
+    item = ""
+    if len(rest) > 1:
+        item, rest[1] = rest[1], _ITEM
+    return Target(order_id, "/".join(rest), item)

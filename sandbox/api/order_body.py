@@ -4,12 +4,9 @@ The person in it is constant and easy to recognise, so that a test can search lo
 for a leak. There is no `acknowledged` field: Klarna has none.
 """
 
-from sandbox.api.orders import CAPTURED_STATUSES, StoredOrder
+from sandbox.api.orders import JsonObject, StoredCapture, StoredOrder, StoredRefund
 from sandbox.clock import iso
 
-# An authorization lives about 28 days, then ends at midnight UTC (rec, doc).
-_LIFETIME_DAYS = 28
-_DAY_S = 86_400
 _TAX_RATE = 2_500  # 25 %, in hundredths of a per cent, as Klarna counts
 
 PERSON = {
@@ -28,64 +25,92 @@ PERSON = {
 DATE_OF_BIRTH = "1941-03-17"
 
 
-def order_body(order: StoredOrder, order_id: str | None = None) -> dict[str, object]:
-    """Show the order, under another id if one is given. Amounts in minor units."""
-    captured = order.status in CAPTURED_STATUSES
-    part = order.amount // 2 if order.status == "PART_CAPTURED" else order.amount
-    captured_amount = part if captured else 0
-    reference = order.order_id.replace("-", "")[:8].upper()
-    lines = [_order_line(order.amount)]
-    capture = {
-        "capture_id": order.order_id[:-1] + "c",
-        "klarna_reference": f"{reference}-1",
-        "captured_amount": captured_amount,
-        "captured_at": iso(order.created_at_s),
-        "description": "",
-        "order_lines": lines,
-        "refunded_amount": 0,
-        "billing_address": PERSON,
-        "shipping_address": PERSON,
-    }
+def order_body(order: StoredOrder) -> JsonObject:
+    """Show the order. Amounts in minor units."""
     fraud = {} if order.fraud_status is None else {"fraud_status": order.fraud_status}
-    expires_s = (order.created_at_s // _DAY_S + _LIFETIME_DAYS) * _DAY_S
+    parcels = {"shipping_info": order.shipping_info} if order.shipping_info else {}
     return {
-        "order_id": order_id or order.order_id,
+        "order_id": order.order_id,
         "status": order.status,
         **fraud,
         "order_amount": order.amount,
-        "original_order_amount": order.amount,
-        "captured_amount": captured_amount,
-        "refunded_amount": 0,
-        "remaining_authorized_amount": order.amount - captured_amount,
+        "original_order_amount": order.original_amount,
+        "captured_amount": order.captured_amount,
+        "refunded_amount": order.refunded_amount,
+        "remaining_authorized_amount": order.remaining_amount,
         "purchase_currency": order.currency,
         "locale": "sv-SE",
-        "order_lines": lines,
+        "order_lines": order_lines(order),
         "merchant_reference1": order.merchant_reference1,
         "merchant_reference2": order.merchant_reference2,
-        "klarna_reference": reference,
+        "klarna_reference": _klarna_reference(order),
         "customer": {"date_of_birth": DATE_OF_BIRTH, "type": "person"},
         "billing_address": PERSON,
-        "shipping_address": PERSON,
+        "shipping_address": {**PERSON, **order.shipping_address},
+        **parcels,
         "created_at": iso(order.created_at_s),
         "purchase_country": "SE",
-        "expires_at": iso(expires_s),
-        "captures": [capture] if captured else [],
-        "refunds": [],
+        "expires_at": iso(order.expires_at_s),
+        "captures": captures_body(order),
+        "refunds": [refund_body(refund) for refund in order.refunds],
         "initial_payment_method": {"type": "INVOICE", "description": "Pay later"},
     }
 
 
-def _order_line(amount: int) -> dict[str, object]:
-    tax = amount * _TAX_RATE // (10_000 + _TAX_RATE)
-    return {
-        "reference": "SANDBOX-17",
-        "type": "physical",
-        "quantity": 1,
-        "quantity_unit": "pcs",
-        "name": "Sandbox spade",
-        "total_amount": amount,
-        "unit_price": amount,
-        "total_discount_amount": 0,
-        "tax_rate": _TAX_RATE,
-        "total_tax_amount": tax,
+def captures_body(order: StoredOrder) -> list[JsonObject]:
+    """Show all captures of the order."""
+    return [capture_body(order, capture) for capture in order.captures]
+
+
+def capture_body(order: StoredOrder, capture: StoredCapture) -> JsonObject:
+    """Show a capture. What was refunded of it is not told apart: a refund is of the order (rec)."""
+    number = order.captures.index(capture) + 1
+    shown: JsonObject = {
+        "capture_id": capture.capture_id,
+        "klarna_reference": f"{_klarna_reference(order)}-{number}",
+        "captured_amount": capture.amount,
+        "captured_at": iso(capture.at_s),
+        "description": capture.description,
+        "order_lines": capture.order_lines,
+        "refunded_amount": 0,
+        "billing_address": PERSON,
+        "shipping_address": {**PERSON, **order.shipping_address},
+        "shipping_info": capture.shipping_info,
     }
+    return shown if capture.reference is None else shown | {"reference": capture.reference}
+
+
+def refund_body(refund: StoredRefund) -> JsonObject:
+    """Show a refund."""
+    shown: JsonObject = {
+        "refund_id": refund.refund_id,
+        "refunded_amount": refund.amount,
+        "refunded_at": iso(refund.at_s),
+        "description": refund.description,
+        "order_lines": refund.order_lines,
+    }
+    return shown if refund.reference is None else shown | {"reference": refund.reference}
+
+
+def order_lines(order: StoredOrder) -> list[JsonObject]:
+    """Show the order's lines: those it was given, or one of its amount."""
+    if order.order_lines is not None:
+        return order.order_lines
+    return [
+        {
+            "reference": "SANDBOX-17",
+            "type": "physical",
+            "quantity": 1,
+            "quantity_unit": "pcs",
+            "name": "Sandbox spade",
+            "total_amount": order.amount,
+            "unit_price": order.amount,
+            "total_discount_amount": 0,
+            "tax_rate": _TAX_RATE,
+            "total_tax_amount": order.amount * _TAX_RATE // (10_000 + _TAX_RATE),
+        }
+    ]
+
+
+def _klarna_reference(order: StoredOrder) -> str:
+    return order.order_id.replace("-", "")[:8].upper()

@@ -3,10 +3,11 @@
 Never keeps a body or a password.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
-from sandbox.api.operations import OPERATIONS, PREFIX, UNKNOWN, Operation
+from sandbox.api.operations import OPERATIONS, UNKNOWN, Operation, Target, target_of
 from sandbox.api.orders import ORDER_ID
 from sandbox.clock import iso
 from sandbox.serving.reading import ApiRequest
@@ -18,36 +19,43 @@ class IncomingCall:
     """A request on its way in, without its body and credentials: the request log keeps it.
 
     `order_id` is lower-case if it has the shape of one, None outside the paths of orders.
-    `idempotency_key` is the key as sent, also on a GET, where it means nothing.
+    `merchant` is whose credentials came with it, None for wrong ones. `idempotency_key` is the key
+    as sent, also on a GET, where it means nothing.
     """
 
     method: str
     path: str
     name: str
     operation: Operation | None
+    target: Target | None
     order_id: str | None
-    authorized: bool
+    merchant: str | None
     correlation_id: str
     idempotency_key: str | None
     user_agent: str | None
 
 
-def read_call(request: ApiRequest, settings: SandboxSettings, basic_token: str) -> IncomingCall:
-    """Name the call, check the credentials, give it a correlation id."""
-    name, operation, order_id = UNKNOWN, None, None
-    if request.path.startswith(PREFIX):
-        given, _, rest = request.path.removeprefix(PREFIX).partition("/")
-        name, operation = OPERATIONS.get((request.method, rest), (UNKNOWN, None))
+def read_call(
+    request: ApiRequest, settings: SandboxSettings, merchants: Mapping[str, str]
+) -> IncomingCall:
+    """Name the call, find the merchant by its `Basic` token, give it a correlation id."""
+    order_id, operation = None, None
+    if target := target_of(request.path):
+        operation = OPERATIONS.get((request.method, target.rest))
+        given = target.order_id
         order_id = given.lower() if ORDER_ID.fullmatch(given) else given
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    known = scheme.lower() == "basic" and token == basic_token
+    merchant = merchants.get(token) if scheme.lower() == "basic" else None
+    if merchant is None and not settings.auth_check:
+        merchant = settings.username
     return IncomingCall(
         method=request.method,
         path=request.path,
-        name=name,
+        name=operation.name if operation else UNKNOWN,
         operation=operation,
+        target=target,
         order_id=order_id,
-        authorized=known or not settings.auth_check,
+        merchant=merchant,
         correlation_id=str(uuid4()),
         idempotency_key=request.headers.get("klarna-idempotency-key"),
         user_agent=request.headers.get("user-agent"),
@@ -56,7 +64,7 @@ def read_call(request: ApiRequest, settings: SandboxSettings, basic_token: str) 
 
 @dataclass(slots=True)
 class LoggedCall:
-    """One call. `status` is None when no answer was sent; `effect`: an acknowledge took place."""
+    """One call. `status` is None when no answer was sent; `effect`: a write took place."""
 
     seq: int
     at_s: float
@@ -89,6 +97,7 @@ class LoggedCall:
             "replayed": self.replayed,
             "correlation_id": call.correlation_id if told else None,
             "user_agent": call.user_agent,
-            "authorized": call.authorized,
+            "authorized": call.merchant is not None,
+            "merchant": call.merchant,
             "fault": self.fault,
         }

@@ -2,12 +2,15 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.api.orders import ORDER_ID, StoredOrder
 from sandbox.control.inputs import BadInputError, Fields, parsed
 from sandbox.pushing.sender import PushSender
 from sandbox.state import SandboxState
+
+# No log gets that long.
+_SEQ_DIGITS = 18
 
 
 class NotFoundError(LookupError):
@@ -33,7 +36,7 @@ class ControlCall:
         given = dict(parse_qsl(self.query, keep_blank_values=True))
         Fields(given, names)
         since, order_id = given.get("since", "0"), given.get("order_id")
-        if not (since.isascii() and since.isdigit()):
+        if not (since.isascii() and since.isdigit() and len(since) <= _SEQ_DIGITS):
             raise BadInputError("since", "a seq: a whole number from 0")
         return int(since), order_id.lower() if order_id else None
 
@@ -47,3 +50,15 @@ class ControlCall:
 def order_id_of(fields: Fields, default: str) -> str:
     """Read an order id, lower-case. Raises BadInputError."""
     return fields.text("order_id", default, ORDER_ID).lower()
+
+
+def http_url_of(fields: Fields, name: str) -> str:
+    """Read where pushes go. Raises BadInputError."""
+    url = fields.text(name, "")
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return url
+    except ValueError:  # a port or an address that cannot be one
+        pass
+    raise BadInputError(name, "an http:// or https:// URL, with {checkout.order.id} in it")

@@ -4,9 +4,10 @@ Refuses unknown fields too: a misspelt one would otherwise be a fault that silen
 """
 
 import json
-from collections.abc import Collection, Sequence
-from math import isfinite
+from collections.abc import Collection, Mapping, Sequence
 from re import Pattern
+
+_MAX_S = 10**8
 
 
 class BadInputError(ValueError):
@@ -22,7 +23,7 @@ def parsed(body: bytes) -> object:
     """Read a JSON body; an empty one counts as `{}`. Raises BadInputError."""
     try:
         return json.loads(body) if body.strip() else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError("body", "JSON") from error
 
 
@@ -74,9 +75,11 @@ class Fields:
     def number(self, name: str, default: float, low: float, high: float) -> float:
         """Read a number from `low` to `high`."""
         value = self._raw.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-            raise self.refuse(name, f"a number from {low:g} to {high:g}")
-        if not low <= value <= high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
             raise self.refuse(name, f"a number from {low:g} to {high:g}")
         return value
 
@@ -98,7 +101,17 @@ class Fields:
         value = self._raw.get(name, default)
         last_s = 0.0
         for each in value if isinstance(value, list | tuple) else (None,):
-            if isinstance(each, bool) or not isinstance(each, int | float) or not each > last_s:
-                raise self.refuse(name, "a list of rising numbers of seconds above 0")
+            number = isinstance(each, int | float) and not isinstance(each, bool)
+            if not number or not last_s < each <= _MAX_S:
+                raise self.refuse(name, f"a list of rising numbers of seconds, 0 to {_MAX_S}")
             last_s = each
         return tuple(value)
+
+    def texts(self, name: str, default: Mapping[str, str]) -> Mapping[str, str]:
+        """Read an object whose names and values are strings that are not empty."""
+        value = self._raw.get(name, default)
+        if not isinstance(value, Mapping) or not all(
+            isinstance(each, str) and each for pair in value.items() for each in pair
+        ):
+            raise self.refuse(name, "an object of names and strings, none of them empty")
+        return value

@@ -33,6 +33,7 @@ CALLS: Mapping[tuple[str, str], Callable[[ControlCall], ApiAnswer]] = {
     ("PUT", "clock"): settings.move_clock,
     ("POST", "reset"): settings.reset,
     ("GET", "healthz"): settings.healthz,
+    ("GET", "openapi.json"): settings.described,
 }
 
 

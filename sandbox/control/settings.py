@@ -1,15 +1,16 @@
-"""Control of the settings, the push URL and the clock; reset."""
+"""Control of the settings, the push URL and the clock; reset; the description of Klarna's side."""
 
 from dataclasses import asdict
-from urllib.parse import urlsplit
 
+from sandbox.api.openapi import openapi
 from sandbox.clock import iso
-from sandbox.control.call import ControlCall
-from sandbox.control.inputs import BadInputError
+from sandbox.control.call import ControlCall, http_url_of
 from sandbox.serving.answers import ApiAnswer, json_answer
 from sandbox.settings import changed
 
 _MAX_ADVANCE_S = 10**9
+# In the year 8941: none after 9999 can be written.
+_LAST_S = 2.2 * 10**11
 _MAX_SPEED = 10**6
 
 
@@ -33,10 +34,7 @@ def pusher(call: ControlCall) -> ApiAnswer:
 
 def change_pusher(call: ControlCall) -> ApiAnswer:
     """Say where pushes go, those already scheduled too."""
-    url = call.fields(["url"]).text("url", "")
-    if not _pushable(url):
-        raise BadInputError("url", "an http:// or https:// URL, with {checkout.order.id} in it")
-    call.state.push_url = url
+    call.state.push_url = http_url_of(call.fields(["url"]), "url")
     return pusher(call)
 
 
@@ -49,8 +47,9 @@ def clock(call: ControlCall) -> ApiAnswer:
 def move_clock(call: ControlCall) -> ApiAnswer:
     """Move the clock forward, change its speed, or both; what falls due is sent."""
     fields = call.fields(["advance_s", "speed"])
-    advance_s = fields.number("advance_s", 0, 0, _MAX_ADVANCE_S)
     with call.state.lock:
+        left_s = max(0, min(_MAX_ADVANCE_S, _LAST_S - call.state.clock.now_s()))
+        advance_s = fields.number("advance_s", 0, 0, left_s)
         speed = fields.number("speed", call.state.clock.speed, 0, _MAX_SPEED)
         call.state.clock.advance(advance_s)
         call.state.clock.run_at(speed)
@@ -70,9 +69,6 @@ def healthz(_: ControlCall) -> ApiAnswer:
     return json_answer(200, {"status": "ok"})
 
 
-def _pushable(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an address that cannot be one
-        return False
+def described(_: ControlCall) -> ApiAnswer:
+    """Describe Klarna's side as OpenAPI."""
+    return json_answer(200, openapi())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sandbox.serving.answers import (
     ERROR_CODES,
+    ERROR_MESSAGES,
     HTML,
     JSON,
     ApiAnswer,
@@ -80,8 +81,9 @@ def _silent(manner: Manner, *params: str, runs: bool) -> FaultKind:
 
 def _any_status(params: FaultParams, call: StruckCall) -> ApiAnswer:
     code = params.error_code or ERROR_CODES.get(params.status, "UNEXPECTED_ERROR")
-    answer = klarna_error(params.status, "Sandbox fault", call.correlation_id, code)
-    body = answer.body if params.body is None else params.body.encode()
+    message = None if params.status in ERROR_MESSAGES else "Sandbox fault"
+    answer = klarna_error(params.status, message, call.correlation_id, code)
+    body = answer.body if params.body is None else params.body.encode(errors="surrogatepass")
     if params.status in _BODILESS:
         body = None
     return ApiAnswer(params.status, body, params.content_type, tuple(params.headers.items()))

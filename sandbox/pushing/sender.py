@@ -66,7 +66,7 @@ class PushSender:
         Gives None, and counts nothing, when there is nowhere to push to or a reset came between.
         """
         state = self._state
-        template = state.push_url
+        template = order.push_url or state.push_url
         if template is None:
             return None
         url, at_s, began = push_url(template, order.order_id), state.clock.now_s(), time.monotonic()

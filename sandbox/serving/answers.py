@@ -24,6 +24,18 @@ ERROR_CODES: Mapping[int, str] = {
 }
 
 
+#: What Klarna says with a status where it always says the same (doc).
+ERROR_MESSAGES: Mapping[int, list[str]] = {
+    409: [],
+    413: ["Request is too large"],
+    429: ["Too many requests"],
+    500: ["Unexpected server error"],
+    502: ["Temporarily unavailable"],
+    503: ["Temporarily unavailable"],
+    504: ["Temporarily unavailable"],
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ApiAnswer:
     """A status, its headers and its body.
@@ -34,7 +46,7 @@ class ApiAnswer:
 
     status: int
     body: bytes | None = None
-    content_type: str = JSON
+    content_type: str | None = JSON
     headers: tuple[tuple[str, str], ...] = ()
     correlated: bool = True
 
@@ -45,14 +57,18 @@ def json_answer(status: int, content: object) -> ApiAnswer:
 
 
 def klarna_error(
-    status: int, message: str, correlation_id: str, code: str | None = None
+    status: int, message: str | None, correlation_id: str, code: str | None = None
 ) -> ApiAnswer:
-    """Answer with a JSON error of Klarna's shape (doc, rec); `code` defaults to the status's."""
+    """Answer with a JSON error of Klarna's shape (doc, rec).
+
+    `code` defaults to the status's; so does `message`, where Klarna always says the same.
+    """
+    messages = ERROR_MESSAGES.get(status, []) if message is None else [message]
     return json_answer(
         status,
         {
             "error_code": code or ERROR_CODES.get(status, "UNEXPECTED_ERROR"),
-            "error_messages": [message],
+            "error_messages": messages,
             "correlation_id": correlation_id,
         },
     )
@@ -60,7 +76,7 @@ def klarna_error(
 
 def too_many_requests(correlation_id: str, retry_after_s: float | None) -> ApiAnswer:
     """429 (doc). The `Retry-After` is assumed: None leaves it out."""
-    answer = klarna_error(429, "Too many requests", correlation_id)
+    answer = klarna_error(429, None, correlation_id)
     if retry_after_s is None:
         return answer
     return ApiAnswer(429, answer.body, headers=(("Retry-After", f"{retry_after_s:g}"),))

@@ -1,11 +1,14 @@
-"""Reading HTTP/1.1 requests off a socket. Refuses chunked bodies; nobody sends the sandbox any.
+"""Reading requests off a socket: httptools parses, this module keeps the limits.
 
-Not `http.server`: that spends most of a request's time on parsing headers as if they were mail.
+The sockets are the sandbox's own, because its faults spoil answers byte by byte.
 """
 
 import socket
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import httptools
 
 _MAX_HEAD_BYTES = 64 * 1024
 _MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -34,69 +37,83 @@ class RequestReader:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._buffer = b""
+        self._parser = httptools.HttpRequestParser(self)
+        self._complete: deque[ApiRequest] = deque()
+        self._asks_to_continue = False
+        self.on_message_begin()
 
     def next(self) -> ApiRequest | None:
         """Wait for the next request; None when the client has left.
 
         Raises MalformedRequestError, or OSError when the connection broke or was idle too long.
         """
-        head = self._head()
-        if head is None:
-            return None
-        first, *lines = head.decode("latin-1").split("\r\n")
-        headers = _headers(lines)
-        method, target, version = _request_line(first)
-        body = self._body(headers)
-        if body is None:
-            return None
-        path, _, query = target.partition("?")
-        connection = headers.get("connection", "").lower()
-        keep_alive = connection != "close" if version == "HTTP/1.1" else connection == "keep-alive"
-        return ApiRequest(method, path, query, headers, body, keep_alive)
-
-    def _head(self) -> bytes | None:
-        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
-            if len(self._buffer) > _MAX_HEAD_BYTES:
+        while not self._complete:
+            received = self._sock.recv(_CHUNK_BYTES)
+            if not received:
+                return None
+            self._feed(received)
+            self._head_bytes += len(received)
+            if self._in_head and self._head_bytes > _MAX_HEAD_BYTES:
                 raise MalformedRequestError("the head is too long")
-            if not self._receive():
-                return None
-        head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
-        return head
+            if self._asks_to_continue:
+                self._asks_to_continue = False
+                self._sock.sendall(_CONTINUE)
+        return self._complete.popleft()
 
-    def _body(self, headers: Mapping[str, str]) -> bytes | None:
-        if "transfer-encoding" in headers:
-            raise MalformedRequestError("chunked bodies are not read here")
-        announced = headers.get("content-length", "0")
-        if not (announced.isascii() and announced.isdigit()) or int(announced) > _MAX_BODY_BYTES:
-            raise MalformedRequestError("Content-Length is not a length the sandbox reads")
-        length = int(announced)
-        if headers.get("expect", "").lower() == "100-continue" and len(self._buffer) < length:
-            self._sock.sendall(_CONTINUE)
-        while len(self._buffer) < length:
-            if not self._receive():
-                return None
-        body, self._buffer = self._buffer[:length], self._buffer[length:]
-        return body
+    def _feed(self, received: bytes) -> None:
+        try:
+            self._parser.feed_data(received)
+        except httptools.HttpParserUpgrade as upgrade:
+            # An offer to go on in HTTP/2, say. It is declined by answering in HTTP/1.1.
+            self._parser = httptools.HttpRequestParser(self)
+            if rest := received[upgrade.args[0] :]:
+                self._feed(rest)
+        except httptools.HttpParserError as error:
+            # A limit that a callback found broken comes wrapped.
+            raise MalformedRequestError(str(error.__context__ or error)) from error
 
-    def _receive(self) -> bool:
-        chunk = self._sock.recv(_CHUNK_BYTES)
-        self._buffer += chunk
-        return bool(chunk)
+    def on_message_begin(self) -> None:
+        """Start a request. This and the rest are what the parser calls."""
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+        self._head_bytes = 0
+        self._in_head = True
+        self._asks_to_continue = False
 
+    def on_url(self, part: bytes) -> None:
+        """Take in the target, or a part of it."""
+        self._target += part
 
-def _request_line(line: str) -> tuple[str, str, str]:
-    match line.split(" "):
-        case [method, target, ("HTTP/1.0" | "HTTP/1.1") as version] if target.startswith("/"):
-            return method, target, version
-    raise MalformedRequestError("this is not a request line")
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take in a header."""
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
+    def on_headers_complete(self) -> None:
+        """Note that the body comes next, and whether it waits to be asked for."""
+        self._in_head = False
+        self._asks_to_continue = self._headers.get("expect", "").lower() == "100-continue"
 
-def _headers(lines: list[str]) -> dict[str, str]:
-    headers = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or name != name.strip():
-            raise MalformedRequestError("this is not a header line")
-        headers[name.lower()] = value.strip()
-    return headers
+    def on_body(self, part: bytes) -> None:
+        """Take in a part of the body. Raises MalformedRequestError when it gets too long."""
+        if len(self._body) + len(part) > _MAX_BODY_BYTES:
+            raise MalformedRequestError(f"the body is longer than {_MAX_BODY_BYTES} bytes")
+        self._body += part
+
+    def on_message_complete(self) -> None:
+        """Hand the request out."""
+        self._asks_to_continue = False
+        target = self._target
+        if not target.startswith(b"/"):  # a whole URL, as a proxy is asked for it
+            target = target.partition(b"://")[2].partition(b"/")[2]
+        path, _, query = target.decode("latin-1").partition("?")
+        self._complete.append(
+            ApiRequest(
+                self._parser.get_method().decode("ascii"),
+                path if path.startswith("/") else f"/{path}",
+                query,
+                self._headers,
+                bytes(self._body),
+                self._parser.should_keep_alive(),
+            )
+        )

@@ -91,7 +91,9 @@ def _head(reply: Reply, answer: ApiAnswer, correlation_id: str, *, keep_alive: b
         lines.append(f"Klarna-Correlation-Id: {correlation_id}")
     if answer.body is not None:
         length = len(answer.body) + reply.padding + reply.missing
-        lines += [f"Content-Type: {answer.content_type}", f"Content-Length: {length}"]
+        lines.append(f"Content-Length: {length}")
+        if answer.content_type:
+            lines.append(f"Content-Type: {answer.content_type}")
     lines += [f"{name}: {value}" for name, value in answer.headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 

@@ -1,14 +1,15 @@
 """The wheel: what is in it, and that the program runs from it, without the checkout.
 
 It is installed into an environment of its own that holds nothing besides it but what
-requirements/run.lock names: the very files of the environment of these tests, so that no network is
-needed.
+requirements/run.lock and the extra `sandbox` name: the very files of the environment of these
+tests, so that no network is needed.
 """
 
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -39,13 +40,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment with the wheel and its locked dependencies."""
+    """The interpreter of an environment with the wheel, its locked dependencies and its extra."""
     environment = tmp_path_factory.mktemp("installed") / "environment"
     venv.create(environment, symlinks=True)
     python = environment / "bin" / "python"
     (packages,) = environment.glob("lib/python*/site-packages")
     lock = (ROOT / "requirements" / "run.lock").read_text()
-    for name in re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    locked = re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE)
+    for name in (*locked, *[re.split(r"[><=]", each)[0] for each in extras["sandbox"]]):
         installed = distribution(name)
         for entry in {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}:
             (packages / entry).symlink_to(Path(str(installed.locate_file(entry))))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.test_sandbox_process import (
+from tests.sandboxes import (
     RIGHT,
     UNKNOWN_ID,
     RunningSandbox,
@@ -118,7 +118,7 @@ def test_it_keeps_a_connection_alive(klarna: RunningSandbox) -> None:
 
 def test_it_answers_what_is_no_http_with_400(klarna: RunningSandbox) -> None:
     for nonsense in (
-        b"\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01",
         b"GET x HTTP/1.1\r\n\r\n",
         b"GET\r\n\r\n",
         b"GET / HTTP/1.1\r\nno header\r\n\r\n",
@@ -127,6 +127,72 @@ def test_it_answers_what_is_no_http_with_400(klarna: RunningSandbox) -> None:
             sock.sendall(nonsense)
 
             assert sock.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def talk(klarna: RunningSandbox, *parts: bytes) -> bytes:
+    """Send the parts, and read all that comes until the other side closes."""
+    with socket.create_connection(klarna.address, timeout=5) as sock:
+        for part in parts:
+            sock.sendall(part)
+        return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+def test_it_reads_a_body_in_chunks(klarna: RunningSandbox) -> None:
+    answer = talk(
+        klarna,
+        b"POST /_control/orders HTTP/1.1\r\nConnection: close\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n",
+        b'c\r\n{"amount": 7\r\n1\r\n}\r\n0\r\n\r\n',
+    )
+
+    assert answer.startswith(b"HTTP/1.1 201 ")
+    assert [order["amount"] for order in klarna.control("GET", "orders")] == [7]
+
+
+def test_it_answers_requests_that_came_together_one_after_the_other(
+    klarna: RunningSandbox,
+) -> None:
+    one = b"GET /_control/healthz HTTP/1.1\r\n\r\n"
+    last = b"GET http://sandbox/_control/clock?x HTTP/1.1\r\nConnection: close\r\n\r\n"
+
+    answer = talk(klarna, one + one + last)
+
+    assert answer.count(b"HTTP/1.1 200 ") == 3
+    assert (answer.count(b'{"status":"ok"}'), answer.count(b'"speed":1.0}')) == (2, 1)
+
+
+def test_it_stays_with_http_1_when_offered_http_2(klarna: RunningSandbox) -> None:
+    offer = (
+        b"GET /_control/healthz HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n"
+    )
+
+    answer = talk(klarna, offer + b"GET /_control/clock HTTP/1.0\r\n\r\n")
+
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+
+
+@pytest.mark.parametrize(
+    ("request_parts", "reason"),
+    [
+        ([b"GET / HTTP/1.1\r\nX: ", b"x" * 65_518], b"the head is too long"),
+        (
+            [b"POST / HTTP/1.1\r\nContent-Length: 16777217\r\n\r\n", b"x" * 16_777_217],
+            b"the body is longer than 16777216 bytes",
+        ),
+    ],
+    ids=["head", "body"],
+)
+def test_it_refuses_more_than_it_can_keep(
+    klarna: RunningSandbox, request_parts: list[bytes], reason: bytes
+) -> None:
+    with socket.create_connection(klarna.address, timeout=5) as sock:
+        for part in request_parts:
+            sock.sendall(part)
+        answer = sock.recv(1000)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert reason in answer
 
 
 def test_it_reads_a_body_that_waits_to_be_asked_for(klarna: RunningSandbox) -> None:

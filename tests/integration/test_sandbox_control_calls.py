@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.test_sandbox_process import UNKNOWN_ID, RunningSandbox, running
+from tests.sandboxes import UNKNOWN_ID, RunningSandbox, running
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,9 @@ def test_it_creates_an_order_that_is_as_it_should_be(klarna: RunningSandbox) -> 
         "currency": "SEK",
         "merchant_reference1": "sandbox-1",
         "merchant_reference2": "sandbox-2",
+        "merchant": None,
         "other_merchant": False,
+        "push_url": None,
         "acknowledged": False,
         "acknowledge_effects": 0,
         "acknowledged_at": None,
@@ -51,7 +53,9 @@ def test_it_creates_an_order_as_told(klarna: RunningSandbox) -> None:
         "currency": "EUR",
         "merchant_reference1": "one",
         "merchant_reference2": "two",
+        "merchant": "sandbox",
         "other_merchant": True,
+        "push_url": "https://shop.example/push",
     }
 
     order_id = klarna.new_order(**fields)
@@ -184,6 +188,9 @@ def test_it_forgets_all_but_settings_and_push_url(klarna: RunningSandbox) -> Non
         ("POST orders", {"fraud_status": 1}, "fraud_status"),
         ("POST orders", {"amount": 1.5}, "amount"),
         ("POST orders", {"currency": "sek"}, "currency"),
+        ("POST orders", {"merchant": "nobody"}, "merchant"),
+        ("POST orders", {"push_url": "shop.example"}, "push_url"),
+        ("POST orders", b"[" * 100_000, "body"),
         ("POST orders", {"visible_after_s": -1}, "visible_after_s"),
         ("POST orders", {"push": "yes"}, "push"),
         ("POST orders", {"first_push_after_s": 1}, "first_push_after_s"),
@@ -200,11 +207,16 @@ def test_it_forgets_all_but_settings_and_push_url(klarna: RunningSandbox) -> Non
         ("PUT settings", {"hide_other_merchants": "no"}, "hide_other_merchants"),
         ("PUT settings", {"push_schedule_s": [5, 5]}, "push_schedule_s"),
         ("PUT settings", {"username": ""}, "username"),
+        ("PUT settings", {"merchants": {"two": ""}}, "merchants"),
+        ("PUT settings", {"latency_ms": 10**400}, "latency_ms"),
+        ("PUT settings", {"push_schedule_s": [10**400]}, "push_schedule_s"),
+        ("GET requests?since=" + "9" * 5000, None, "since"),
         ("PUT settings", {"speed": 2}, "speed"),
         ("PUT pusher", {}, "url"),
         ("PUT pusher", {"url": "ftp://x/"}, "url"),
         ("PUT pusher", {"url": "http://x:99999/"}, "url"),
         ("PUT clock", {"advance_s": -1}, "advance_s"),
+        ("PUT clock", {"advance_s": 10**9 + 1}, "advance_s"),
         ("PUT clock", {"speed": -1}, "speed"),
     ],
 )
@@ -249,3 +261,29 @@ def test_it_says_what_is_not_there(klarna: RunningSandbox, call: str, status: in
     method, path = call.split()
 
     assert klarna.control(method, path, {}, status=status)["error"]
+
+
+def test_it_brings_captures_with_a_status_that_is_set_by_hand(klarna: RunningSandbox) -> None:
+    order_id = klarna.new_order(status="PART_CAPTURED", amount=1000)
+    made = klarna.get(order_id).json()
+    captured = []
+    for change in ({"amount": 500}, {"status": "CAPTURED"}, {"status": "AUTHORIZED"}):
+        klarna.control("PATCH", f"orders/{order_id}", change)
+        captured.append(klarna.get(order_id).json()["captured_amount"])
+
+    assert [each["captured_amount"] for each in made["captures"]] == [500]
+    assert (made["captured_amount"], made["remaining_authorized_amount"]) == (500, 500)
+    assert captured == [250, 500, 0]
+
+
+def test_it_leaves_real_captures_alone_when_something_else_is_set(klarna: RunningSandbox) -> None:
+    order_id = klarna.new_order(amount=1000)
+    path = f"/ordermanagement/v1/orders/{order_id}"
+    klarna.ask("POST", f"{path}/captures", {"captured_amount": 300})
+    klarna.ask("PATCH", f"{path}/merchant-references", {"merchant_reference1": ""})
+
+    klarna.control("PATCH", f"orders/{order_id}", {"amount": 900, "fraud_status": "PENDING"})
+
+    order = klarna.get(order_id).json()
+    assert (order["captured_amount"], order["remaining_authorized_amount"]) == (300, 600)
+    assert (order["status"], order["merchant_reference1"]) == ("PART_CAPTURED", "")

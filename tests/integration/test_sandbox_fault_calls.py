@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.faults.kinds import FAULTS
-from tests.integration.test_sandbox_process import UNKNOWN_ID, RunningSandbox, running, wait_for
+from tests.sandboxes import UNKNOWN_ID, RunningSandbox, running, wait_for
 
 ACKNOWLEDGE = "/acknowledge"
 
@@ -292,7 +292,7 @@ def test_it_lists_and_lifts_faults(klarna: RunningSandbox, order_id: str) -> Non
     [
         ({}, "fault"),
         ({"fault": "statsu"}, "fault"),
-        ({"fault": "redirect", "operation": "capture"}, "operation"),
+        ({"fault": "redirect", "operation": "captured"}, "operation"),
         ({"fault": "wrong_order_id", "operation": "acknowledge"}, "operation"),
         ({"fault": "redirect", "order_id": "x"}, "order_id"),
         ({"fault": "redirect", "times": 0}, "times"),

@@ -1,119 +1,18 @@
-"""The sandbox as a process: started, asked, stopped. The other sandbox tests use what is here."""
+"""The sandbox as a process: started, asked, stopped."""
 
-import http.client
-import json
 import signal
 import socket
 import subprocess
 import sys
 import time
-from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import pytest
 
-_ROOT = Path(__file__).parent.parent.parent
+from devtools.local.processes import ROOT
+from sandbox.settings import assumptions
+from tests.sandboxes import RunningSandbox, basic, running, wait_for
+
 _TIMEOUT_S = 10
-_T = TypeVar("_T")
-UNKNOWN_ID = "8849fd84-47dc-2919-a7ce-47b9f461562f"
-
-
-def basic(username: str, password: str) -> dict[str, str]:
-    return {"Authorization": "Basic " + b64encode(f"{username}:{password}".encode()).decode()}
-
-
-RIGHT = basic("sandbox", "sandbox")
-
-
-def wait_for(predicate: Callable[[], _T | None], timeout_s: float = 5) -> _T:
-    """Ask until the answer is true; fail at the deadline."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := predicate()):
-        assert time.monotonic() < deadline, f"not within {timeout_s} s; last answer: {answer!r}"
-        time.sleep(0.01)
-    return answer
-
-
-@dataclass
-class RawAnswer:
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    def json(self) -> Any:  # noqa: ANN401 - JSON, given its type by the test
-        return json.loads(self.body)
-
-
-class RunningSandbox:
-    """`python -m sandbox` on a free port."""
-
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "sandbox", "--port", "0", *arguments]
-        self.process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.line = self.process.stdout.readline()
-        self.url = self.line.strip().rpartition("url=")[2]
-        self.address = (urlsplit(self.url).hostname or "", urlsplit(self.url).port or 0)
-
-    def ask(
-        self, method: str, path: str, body: object = None, headers: Mapping[str, str] = RIGHT
-    ) -> RawAnswer:
-        """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection(*self.address, timeout=_TIMEOUT_S)
-        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        try:
-            connection.request(method, path, content, dict(headers))
-            answer = connection.getresponse()
-            return RawAnswer(answer.status, answer.headers, answer.read())
-        finally:
-            connection.close()
-
-    def control(self, method: str, path: str, body: object = None, status: int = 200) -> Any:  # noqa: ANN401 - JSON, given its type by the test
-        """Make a control call that answers with `status`; gives its JSON."""
-        answer = self.ask(method, f"/_control/{path}", body, {})
-        assert answer.status == status, f"{method} {path} → {answer.status}: {answer.body!r}"
-        return answer.json()
-
-    def new_order(self, **fields: object) -> str:
-        (order_id,) = self.control("POST", "orders", fields, status=201)["order_ids"]
-        return str(order_id)
-
-    def get(self, order_id: str) -> RawAnswer:
-        return self.ask("GET", f"/ordermanagement/v1/orders/{order_id}")
-
-    def acknowledge(self, order_id: str, key: str | None = None) -> RawAnswer:
-        headers = RIGHT | ({} if key is None else {"Klarna-Idempotency-Key": key})
-        path = f"/ordermanagement/v1/orders/{order_id}/acknowledge"
-        return self.ask("POST", path, b"", headers)
-
-    def raw(self, order_id: str, rest: str = "", method: str = "GET") -> socket.socket:
-        """Send a request by hand; the answer is to be read off the socket."""
-        sock = socket.create_connection(self.address, timeout=_TIMEOUT_S)
-        path = f"/ordermanagement/v1/orders/{order_id}{rest}"
-        lines = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {RIGHT['Authorization']}"
-        sock.sendall(f"{lines}\r\nContent-Length: 0\r\n\r\n".encode())
-        return sock
-
-    def last_request(self, order_id: str) -> dict[str, Any]:
-        last: dict[str, Any] = self.control("GET", f"requests?order_id={order_id}")[-1]
-        return last
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Stop it and give its exit code."""
-        with self.process as process:
-            process.send_signal(number)
-            return process.wait(_TIMEOUT_S)
-
-
-def running(*arguments: str) -> Iterator[RunningSandbox]:
-    """Start one, hand it out, stop it: the body of a fixture."""
-    sandbox = RunningSandbox(*arguments)
-    yield sandbox
-    assert sandbox.stop() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -162,8 +61,43 @@ def test_it_says_why_it_cannot_listen() -> None:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "sandbox", "--port", port]
         ended = subprocess.run(
-            command, cwd=_ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+            command, cwd=ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert f"sandbox.cannot_listen port={port}" in ended.stderr
+
+
+def test_it_lists_what_is_assumed_of_klarna() -> None:
+    command = [sys.executable, "-m", "sandbox", "--assumptions"]
+    ended = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
+    )
+
+    head, *rows = ended.stdout.splitlines()
+    assert head.split() == ["SWITCH", "DEFAULT", "OR", "ASSUMED", "OF", "KLARNA"]
+    assert [row.split()[:2] for row in rows] == [
+        [each.switch, each.default] for each in assumptions()
+    ]
+    assert rows[0].endswith("The answer to a second acknowledge")
+
+
+def test_it_says_which_package_it_lacks() -> None:
+    lacking = (
+        "import sys, runpy; sys.modules['httptools'] = None; "
+        "runpy.run_module('sandbox', run_name='__main__')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", lacking],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "The sandbox needs the package httptools, which is not installed: "
+        "pip install 'klarna-ack[sandbox]'\n"
+    )

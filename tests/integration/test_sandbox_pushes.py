@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_sandbox_process import RunningSandbox, running, wait_for
+from tests.sandboxes import RunningSandbox, running, wait_for
 
 
 class RecordingShop(ThreadingHTTPServer):
@@ -215,6 +215,18 @@ def test_it_pushes_one_order_when_told(klarna: RunningSandbox, shop: RecordingSh
     klarna.control("POST", "pushes", {"order_id": sent["order_id"][:-4] + "0000"}, status=404)
 
 
+def test_it_pushes_an_order_where_that_order_says(
+    klarna: RunningSandbox, shop: RecordingShop
+) -> None:
+    order_id = klarna.new_order(push=True, push_url=f"{shop.url}/two/{{order.id}}")
+
+    sent = wait_for_pushes(klarna, order_id, 1)
+    again = klarna.control("POST", "pushes", {"order_id": order_id}, status=201)
+
+    assert [got[1] for got in shop.got] == [f"/two/{order_id}"] * 2
+    assert (sent[0]["status"], again["url"]) == (200, f"{shop.url}/two/{order_id}")
+
+
 def test_it_follows_no_redirect(klarna: RunningSandbox, shop: RecordingShop) -> None:
     shop.status = 302
 
@@ -281,6 +293,7 @@ def test_it_does_not_push_before_it_knows_where_to() -> None:
         error = klarna.control("POST", "orders", {"push": True}, status=400)
         order_id = klarna.new_order()
         pushed = klarna.control("POST", "pushes", {"order_id": order_id}, status=400)
+        klarna.new_order(push=True, push_url="http://127.0.0.1:9/")
 
         assert "PUT /_control/pusher" in error["allowed"]
         assert (error["field"], pushed["field"]) == ("push", "order_id")

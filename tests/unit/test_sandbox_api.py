@@ -97,7 +97,7 @@ def test_it_refuses_wrong_credentials_before_all_else(authorization: str) -> Non
         assert answer is not None
         assert (answer.status, answer.content_type, answer.correlated) == (401, "text/html", False)
         assert dict(answer.headers)["WWW-Authenticate"].startswith("Basic ")
-        assert (entry.call.authorized, entry.effect) == (False, False)
+        assert (entry.call.merchant, entry.effect) == (None, False)
 
     assert state.orders[_ID].acknowledge_effects == 0
 
@@ -144,6 +144,34 @@ def test_it_gives_nobody_anothers_order(*, hide: bool, status: int, code: str) -
 
     for answer, entry in (call(state), acknowledge(state)):
         assert (entry.status, entry.effect, error_code(answer)) == (status, False, code)
+
+
+def test_it_gives_each_merchant_its_own_orders_keys_and_rate() -> None:
+    state = a_state(merchants={"two": "hush"}, rate_per_s=3)
+    state.orders[_UNKNOWN_ID] = StoredOrder(_UNKNOWN_ID, _START_S, _START_S, merchant="two")
+    two = "Basic " + b64encode(b"two:hush").decode()
+
+    own = acknowledge(state, order_id=_UNKNOWN_ID, authorization=two, key="k")[1]
+    mine = acknowledge(state, key="k")[1]
+    foreign = [call(state, authorization=two), call(state, order_id=_UNKNOWN_ID)]
+    again = [call(state, authorization=two)[1].status for _ in range(2)]
+
+    assert [
+        (each.status, each.effect, each.replayed, each.call.merchant) for each in (own, mine)
+    ] == [
+        (204, True, False, "two"),
+        (204, True, False, "sandbox"),
+    ]
+    assert [error_code(answer) for answer, _ in foreign] == ["NO_SUCH_ORDER"] * 2
+    assert again == [404, 429]
+    assert call(state)[1].status == 200
+
+
+def test_it_does_not_take_one_merchants_password_for_another() -> None:
+    state = a_state(merchants={"two": "hush"})
+    crossed = "Basic " + b64encode(b"two:sandbox").decode()
+
+    assert call(state, authorization=crossed)[1].status == 401
 
 
 @pytest.mark.parametrize(
@@ -242,7 +270,7 @@ def test_it_limits_the_rate() -> None:
 def test_it_answers_what_it_does_not_stand_in_for_honestly() -> None:
     state = a_state()
 
-    known, _ = call(state, "POST /refunds")
+    known, _ = call(state, "POST /instalments")
     outside, entry = decide(
         state, ApiRequest("GET", "/checkout/v3/orders", "", {}, b"", keep_alive=True)
     )
@@ -316,6 +344,7 @@ def test_it_shows_the_whole_log_entry() -> None:
         "replayed": False,
         "user_agent": "tests",
         "authorized": True,
+        "merchant": "sandbox",
         "fault": None,
     }
 

@@ -92,6 +92,8 @@ def test_it_strikes_no_more_once_lifted() -> None:
     ("name", "params", "status", "body"),
     [
         ("status", {"status": 503}, 503, "TEMPORARILY_UNAVAILABLE"),
+        ("status", {"status": 409}, 409, '"error_code":"CONFLICT","error_messages":[]'),
+        ("status", {"status": 500}, 500, '"error_messages":["Unexpected server error"]'),
         ("status", {"status": 418, "error_code": "TEAPOT"}, 418, "TEAPOT"),
         ("status", {"status": 500, "body": "<b>oh</b>"}, 500, "<b>oh</b>"),
         ("rate_limited", {}, 429, "TOO_MANY_REQUESTS"),

@@ -7,45 +7,17 @@ from sandbox.api.order_body import order_body
 from sandbox.api.orders import (
     ORDER_ID,
     STATUSES,
-    Acknowledging,
+    StoredCapture,
     StoredOrder,
-    judge_acknowledge,
+    StoredRefund,
     new_order_id,
 )
-from sandbox.settings import SandboxSettings
 
-_CLOSED = ("CANCELLED", "EXPIRED", "CLOSED")
 _CAPTURED = ("PART_CAPTURED", "CAPTURED")
 
 
 def an_order(**fields: Any) -> StoredOrder:  # noqa: ANN401 - the fields of Order
     return replace(StoredOrder(new_order_id(), 0, 0), **fields)
-
-
-@pytest.mark.parametrize("status", STATUSES)
-def test_it_refuses_to_acknowledge_what_is_closed(status: str) -> None:
-    expected = Acknowledging.CLOSED if status in _CLOSED else Acknowledging.ACCEPTED
-
-    assert judge_acknowledge(an_order(status=status), SandboxSettings()) is expected
-
-
-@pytest.mark.parametrize("status", STATUSES)
-def test_it_acknowledges_anything_with_the_switch_over(status: str) -> None:
-    lenient = SandboxSettings(acknowledge_on_closed="204")
-
-    assert judge_acknowledge(an_order(status=status), lenient) is Acknowledging.ACCEPTED
-
-
-@pytest.mark.parametrize(
-    ("switch", "verdict"), [("204", Acknowledging.ACCEPTED), ("403", Acknowledging.ALREADY)]
-)
-def test_it_takes_a_second_acknowledge_as_the_switch_says(
-    switch: str, verdict: Acknowledging
-) -> None:
-    order = an_order()
-    order.acknowledge(5)
-
-    assert judge_acknowledge(order, SandboxSettings(second_acknowledge=switch)) is verdict
 
 
 def test_it_counts_effects_and_remembers_the_first() -> None:
@@ -129,13 +101,54 @@ def test_it_shows_no_fraud_status_when_there_is_none() -> None:
     assert "fraud_status" not in order_body(an_order(fraud_status=None))
 
 
-@pytest.mark.parametrize(("status", "captured"), [("CAPTURED", 1000), ("PART_CAPTURED", 500)])
-def test_it_shows_captures(status: str, captured: int) -> None:
-    body = order_body(an_order(status=status, amount=1000))
+def test_it_adds_up_what_was_captured_refunded_and_released() -> None:
+    order = an_order(amount=1000, original_amount=1200, released_amount=100)
+    order.captures = [StoredCapture("one", 300, 5), StoredCapture("two", 200, 6, reference="r")]
+    order.refunds = [
+        StoredRefund("three", 250, 7, "", None, []),
+        StoredRefund("4", 1, 8, "", "s", []),
+    ]
 
-    assert (body["captured_amount"], body["remaining_authorized_amount"]) == (
-        captured,
-        1000 - captured,
-    )
-    assert isinstance(body["captures"], list)
-    assert body["captures"][0]["captured_amount"] == captured
+    body = order_body(order)
+
+    amounts = {name: body[name] for name in body if str(name).endswith("_amount")}
+    assert amounts == {
+        "order_amount": 1000,
+        "original_order_amount": 1200,
+        "captured_amount": 500,
+        "refunded_amount": 251,
+        "remaining_authorized_amount": 400,
+    }
+    captures, refunds = body["captures"], body["refunds"]
+    assert isinstance(captures, list)
+    assert isinstance(refunds, list)
+    reference = body["klarna_reference"]
+    assert [capture["klarna_reference"] for capture in captures] == [
+        f"{reference}-1",
+        f"{reference}-2",
+    ]
+    assert [capture.get("reference") for capture in captures] == [None, "r"]
+    assert [refund.get("reference") for refund in refunds] == [None, "s"]
+
+
+def test_it_expires_at_the_end_of_its_time_unless_something_was_captured() -> None:
+    open_order, captured = an_order(), an_order(status="PART_CAPTURED")
+    end_s = open_order.expires_at_s
+
+    statuses = []
+    for at_s in (end_s - 1, end_s):
+        for order in (open_order, captured):
+            order.let_expire(at_s)
+            statuses.append(order.status)
+
+    assert statuses == ["AUTHORIZED", "PART_CAPTURED", "EXPIRED", "PART_CAPTURED"]
+
+
+@pytest.mark.parametrize(("amount", "status"), [(999, "PART_CAPTURED"), (1000, "CAPTURED")])
+def test_it_counts_as_acknowledged_when_captured(amount: int, status: str) -> None:
+    order = an_order(amount=1000, first_push_at_s=100)
+
+    order.capture(StoredCapture("c", amount, 50))
+
+    assert (order.status, order.acknowledged_at_s, order.acknowledge_effects) == (status, 50, 0)
+    assert order.next_push_at_s() is None

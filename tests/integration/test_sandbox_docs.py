@@ -1,26 +1,27 @@
-"""The README of the sandbox, held against what it describes."""
+"""The page of the sandbox, held against what it describes."""
 
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
+from devtools.local.processes import ROOT
+from sandbox.api.operations import OPERATIONS
 from sandbox.control.routes import CALLS
 from sandbox.faults.kinds import FAULTS
-from sandbox.settings import SandboxSettings
-from tests.integration.test_sandbox_process import RunningSandbox, basic, running
+from sandbox.settings import SandboxSettings, assumptions, written
+from tests.sandboxes import RunningSandbox, basic, running
 
-_README = (Path(__file__).parent.parent.parent / "sandbox" / "README.md").read_text("utf-8")
-_COMMANDS = re.findall(r"^curl .*$", _README, re.MULTILINE)
+_PAGE = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
+_COMMANDS = re.findall(r"^curl .*$", _PAGE, re.MULTILINE)
 
 
 def rows(heading: str) -> list[list[str]]:
     """The cells of every table row under a heading."""
-    section = _README.split(f"{heading}\n", 1)[1].split("\n#", 1)[0]
-    return [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    section = _PAGE.split(f"{heading}\n", 1)[1].split("\n#", 1)[0]
+    return [line[1:-1].split("|") for line in section.splitlines() if line.startswith("| `")]
 
 
 def words(cell: str) -> set[str]:
@@ -37,7 +38,7 @@ def run(klarna: RunningSandbox, command: str) -> int:
     command = command.replace("$ORDER", "7849fd84-47dc-2919-a7ce-47b9f461562f")
     method, path, body = "GET", "", None
     headers: dict[str, str] = {}
-    _, *arguments = shlex.split(command)
+    _, *arguments = shlex.split(command.replace("-i ", ""))
     while arguments:
         match arguments:
             case ["-X", method, *arguments]:
@@ -64,7 +65,7 @@ def test_it_uses_every_call() -> None:
     called = set()
     for command in _COMMANDS:
         method = re.search(r"-X (\w+)", command)
-        path = re.search(r"/_control/(\w+)(/[^?\s]+)?", command)
+        path = re.search(r"/_control/([\w.]+)(/[^?\s]+)?", command)
         if path:
             called.add((method[1] if method else "GET", path[1] + ("/{id}" if path[2] else "")))
 
@@ -72,24 +73,39 @@ def test_it_uses_every_call() -> None:
 
 
 def test_it_lists_every_call() -> None:
-    listed = re.findall(r"^\| `([A-Z]+) /_control/([^`]+)` \|", _README, re.MULTILINE)
+    listed = re.findall(r"^\| `([A-Z]+) /_control/([^`]+)` \|", _PAGE, re.MULTILINE)
 
     assert (set(listed), len(listed)) == (set(CALLS), len(CALLS))
+
+
+def test_it_lists_every_call_of_klarnas() -> None:
+    listed = [
+        (*row[0].strip(" `").partition(" /")[::2], row[1].strip(" `"), row[2].strip())
+        for row in rows("## Klarna's side")
+    ]
+
+    assert listed == [
+        (method, rest, operation.name, str(operation.success))
+        for (method, rest), operation in OPERATIONS.items()
+    ]
 
 
 def test_it_lists_every_setting_with_its_default() -> None:
     listed = {name: row[1].strip() for row in rows("### Settings") for name in words(row[0])}
 
-    defaults = {
-        each.name: getattr(SandboxSettings(), each.name) for each in fields(SandboxSettings)
-    }
-    written = {True: "true", False: "false", None: "null"}
+    first = SandboxSettings()
+    defaults = {each.name: written(getattr(first, each.name)) for each in fields(first)}
     assert listed.pop("push_schedule_s") == "Klarna's"
     assert defaults.pop("push_schedule_s")
-    assert listed == {
-        name: written.get(value, str(value)) if value != 0 else "0"
-        for name, value in defaults.items()
-    }
+    assert listed == defaults
+
+
+def test_it_lists_every_assumption() -> None:
+    listed = [tuple(cell.strip(" `") for cell in row) for row in rows("### Settings")]
+
+    assert [row for row in listed if len(row) > 3] == [
+        (each.switch, each.default, each.others, each.what) for each in assumptions()
+    ]
 
 
 def test_it_lists_every_fault_with_its_parameters() -> None:
