@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
-from pushes.settings import DEFAULT_ACCOUNT, ConfigurationError, Settings, load, read_accounts
+from pushes.accounts.settings import read_names
+from pushes.settings import Problems, Settings, load
 from pushes.store import indexes
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
@@ -76,20 +76,11 @@ def opened() -> Iterator[Context]:
 
 def read(environment: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
     """Read the settings and the accounts' names. Raises ConfigurationError as `opened` does."""
-    problems: list[str] = []
-    settings: Settings | None = None
-    accounts: tuple[str, ...] = (DEFAULT_ACCOUNT,)
-    try:
-        settings = load(Settings, environment)
-    except ConfigurationError as error:
-        problems.append(str(error))
-    try:
-        if path := environment.get("ACCOUNTS_FILE"):
-            accounts = tuple(sorted(read_accounts(Path(path))))
-    except ConfigurationError as error:
-        problems.append(str(error))
-    if settings is None or problems:
-        raise ConfigurationError("\n".join(problems))
+    problems = Problems()
+    settings = problems.collect(lambda: load(Settings, environment))
+    accounts = problems.collect(lambda: read_names(environment))
+    if settings is None or accounts is None:
+        raise problems.error()
     return settings, accounts
 
 

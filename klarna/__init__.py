@@ -1,6 +1,7 @@
 """Klarna's Order Management API: calls, orders, errors and regions. Knows nothing of queues.
 
     client       the calls, one method each
+    clients      those of several accounts
     regions      where the API is
     orders       what we read of an order
     errors       the tree: the class is the decision
@@ -23,6 +24,7 @@ Whoever uses the package imports from here.
 """
 
 from klarna.client import KlarnaClient, Observe
+from klarna.clients import Login, make_clients
 from klarna.deadlines import TimeLimits
 from klarna.errors import (
     KlarnaError,
@@ -46,6 +48,7 @@ __all__ = [
     "Exchange",
     "KlarnaClient",
     "KlarnaError",
+    "Login",
     "MisconfigurationCause",
     "MisconfigurationError",
     "NoSuchOrderError",
@@ -58,6 +61,7 @@ __all__ = [
     "RejectedError",
     "TimeLimits",
     "TransientError",
+    "make_clients",
     "parse_order",
     "resolve_api_url",
 ]

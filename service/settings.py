@@ -1,31 +1,42 @@
 """What the web process reads from the environment: no credentials for Klarna among it."""
 
+import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from pushes import log
 from pushes import settings as shared
+from pushes.accounts.settings import read_tokens
 
 _log = log.get(__name__)
 
+_PARAMETER = re.compile(r"[A-Za-z0-9._~-]+")
+
 
 def _split(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    names = tuple(name.strip() for name in value.split(",") if name.strip())
-    if not names:
-        raise ValueError("name at least one query parameter")
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
+def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not _PARAMETER.fullmatch(name):
+            raise ValueError(
+                f"{name[:40]!r} is no name of a query parameter; give names of letters, digits and"
+                " '_', with commas in between"
+            )
+        if name == "token":
+            raise ValueError("'token' is where the push token stands; take it out")
     return names
 
 
 class WebSettings(shared.Settings):
     """The settings of the web process, `tokens` being the push token of each account."""
 
-    push_token: SecretStr | None = Field(None, alias="PUSH_TOKEN")
-    order_id_params: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+    order_id_params: Annotated[
+        tuple[str, ...], BeforeValidator(_split), AfterValidator(_check_names)
+    ] = Field(
         (
             "klarna_order_id",
             "kustom_order_id",
@@ -35,8 +46,11 @@ class WebSettings(shared.Settings):
             "sid",
         ),
         alias="PUSH_ORDER_ID_PARAMS",
+        description="names of query parameters, with commas in between",
     )
-    proxy_hops: int = Field(0, ge=0, le=10, alias="PROXY_HOPS")
+    proxy_hops: int = Field(
+        0, ge=0, le=10, alias="PROXY_HOPS", description="a whole number from 0 to 10"
+    )
     tokens: Mapping[str, SecretStr | None] = Field(default_factory=dict, repr=False)
 
     def warn_of_missing_tokens(self) -> None:
@@ -58,26 +72,7 @@ def load(environment: Mapping[str, str]) -> WebSettings:
     """
     problems = shared.Problems()
     settings = problems.collect(lambda: shared.load(WebSettings, environment))
-    own = problems.collect(lambda: _own_tokens(environment))
-    if settings is None or own is None:
+    tokens = problems.collect(lambda: read_tokens(environment))
+    if settings is None or tokens is None:
         raise problems.error()
-    tokens = {name: token or settings.push_token for name, token in own.items()}
     return settings.model_copy(update={"tokens": tokens})
-
-
-def _own_tokens(environment: Mapping[str, str]) -> dict[str, SecretStr | None]:
-    """Read the push token of each account; None where the one of PUSH_TOKEN holds."""
-    path = environment.get("ACCOUNTS_FILE")
-    if not path:
-        return {shared.DEFAULT_ACCOUNT: None}
-    tables = shared.read_accounts(Path(path))
-    return {name: _token(name, table) for name, table in tables.items()}
-
-
-def _token(account: str, table: Mapping[str, object]) -> SecretStr | None:
-    token = table.get("push_token")
-    if token is None:
-        return None
-    if not isinstance(token, str) or not token:
-        raise shared.ConfigurationError(f"accounts.{account}.push_token: must be a text")
-    return SecretStr(token)

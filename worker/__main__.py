@@ -6,14 +6,14 @@ import os
 import sys
 from importlib.metadata import version
 
-from klarna import KlarnaClient
+from klarna import make_clients
 from pushes import log
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
 from pushes.store.connection import connect
 from pushes.store.rq_mirror import RqMirror
 from worker.periodic.heartbeat import Heartbeat
 from worker.runner import Runner
-from worker.settings import Configuration, load
+from worker.settings import load
 from worker.wiring import assemble
 
 # Long enough for an append-only file that is rewritten, short enough to notice a frozen Redis.
@@ -39,26 +39,15 @@ def main() -> int:
     parts = assemble(
         redis,
         name=heartbeat.name,
-        clients=_clients(configuration),
+        clients=make_clients(
+            configuration.accounts, pool_size=settings.concurrency, version=version("klarna-ack")
+        ),
         shares=configuration.shares,
         retry_policy=configuration.retry_policy,
         outage_after_failures=settings.outage_after_failures,
     )
     Runner(parts, heartbeat, settings.concurrency).work(burst=burst)
     return 0
-
-
-def _clients(configuration: Configuration) -> dict[str, KlarnaClient]:
-    return {
-        name: KlarnaClient(
-            account.api_url,
-            account.username,
-            account.password.get_secret_value(),
-            pool_size=configuration.settings.concurrency,
-            version=version("klarna-ack"),
-        )
-        for name, account in configuration.accounts.items()
-    }
 
 
 if __name__ == "__main__":

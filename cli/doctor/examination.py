@@ -14,14 +14,13 @@ from redis.exceptions import ResponseError
 from cli.context import Context
 from cli.doctor import account_checks, redis_checks
 from cli.doctor.check import Check, Severity
-from klarna import KlarnaClient
+from klarna import make_clients, resolve_api_url
 from pushes.accounts.holds import Holds
+from pushes.accounts.settings import Account, CallSettings, read_accounts, read_tokens
 from pushes.read.workers import live_workers
-from pushes.settings import ConfigurationError
+from pushes.settings import Problems, load
 from pushes.store import indexes
 from pushes.store.ledger import Ledger
-from service import settings as web
-from worker import settings as worker
 
 _CREDENTIALS = ("KLARNA_API_URL", "KLARNA_USERNAME", "KLARNA_PASSWORD", "KLARNA_PASSWORD_FILE")
 
@@ -52,39 +51,37 @@ def _redis(ledger: Ledger) -> Iterator[Check]:
 def _accounts(
     context: Context, environment: Mapping[str, str], wanted: list[str]
 ) -> Iterator[Check]:
-    tokens = web.load(environment).tokens
-    configuration = _worker_configuration(environment)
-    if isinstance(configuration, Check):
-        yield configuration
-    for account in wanted:
-        yield account_checks.token(account, is_set=tokens.get(account) is not None)
-        if isinstance(configuration, worker.Configuration):
-            yield from _calls(account, configuration)
-        yield from account_checks.standing(account, Holds(context.ledger.redis).standing(account))
+    tokens = read_tokens(environment)
+    configured = _read_accounts(environment)
+    if isinstance(configured, Check):
+        yield configured
+    for name in wanted:
+        yield account_checks.token(name, is_set=tokens.get(name) is not None)
+        if not isinstance(configured, Check):
+            yield from _calls(name, configured[name])
+        yield from account_checks.standing(name, Holds(context.ledger.redis).standing(name))
 
 
-def _worker_configuration(environment: Mapping[str, str]) -> worker.Configuration | Check:
-    try:
-        return worker.load(environment)
-    except ConfigurationError as error:
-        problems = "; ".join(str(error).splitlines())
-        if not any(environment.get(name) for name in (*_CREDENTIALS, "ACCOUNTS_FILE")):
-            remedy = "Run this where the worker runs, with its settings."
-            seen = "no credentials for Klarna in this environment"
-            return Check("worker settings", Severity.SKIPPED, seen, remedy)
-        remedy = "Correct them; a worker ends with exit code 78 until they are right."
-        return Check("worker settings", Severity.FAILED, problems, remedy)
+def _read_accounts(environment: Mapping[str, str]) -> dict[str, Account] | Check:
+    problems = Problems()
+    settings = problems.collect(lambda: load(CallSettings, environment))
+    rate_per_s = settings.rate_per_s if settings else None
+    accounts = problems.collect(lambda: read_accounts(environment, resolve_api_url, rate_per_s))
+    if settings and accounts:
+        return accounts
+    if not any(environment.get(name) for name in (*_CREDENTIALS, "ACCOUNTS_FILE")):
+        remedy = "Run this where the worker runs, with its settings."
+        seen = "no credentials for Klarna in this environment"
+        return Check("worker settings", Severity.SKIPPED, seen, remedy)
+    remedy = "Correct them; a worker ends with exit code 78 until they are right."
+    seen = "; ".join(str(problems.error()).splitlines())
+    return Check("worker settings", Severity.FAILED, seen, remedy)
 
 
-def _calls(account: str, configuration: worker.Configuration) -> Iterator[Check]:
-    settings = configuration.accounts[account]
-    yield account_checks.api_url(account, settings.api_url, configuration.rate_per_s(account))
-    client = KlarnaClient(
-        settings.api_url,
-        settings.username,
-        settings.password.get_secret_value(),
-        pool_size=1,
-        version=version("klarna-ack"),
-    )
-    with client:
-        yield account_checks.credentials(account, client)
+def _calls(name: str, account: Account) -> Iterator[Check]:
+    api_url = resolve_api_url(account.api_url)
+    rate_per_s = account.rate_per_s or api_url.default_rate_per_s
+    yield account_checks.api_url(name, api_url, rate_per_s)
+    clients = make_clients({name: account}, pool_size=1, version=version("klarna-ack"))
+    with clients[name] as client:
+        yield account_checks.credentials(name, client)

@@ -17,7 +17,7 @@ from devtools.local.embedded import EmbeddedServer, Fsync
 from devtools.local.processes import ROOT, Sandbox
 from devtools.local.sandbox_control import OrderBody, SandboxControl
 from pushes.accounts.holds import Holds
-from pushes.settings import DEFAULT_ACCOUNT
+from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.store.ledger import Ledger
 
 FSYNCS: tuple[Fsync, ...] = ("always", "everysec")

@@ -11,6 +11,8 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from pushes.store.url import check_form
+
 OLDEST_VERSION = (6, 2)  # BLMOVE, without which RQ loses a job killed between pop and start.
 
 _SENTINEL_PORT = 26379
@@ -20,22 +22,24 @@ def connect(url: str, *, timeout_s: float, retries: int) -> Redis:
     """Make a client for `url`; nothing is sent before its first command.
 
     `timeout_s` limits connecting and each answer. A command may take `retries + 1` times that,
-    plus half a second of backoff for each retry. Raises ValueError for a URL that is none of
-    redis://, rediss://, unix:// and redis+sentinel://HOST:PORT,…/MASTER[/DB].
+    plus half a second of backoff for each retry. `check_url` says which URLs there are.
     """
     options = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
-        "socket_keepalive": True,
         "retry": Retry(ExponentialWithJitterBackoff(cap=0.5, base=0.05), retries),
     }
+    if url.startswith("unix://"):
+        return Redis.from_url(url, **options)
+    options["socket_keepalive"] = True
     if url.startswith("redis+sentinel://"):
         return _through_sentinel(url, options)
     return Redis.from_url(url, **options)
 
 
 def check_url(url: str) -> str:
-    """Return `url` when `connect` will take it; raises ValueError otherwise."""
+    """Return `url` when `connect` will take it; raises ValueError otherwise, without a secret."""
+    check_form(url)
     connect(url, timeout_s=1, retries=0).close()
     return url
 
@@ -49,8 +53,6 @@ def read_script(package: str, *names: str) -> str:
 def _through_sentinel(url: str, options: dict[str, object]) -> Redis:
     parts = urlsplit(url)
     master, _, database = parts.path.strip("/").partition("/")
-    if not master or not parts.netloc:
-        raise ValueError("redis+sentinel://HOST:PORT,HOST:PORT/MASTER[/DB] names no master")
     login, _, hosts = parts.netloc.rpartition("@")
     username, _, password = login.partition(":")
     options |= {"username": unquote(username) or None, "password": unquote(password) or None}
@@ -65,5 +67,5 @@ def _through_sentinel(url: str, options: dict[str, object]) -> Redis:
 
 
 def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.partition(":")
-    return host, int(port or _SENTINEL_PORT)
+    parts = urlsplit(f"//{text}")
+    return parts.hostname or "localhost", parts.port or _SENTINEL_PORT

@@ -8,10 +8,10 @@ from redis.exceptions import RedisError
 from werkzeug.exceptions import BadRequest
 
 from pushes import log
+from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.accounts.sources import source_of
 from pushes.life import Origin
 from pushes.model import PushKey, is_order_id
-from pushes.settings import DEFAULT_ACCOUNT
 from pushes.store import codec
 from pushes.store.ledger import Ledger
 from service.errors import not_stored, too_many_unverified

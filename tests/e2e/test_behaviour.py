@@ -520,6 +520,7 @@ def start_service(
         "ACCOUNTS_FILE": str(accounts_file),
         "RETRY_DELAYS_S": "0.1,0.1",
         "NOT_FOUND_DELAYS_S": "0.1,0.1",
+        **dict.fromkeys(("KLARNA_API_URL", "KLARNA_USERNAME", "KLARNA_PASSWORD"), ""),
     }
     web, worker = processes.web(**env), processes.worker(**env)
     token = env.get("PUSH_TOKEN", "")

@@ -235,7 +235,8 @@ def test_it_says_what_is_wrong_with_the_settings_and_never_shows_them(
         "KLARNA_API_URL": f"https://shop:{PASSWORD}@api.example",
         "KLARNA_USERNAME": USERNAME,
         "KLARNA_PASSWORD": " ",
-        "LOG_LEVEL": TOKEN,
+        "PUSH_TOKEN": f"{TOKEN} {TOKEN}",
+        "LOG_LEVEL": "loud",
     }
     for name in ("web", "worker"):
         exit_code, said = run_to_its_end(name, processes.env | wrong, tmp_path)

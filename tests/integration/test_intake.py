@@ -387,21 +387,21 @@ def test_it_lets_in_whoever_knows_the_token(
 
 
 def test_it_does_not_say_whether_token_account_or_path_was_wrong(make_intake: MakeIntake) -> None:
-    intake = make_intake(PUSH_TOKEN="right")
+    intake = make_intake(PUSH_TOKEN="right-one")
 
     answers = {
         intake.push(url).data
-        for url in (f"/push/{ID}", f"/push/nobody/{ID}?token=right", "/nowhere", "/push?token=x")
+        for url in (f"/push/{ID}", f"/push/nobody/{ID}?token=right-one", "/none", "/push?token=x")
     }
 
     assert len(answers) == 1
 
 
 def test_it_looks_for_the_token_before_it_looks_for_an_order(make_intake: MakeIntake) -> None:
-    intake = make_intake(PUSH_TOKEN="right")
+    intake = make_intake(PUSH_TOKEN="right-one")
 
     assert_problem(intake.push("/push/not-an-id?token=wrong"), 404)
-    assert_problem(intake.push("/push?order_id=17&token=right"), 400)
+    assert_problem(intake.push("/push?order_id=17&token=right-one"), 400)
     assert intake.stored() == {}
 
 
@@ -418,7 +418,8 @@ def accounts_file(tmp_path: Path) -> str:
     file = tmp_path / "accounts.toml"
     credentials = 'api_url = "klarna-eu-playground"\nusername = "u"\npassword = "p"\n'
     file.write_text(
-        f'[accounts.shop-se]\n{credentials}push_token = "for-se"\n[accounts.shop-de]\n{credentials}'
+        f'[accounts.shop-se]\n{credentials}push_token = "for-shop-se"\n'
+        f"[accounts.shop-de]\n{credentials}"
     )
     return str(file)
 
@@ -426,24 +427,24 @@ def accounts_file(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("url", "account"),
     [
-        (f"/push/shop-se/{ID}?token=for-se", "shop-se"),
-        (f"/push/shop-se?token=for-se&order_id={ID}", "shop-se"),
-        (f"/push/shop-de/{ID}?token=for-all", "shop-de"),
-        (f"/push/shop-de?token=for-all&checkout_uri={CHECKOUT}", "shop-de"),
-        (f"/push/shop-se/{ID}?token=for-all", None),
-        (f"/push/shop-de/{ID}?token=for-se", None),
+        (f"/push/shop-se/{ID}?token=for-shop-se", "shop-se"),
+        (f"/push/shop-se?token=for-shop-se&order_id={ID}", "shop-se"),
+        (f"/push/shop-de/{ID}?token=for-all-of-them", "shop-de"),
+        (f"/push/shop-de?token=for-all-of-them&checkout_uri={CHECKOUT}", "shop-de"),
+        (f"/push/shop-se/{ID}?token=for-all-of-them", None),
+        (f"/push/shop-de/{ID}?token=for-shop-se", None),
         (f"/push/shop-de/{ID}", None),
-        (f"/push/shop-no/{ID}?token=for-all", None),
-        (f"/push/shop-no?order_id={ID}&token=for-all", None),
-        (f"/push/default/{ID}?token=for-all", None),
-        (f"/push/{ID}?token=for-all", None),
-        (f"/push?order_id={ID}&token=for-all", None),
+        (f"/push/shop-no/{ID}?token=for-all-of-them", None),
+        (f"/push/shop-no?order_id={ID}&token=for-all-of-them", None),
+        (f"/push/default/{ID}?token=for-all-of-them", None),
+        (f"/push/{ID}?token=for-all-of-them", None),
+        (f"/push?order_id={ID}&token=for-all-of-them", None),
     ],
 )
 def test_it_tells_several_accounts_apart(
     make_intake: MakeIntake, accounts_file: str, url: str, account: str | None
 ) -> None:
-    intake = make_intake(ACCOUNTS_FILE=accounts_file, PUSH_TOKEN="for-all")
+    intake = make_intake(ACCOUNTS_FILE=accounts_file, PUSH_TOKEN="for-all-of-them")
 
     answer = intake.push(url)
 
@@ -460,7 +461,7 @@ def test_it_keeps_one_order_of_two_accounts_apart(
 ) -> None:
     intake = make_intake(ACCOUNTS_FILE=accounts_file)
 
-    intake.push(f"/push/shop-se/{ID}?token=for-se")
+    intake.push(f"/push/shop-se/{ID}?token=for-shop-se")
     intake.push(f"/push/shop-de/{ID}")
 
     assert intake.stored() == {f"shop-se_{ID}": 1, f"shop-de_{ID}": 1}
@@ -482,7 +483,7 @@ def test_it_takes_the_only_account_for_meant_when_none_is_named(
 @pytest.fixture
 def both_intakes(make_intake: MakeIntake) -> tuple[IntakeHarness, IntakeHarness]:
     """One that asks for a token and one that does not, over the same Redis."""
-    return make_intake(), make_intake(PUSH_TOKEN="right")
+    return make_intake(), make_intake(PUSH_TOKEN="right-one")
 
 
 ODD = st.one_of(
@@ -506,7 +507,7 @@ def raw(part: bytes) -> bytes:
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # what is stored may pile up
 )
 @given(path=st.lists(ODD, max_size=3), query=st.lists(st.tuples(ODD, ODD), max_size=3), token=ODD)
-@example(path=[], query=[(b"order_id", ID.encode())], token=b"right")
+@example(path=[], query=[(b"order_id", ID.encode())], token=b"right-one")
 def test_it_survives_whatever_is_in_the_url(
     both_intakes: tuple[IntakeHarness, IntakeHarness],
     path: list[bytes],
@@ -680,7 +681,7 @@ def head(order_id: str, *headers: str, query: str = "", version: str = "HTTP/1.1
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
         directory = tmp_path_factory.mktemp("served")
-        processes = Processes({"REDIS_URL": server.url, "PUSH_TOKEN": ""}, directory)
+        processes = Processes({"REDIS_URL": server.url}, directory)
         try:
             yield Served(processes.web().wait_ready(), redis)
         finally:

@@ -147,8 +147,8 @@ def test_it_ends_with_78_and_every_problem_when_not_configured(arguments: tuple[
     assert (result.exit_code, result.stdout) == (78, "")
     assert result.stderr.splitlines() == [
         "Error: the configuration is not usable:",
-        "REDIS_URL: is not set",
-        "ACCOUNTS_FILE: /nowhere: [Errno 2] No such file or directory: '/nowhere'",
+        "REDIS_URL: is not set; it must be a URL such as redis://HOST:6379/0",
+        "ACCOUNTS_FILE: /nowhere cannot be read: No such file or directory",
     ]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from requests.structures import CaseInsensitiveDict
 
@@ -24,18 +25,19 @@ from klarna.answers import Answer
 from klarna.failures import failure_of
 from klarna.results import read_acceptance, read_order
 from pushes import log, policy
-from pushes import settings as shared
+from pushes.accounts.settings import CommonToken, OneAccount
 from pushes.model import PUSH_WINDOW, Push, Reason, State
 from pushes.policy import RetryPolicy
 from pushes.read import at_risk, overview
 from pushes.read.alarms import Alarm
+from pushes.settings.problems import is_secret
 from service import make_app
 from service.settings import WebSettings
 from service.settings import load as load_web
 from tests.builders import NOW, Unlimited, a_push
 from worker.attempt.acknowledge import Acknowledger
 from worker.attempt.attempt import Report
-from worker.settings import WorkerSettings, _OneAccount
+from worker.settings import WorkerSettings
 from worker.settings import load as load_worker
 
 README = (ROOT / "README.md").read_text()
@@ -98,12 +100,18 @@ def of_gunicorn() -> dict[str, str]:
     }
 
 
+WEB = (WebSettings, CommonToken)
+WORKER = (WorkerSettings, OneAccount)
+
+
+def of_models(*models: type[BaseModel]) -> dict[str, str]:
+    return {name: value for model in models for name, value in by_alias(model.model_fields).items()}
+
+
 def test_it_lists_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", io.StringIO())  # no terminal
     in_code = {
-        **by_alias(WebSettings.model_fields),
-        **by_alias(WorkerSettings.model_fields),
-        **by_alias(_OneAccount.model_fields),
+        **of_models(*WEB, *WORKER),
         **of_gunicorn(),
         "LOG_FORMAT": log.default_form({}),
     }
@@ -115,8 +123,8 @@ def test_it_lists_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch
 
 
 def test_it_says_which_process_reads_a_setting() -> None:
-    web = {*by_alias(WebSettings.model_fields), *of_gunicorn()}
-    worker = {*by_alias(WorkerSettings.model_fields), *by_alias(_OneAccount.model_fields)}
+    web = {*of_models(*WEB), *of_gunicorn()}
+    worker = of_models(*WORKER)
     for name, _, _, readers in table("## Settings"):
         (setting,) = words(name)
         expected = {"web": setting in web, "worker": setting in worker}
@@ -140,7 +148,12 @@ def test_it_reads_all_of_gunicorns_settings(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_it_names_every_secret_that_can_be_a_file() -> None:
     named = set(re.findall(r"\b[A-Z_]+_FILE\b", README))
-    assert named - {"ACCOUNTS_FILE", "NAME_FILE"} == {f"{name}_FILE" for name in shared._SECRETS}  # noqa: SLF001 - the list has no other name
+    assert named - {"ACCOUNTS_FILE", "NAME_FILE"} == {
+        f"{field.alias}_FILE"
+        for model in (*WEB, *WORKER)
+        for field in model.model_fields.values()
+        if field.alias and is_secret(field)
+    }
 
 
 def test_it_names_every_preset() -> None:

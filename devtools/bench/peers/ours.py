@@ -3,8 +3,8 @@
 import os
 from datetime import UTC, datetime
 
+from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.model import PushKey
-from pushes.settings import DEFAULT_ACCOUNT
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
 

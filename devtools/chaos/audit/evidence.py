@@ -8,8 +8,8 @@ from devtools.chaos.orders import ChaosOrder
 from devtools.chaos.result import SenderLog
 from devtools.chaos.testbed import ChaosTestbed
 from devtools.local.sandbox_control import LoggedRequest, OrderBody
+from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.model import Push, PushKey, State
-from pushes.settings import DEFAULT_ACCOUNT
 from pushes.store import records
 
 _OK = 200

@@ -3,8 +3,8 @@
 from rq.job import Job
 from rq.results import Result
 
+from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.model import Reason, State
-from pushes.settings import DEFAULT_ACCOUNT
 from pushes.store import indexes, keys, rq_job
 from pushes.store.ledger import Ledger
 

@@ -1,0 +1,52 @@
+"""What every process reads from its environment, and how: once, all problems at once.
+
+Refused: a half-right configuration. `load` raises one ConfigurationError that lists every
+problem with the name of its variable; the process then ends with exit code 78.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from pushes.settings.environment import read
+from pushes.settings.problems import EXIT_CONFIGURATION, ConfigurationError, Problems
+from pushes.store.connection import check_url
+
+__all__ = ["EXIT_CONFIGURATION", "ConfigurationError", "Problems", "Settings", "load"]
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+class Settings(BaseModel):
+    """The settings of every process. Frozen; the field's alias is the variable's name.
+
+    The description says what the variable must be. One with `repr=False` is a secret: it is never
+    shown, and can be given as a file.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    redis_url: Annotated[str, AfterValidator(check_url)] = Field(
+        alias="REDIS_URL", repr=False, description="a URL such as redis://HOST:6379/0"
+    )
+    accounts_file: Path | None = Field(
+        None, alias="ACCOUNTS_FILE", description="the path of a TOML file"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+        Field("info", alias="LOG_LEVEL", description="debug, info, warning or error")
+    )
+    log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] | None = Field(
+        None, alias="LOG_FORMAT", description="json or console"
+    )
+
+
+_S = TypeVar("_S", bound=Settings)
+
+
+def load(settings: type[_S], environment: Mapping[str, str]) -> _S:
+    """Read `settings` from `environment`. Raises ConfigurationError listing every problem."""
+    return read(settings, environment)
