@@ -6,7 +6,7 @@ from enum import Enum
 from random import Random
 
 
-class Target(Enum):
+class KillTarget(Enum):
     """What is killed."""
 
     WORKER = "workers"
@@ -16,8 +16,16 @@ class Target(Enum):
 
 
 # As often as there are many of them in life; a worker's death is the one that matters most.
-PROCESSES: Mapping[Target, int] = {Target.WORKER: 6, Target.WEB: 3, Target.WEB_CHILD: 1}
-WITH_REDIS: Mapping[Target, int] = {Target.REDIS: 7, Target.WORKER: 2, Target.WEB: 1}
+PROCESSES: Mapping[KillTarget, int] = {
+    KillTarget.WORKER: 6,
+    KillTarget.WEB: 3,
+    KillTarget.WEB_CHILD: 1,
+}
+WITH_REDIS: Mapping[KillTarget, int] = {
+    KillTarget.REDIS: 7,
+    KillTarget.WORKER: 2,
+    KillTarget.WEB: 1,
+}
 
 # How long Redis stays away after a kill: a supervisor's pause, or a small machine's slow start.
 _REDIS_AWAY_S = (0.1, 2.0)
@@ -28,12 +36,12 @@ class Kill:
     """One kill, `at_s` seconds after the trial has begun."""
 
     at_s: float
-    target: Target
+    target: KillTarget
     index: int  # which of the target's processes, modulo their number
     away_s: float
 
 
-def make(random: Random, count: int, over_s: float, odds: Mapping[Target, int]) -> list[Kill]:
+def make(random: Random, count: int, over_s: float, odds: Mapping[KillTarget, int]) -> list[Kill]:
     """Spread kills over `over_s` seconds, at random: some come close together, some apart.
 
     Every target is killed once before any is left to the odds.

@@ -6,7 +6,7 @@ Every call ends in the request log, also one that gets no answer. Sends nothing.
 from dataclasses import replace
 
 from sandbox.api.calls import CallContext, Outcome, RefusedError
-from sandbox.api.operations import PREFIX, Operation
+from sandbox.api.operations import PREFIX, ServedOperation
 from sandbox.api.orders import ORDER_ID, StoredOrder
 from sandbox.api.request_log import IncomingCall, LoggedCall, read_call
 from sandbox.faults.kinds import StruckCall
@@ -83,7 +83,7 @@ def _malformed(
 
 
 def _once(
-    state: SandboxState, call: IncomingCall, operation: Operation, context: CallContext
+    state: SandboxState, call: IncomingCall, operation: ServedOperation, context: CallContext
 ) -> Outcome:
     first_answers = state.calls_of(call.merchant or "").first_answers
     key = call.idempotency_key if call.method != "GET" else None
@@ -99,7 +99,7 @@ def _once(
 
 
 def _order(
-    state: SandboxState, call: IncomingCall, operation: Operation, now_s: float
+    state: SandboxState, call: IncomingCall, operation: ServedOperation, now_s: float
 ) -> StoredOrder:
     settings = state.settings
     order = state.orders.get(call.order_id or "")

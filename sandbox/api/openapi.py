@@ -4,7 +4,7 @@ import re
 
 from pydantic.json_schema import models_json_schema
 
-from sandbox.api.operations import OPERATIONS, PREFIX, Operation
+from sandbox.api.operations import OPERATIONS, PREFIX, ServedOperation
 from sandbox.api.orders import STATUSES, JsonObject
 
 _REF = "#/components/schemas/{model}"
@@ -68,7 +68,7 @@ def openapi() -> JsonObject:
     }
 
 
-def _described(method: str, path: str, operation: Operation) -> JsonObject:
+def _described(method: str, path: str, operation: ServedOperation) -> JsonObject:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": _TEXT}
         for name in re.findall(r"{(\w+)}", path)
@@ -91,7 +91,7 @@ def _described(method: str, path: str, operation: Operation) -> JsonObject:
     return described
 
 
-def _success(operation: Operation) -> JsonObject:
+def _success(operation: ServedOperation) -> JsonObject:
     if operation.success != 200:  # noqa: PLR2004 - nothing else comes with a body
         return {"description": "Done."}
     schema = _ANSWERS.get(operation.name, {"type": "object"})

@@ -14,7 +14,7 @@ _ITEM = "{id}"
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class ServedOperation:
     """One call: its name in log and faults, what it does, the body it takes.
 
     `not_found` is what Klarna says of an order that is not there (doc), `success` its status.
@@ -28,30 +28,30 @@ class Operation:
 
 
 #: (method, what follows the order id) → the call. `{id}` is a capture or a refund.
-OPERATIONS: Mapping[tuple[str, str], Operation] = {
-    ("GET", ""): Operation(GET_ORDER, view_and_change.get_order, 200),
-    ("POST", "acknowledge"): Operation(
+OPERATIONS: Mapping[tuple[str, str], ServedOperation] = {
+    ("GET", ""): ServedOperation(GET_ORDER, view_and_change.get_order, 200),
+    ("POST", "acknowledge"): ServedOperation(
         "acknowledge",
         view_and_change.acknowledge,
         not_found="Order {order_id} cannot be found. Acknowledgement not possible.",
     ),
-    ("PATCH", "authorization"): Operation(
+    ("PATCH", "authorization"): ServedOperation(
         "update_authorization",
         view_and_change.update_authorization,
         body=bodies.UpdateAuthorizationBody,
     ),
-    ("PATCH", "merchant-references"): Operation(
+    ("PATCH", "merchant-references"): ServedOperation(
         "update_merchant_references",
         view_and_change.update_merchant_references,
         body=bodies.MerchantReferencesBody,
         not_found="Order cannot be found. Merchant references cannot be updated.",
     ),
-    ("PATCH", "customer-details"): Operation(
+    ("PATCH", "customer-details"): ServedOperation(
         "update_customer_details",
         view_and_change.update_customer_details,
         body=bodies.CustomerDetailsBody,
     ),
-    ("POST", "shipping-info"): Operation(
+    ("POST", "shipping-info"): ServedOperation(
         "add_shipping_info",
         view_and_change.add_shipping_info,
         body=bodies.AddShippingInfoBody,
@@ -59,34 +59,34 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
             "Order {order_id} cannot be found. Shipping info cannot be added to order {order_id}."
         ),
     ),
-    ("POST", "cancel"): Operation("cancel", view_and_change.cancel),
-    ("POST", "captures"): Operation(
+    ("POST", "cancel"): ServedOperation("cancel", view_and_change.cancel),
+    ("POST", "captures"): ServedOperation(
         "capture", capture_and_refund.capture, 201, body=bodies.CaptureBody
     ),
-    ("GET", "captures"): Operation("get_captures", capture_and_refund.get_captures, 200),
-    ("GET", "captures/{id}"): Operation("get_capture", capture_and_refund.get_capture, 200),
-    ("POST", "captures/{id}/shipping-info"): Operation(
+    ("GET", "captures"): ServedOperation("get_captures", capture_and_refund.get_captures, 200),
+    ("GET", "captures/{id}"): ServedOperation("get_capture", capture_and_refund.get_capture, 200),
+    ("POST", "captures/{id}/shipping-info"): ServedOperation(
         "add_capture_shipping_info",
         capture_and_refund.add_capture_shipping_info,
         body=bodies.AddShippingInfoBody,
     ),
-    ("POST", "captures/{id}/trigger-send-out"): Operation(
+    ("POST", "captures/{id}/trigger-send-out"): ServedOperation(
         "trigger_send_out", capture_and_refund.trigger_send_out
     ),
-    ("GET", "captures/{id}/extend-due-date-options"): Operation(
+    ("GET", "captures/{id}/extend-due-date-options"): ServedOperation(
         "get_due_date_options", capture_and_refund.get_due_date_options, 200
     ),
-    ("PATCH", "captures/{id}/extend-due-date"): Operation(
+    ("PATCH", "captures/{id}/extend-due-date"): ServedOperation(
         "extend_due_date", capture_and_refund.extend_due_date, body=bodies.ExtendDueDateBody
     ),
-    ("POST", "refunds"): Operation(
+    ("POST", "refunds"): ServedOperation(
         "refund", capture_and_refund.refund, 201, body=bodies.RefundBody
     ),
-    ("GET", "refunds/{id}"): Operation("get_refund", capture_and_refund.get_refund, 200),
-    ("POST", "release-remaining-authorization"): Operation(
+    ("GET", "refunds/{id}"): ServedOperation("get_refund", capture_and_refund.get_refund, 200),
+    ("POST", "release-remaining-authorization"): ServedOperation(
         "release_remaining_authorization", capture_and_refund.release_remaining_authorization
     ),
-    ("POST", "extend-authorization-time"): Operation(
+    ("POST", "extend-authorization-time"): ServedOperation(
         "extend_authorization_time", capture_and_refund.extend_authorization_time
     ),
 }

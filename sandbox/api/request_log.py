@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
-from sandbox.api.operations import OPERATIONS, UNKNOWN, Operation, Target, target_of
+from sandbox.api.operations import OPERATIONS, UNKNOWN, ServedOperation, Target, target_of
 from sandbox.api.orders import ORDER_ID
 from sandbox.clock import iso
 from sandbox.serving.reading import ApiRequest
@@ -26,7 +26,7 @@ class IncomingCall:
     method: str
     path: str
     name: str
-    operation: Operation | None
+    operation: ServedOperation | None
     target: Target | None
     order_id: str | None
     merchant: str | None

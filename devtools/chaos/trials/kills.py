@@ -10,7 +10,7 @@ from random import Random
 
 from devtools.chaos import faults, plan
 from devtools.chaos.audit import recovery
-from devtools.chaos.plan import Kill, Target
+from devtools.chaos.plan import Kill, KillTarget
 from devtools.chaos.result import Times, TrialResult
 from devtools.chaos.running import running_trial
 from devtools.chaos.trial import Trial
@@ -30,7 +30,7 @@ def run(  # noqa: PLR0913 - what the sizes of a trial are
     count: int,
     kills: int,
     over_s: float,
-    odds: Mapping[Target, int],
+    odds: Mapping[KillTarget, int],
     fsync: Fsync = "always",
     holding: bool = False,
 ) -> TrialResult:
@@ -56,15 +56,15 @@ def run(  # noqa: PLR0913 - what the sizes of a trial are
 def _do(kill: Kill, trial: Trial, back_s: list[float]) -> None:
     fleet, index = trial.testbed.fleet, kill.index
     match kill.target:
-        case Target.WORKER:
+        case KillTarget.WORKER:
             worker = fleet.workers[index % len(fleet.workers)]
             trial.interrupted += recovery.interrupt(trial.testbed.ledger, worker)
-        case Target.WEB:
+        case KillTarget.WEB:
             fleet.webs[index % len(fleet.webs)].kill()
-        case Target.WEB_CHILD:
+        case KillTarget.WEB_CHILD:
             if not fleet.webs[index % len(fleet.webs)].kill_child():
                 return
-        case Target.REDIS:
+        case KillTarget.REDIS:
             trial.testbed.server.kill()
             time.sleep(kill.away_s)
             trial.testbed.server.restart()
