@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test chaos simulate bench lint format lock clean $(VENV)
+.PHONY: help demo test chaos simulate bench lint format map lock clean $(VENV)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ lint: $(VENV) ## Check style, types and import contracts
 format: $(VENV) ## Fix what can be fixed: imports, simple findings, layout
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
+
+map: $(VENV) ## Remake the tables of CONTRIBUTING's map
+	@$(BIN)/python -m devtools.code_map
 
 # async-timeout is redis-py's on Pythons before 3.11.3 (Debian 12 has 3.11.2): a lock made on a newer
 # one would lack it, and pip refuses what has no hash.

@@ -1,0 +1,129 @@
+"""docs/operations.md and docs/runbook.md name every task, metric, counter and log event."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from redis import Redis
+
+from devtools.local.processes import ROOT
+from pushes.model import State
+from pushes.policy import RetryPolicy
+from pushes.read import at_risk, overview
+from pushes.read.alarms import Alarm
+from tests.documents import DOCUMENTS, OPERATIONS, RUNBOOK, table, words
+from worker import runner
+from worker.wiring import assemble
+
+TEXT = OPERATIONS.read_text()
+PROGRAM = ("pushes", "worker", "service", "klarna", "cli", "deploy")
+
+# What the f-strings in names of events and counters can become.
+EXPANSIONS = {
+    "push.{push.state}": [f"push.{state}" for state in State if state.is_settled],
+    "push.{kind}_requeued": ["push.stray_requeued", "push.orphan_requeued"],
+    "{kind}_requeued": ["stray_requeued", "orphan_requeued"],
+    "klarna_ack_resends_{word}": [
+        f"klarna_ack_resends_{word}" for word in ("expected", "seen", "missed")
+    ],
+}
+
+
+def calls(*folders: str) -> Iterator[ast.Call]:
+    """Find every call in the program's code."""
+    for folder in folders:
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Call):
+                    yield node
+
+
+def names(argument: ast.expr) -> list[str]:
+    """Read the names that an argument stands for."""
+    text = ast.unparse(argument).removeprefix("f").strip("'\"")
+    return EXPANSIONS.get(text, [text])
+
+
+def test_it_lists_every_periodic_task() -> None:
+    worker = assemble(
+        Redis(),
+        name="worker",
+        clients={},
+        shares={},
+        retry_policy=RetryPolicy(),
+        outage_after_failures=10,
+    )
+    in_code = {task.name: f"{task.every_s:g} s" for task in worker.tasks}
+    in_code["heartbeat"] = f"{runner._BEAT_EVERY_S:g} s"  # noqa: SLF001 - it has no other name
+    listed = {words(name)[0]: every for name, every, _ in table(OPERATIONS, "## Periodic tasks")}
+    assert listed == in_code
+
+
+def test_it_tells_how_status_counts_what_is_at_risk() -> None:
+    assert "less than {}, {} and {} hours".format(*at_risk.HOURS) in TEXT
+    assert f"the {at_risk.AMOUNTS_READ:,} most urgent orders" in TEXT
+    for key in overview.AtRiskView.__annotations__:
+        assert f'"{key}"' in TEXT
+
+
+def test_it_names_every_alarm() -> None:
+    for alarm in Alarm:
+        assert f"`{alarm}`" in TEXT
+        assert f'klarna_ack_alarm{{alarm="{alarm}"}}' in TEXT
+
+
+def test_it_names_every_metric_and_no_other() -> None:
+    exported = {
+        name + "_total" * ast.unparse(call.func).startswith("Counter")
+        for call in calls("service")
+        if re.fullmatch(r"(Counter|Gauge|Histogram)\w+", ast.unparse(call.func))
+        for name in names(call.args[0])
+    }
+    mentioned = {
+        name
+        for document in DOCUMENTS
+        for name in re.findall(r"\bklarna_ack_[a-z_]+", document.read_text())
+    }
+    assert exported == set(re.findall(r"\bklarna_ack_[a-z_]+", TEXT))
+    assert mentioned <= {*exported, "klarna_ack_events"}  # so the changelog calls the family
+
+
+def test_it_lists_what_is_counted() -> None:
+    counted = {
+        name
+        for call in calls(*PROGRAM)
+        if (ast.unparse(call.func) == "counters.add")
+        or (call.args and ast.unparse(call.args[0]) == "keys.COUNTERS" and len(call.args) > 1)
+        for name in names(call.args[1])
+    } - {"event"}  # what `counters.add` itself hands on
+    assert {words(row[0])[0] for row in table(OPERATIONS, COUNTERS)} == counted
+
+
+COUNTERS = "| `event` | What was counted |"
+LEVELS = {"warn": "warning", "exception": "error", "critical": "error"}
+
+
+def logged() -> set[tuple[str, str]]:
+    """Find the events that are logged, each with its level."""
+    found = set()
+    for call in calls(*PROGRAM):
+        if logs := re.fullmatch(
+            r"_?(?:log|logger|access)\.(debug|info|warning|error|exception|critical)",
+            ast.unparse(call.func),
+        ):
+            level = LEVELS.get(logs[1], logs[1])
+            found |= {(name, level) for name in names(call.args[0])}
+    return found
+
+
+def test_it_lists_every_log_event() -> None:
+    rows = table(OPERATIONS, "| Event | Level | Meaning |")
+    assert sorted((words(event)[0], level) for event, level, _ in rows) == sorted(logged())
+    assert all(meaning.endswith(".") for _, _, meaning in rows)
+
+
+def test_the_runbook_has_an_entry_for_every_warning_and_error() -> None:
+    headings = re.findall(r"^### `([a-z_]+\.[a-z_]+)`$", RUNBOOK.read_text(), re.MULTILINE)
+    assert sorted(headings) == sorted(
+        name for name, level in logged() if level in {"warning", "error"}
+    )
