@@ -15,7 +15,7 @@ def read(context: Context, now: datetime) -> overview.StatusView:
     """Read the status."""
     ledger = context.ledger
     holds = Holds(ledger.redis)
-    accounts = {name: holds.standing(name) for name in context.known_accounts()}
+    accounts = holds.standings(context.known_accounts())
     return overview.status(
         overview.counts(ledger.redis, now),
         overview.oldest_deadline(ledger.redis),

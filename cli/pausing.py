@@ -1,16 +1,16 @@
 """`klarna-ack pause` and `resume`: hold an account at an operator's word, and serve it again.
 
-Pushes are accepted all the while. Refused: resuming an account that is not held.
+Pushes are accepted all the while. Refused: resuming an account that is neither held nor paused.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
 
 import click
 
 from cli import options, output
 from cli.context import Context, opened
 from cli.exits import Refused
-from pushes.accounts.holds import AccountHold, Holds
+from pushes.accounts.holds import Holds, Resumed
 from pushes.model import HoldReason
 from pushes.read import overview, views
 
@@ -30,8 +30,7 @@ def pause(account: str | None, why: str, by: str, *, as_json: bool) -> None:
     """
     with opened() as context:
         name = context.choose_account(account)
-        holds, now = Holds(context.ledger.redis), datetime.now(UTC)
-        holds.begin(name, HoldReason.OPERATOR, why, now, by)
+        Holds(context.ledger.redis).begin(name, HoldReason.OPERATOR, why, by)
         _show(context, name, "Orders of this account wait from now on.", as_json=as_json)
 
 
@@ -39,22 +38,25 @@ def pause(account: str | None, why: str, by: str, *, as_json: bool) -> None:
 @_account
 @options.as_json
 def resume(account: str | None, *, as_json: bool) -> None:
-    """Serve ACCOUNT again, whatever held it.
+    """Serve ACCOUNT again, whatever held or paused it.
 
     What waited is attempted the earliest deadline first, after an outage in steps. If the trouble
     is still there, the account is soon held again.
     """
     with opened() as context:
         name = context.choose_account(account)
-        ended = Holds(context.ledger.redis).end(name, datetime.now(UTC), by_operator=True)
-        if ended is None:
-            raise Refused(f"The account {name!r} is not held. Nothing to resume.")
-        _show(context, name, f"It was held: {_because(ended)}", as_json=as_json)
+        ended = Holds(context.ledger.redis).resume(name)
+        if not (ended.hold or ended.pause):
+            raise Refused(f"The account {name!r} is neither held nor paused. Nothing to resume.")
+        _show(context, name, " ".join(_because(ended)), as_json=as_json)
 
 
-def _because(hold: AccountHold) -> str:
-    by = f", by {hold.by}" if hold.by else ""
-    return f"{hold.reason} since {views.instant(hold.since)}{by}: {hold.cause}"
+def _because(ended: Resumed) -> Iterator[str]:
+    if hold := ended.hold:
+        by = f", by {hold.by}" if hold.by else ""
+        yield f"It was held: {hold.reason} since {views.instant(hold.since)}{by}: {hold.cause}"
+    if pause := ended.pause:
+        yield f"It was paused until {views.instant(pause.until)}: {pause.cause}"
 
 
 def _show(context: Context, name: str, sentence: str, *, as_json: bool) -> None:

@@ -65,6 +65,12 @@ def blocks(view: overview.StatusView) -> list[output.Block]:
         for name, account in view["accounts"].items()
         if (count := account["unknown_in_a_row"]) >= SUSPICIOUS_UNKNOWN
     ]
+    shown += [
+        f"The account {name} is not called for until {account['paused_until']}:"
+        f" {account['pause_cause']}. `klarna-ack resume {name}` ends that."
+        for name, account in view["accounts"].items()
+        if account["paused_until"]
+    ]
     if not view["workers"]:
         shown.append("No worker is alive, so nothing is acknowledged: start `python -m worker`.")
     return shown

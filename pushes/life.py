@@ -120,6 +120,7 @@ def _with_fresh_attempts(push: Push, now: datetime) -> Push:
         reason=None,
         failures=0,
         not_found=0,
+        limited=0,
         crashes=0,
         next_attempt_at=None,
         worker=None,
@@ -207,12 +208,14 @@ def retrying(  # noqa: PLR0913 - one step of the life, each fact named by the ca
     error: str,
     failed: bool = False,
     not_found: bool = False,
+    limited: bool = False,
 ) -> Change:
-    """Try again at `at`. `failed` and `not_found` say what the attempt is spent on, if anything."""
+    """Try again at `at`. `failed`, `not_found`, `limited` say what is spent, if anything."""
     after = replace(
         _leave_running(push, now, State.RETRYING, judged=not_found),
         failures=push.failures + failed,
         not_found=push.not_found + not_found,
+        limited=push.limited + limited,
         lane=Lane.UNKNOWN if not_found and push.verified_at is None else push.lane,
         next_attempt_at=at,
         after_failure=failed,

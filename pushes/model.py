@@ -87,8 +87,9 @@ class Reason(StrEnum):
     NOT_ALLOWED = (
         "not_allowed",
         (
-            "Klarna refuses to acknowledge an order that looks open. Look at it in the Klarna"
-            " portal; replay after its state changed, else discard."
+            "Klarna refuses to acknowledge an order that looks open, or to show it: then it is"
+            " probably another merchant's. Look at it in the Klarna portal; replay after its state"
+            " changed, else discard."
         ),
     )
     REJECTED = (
@@ -215,6 +216,7 @@ class Push:
     attempts: int = 0
     failures: int = 0
     not_found: int = 0
+    limited: int = 0
     crashes: int = 0
     next_attempt_at: datetime | None = None
     verified_at: datetime | None = None

@@ -68,6 +68,10 @@ MAX_UNKNOWN_DEAD = 10_000
 # So many orders in a row that Klarna does not know: probably the wrong region or account.
 SUSPICIOUS_UNKNOWN = 20
 
+# So often an order alone may be answered 429 before that spends attempts: Klarna limits merchants,
+# not orders, and a shop that uses up the quota by itself may hit the same order again by chance.
+LIMITED_FREELY = 3
+
 # So many failures in a row, of so many orders, are Klarna's trouble and not the orders'.
 OUTAGE_AFTER_FAILURES = 10
 _OUTAGE_ORDERS = 3

@@ -77,16 +77,25 @@ class QueueState(Collector):
         )
         unknown = GaugeMetricFamily(
             "klarna_ack_account_unknown_in_a_row",
-            "Orders that Klarna did not know when first asked, with none known in between.",
+            "Orders that Klarna did not know when first asked, with none known in between; absent"
+            " while there are none.",
             labels=["account"],
         )
-        holds = Holds(self._ledger.redis)
-        for account in indexes.accounts(self._ledger.redis):
-            standing = holds.standing(account)
-            unknown.add_metric([account], standing.unknown_in_a_row)
+        paused = GaugeMetricFamily(
+            "klarna_ack_account_paused_until_timestamp_seconds",
+            "When the pause ends that Klarna asked for; absent while an account has none.",
+            labels=["account"],
+        )
+        standings = Holds(self._ledger.redis).standings(indexes.accounts(self._ledger.redis))
+        for account, standing in standings.items():
+            if standing.unknown_in_a_row:
+                unknown.add_metric([account], standing.unknown_in_a_row)
             if standing.hold:
                 held.add_metric([account, str(standing.hold.reason)], 1)
+            if standing.pause:
+                paused.add_metric([account], standing.pause.until.timestamp())
         yield held
+        yield paused
         yield unknown
         events = CounterMetricFamily(
             "klarna_ack_events", "What workers had to mend, by kind.", labels=["event"]

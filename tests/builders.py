@@ -7,6 +7,7 @@ from itertools import count
 from redis import Redis
 
 from pushes import life
+from pushes.accounts.clock import Now
 from pushes.model import Change, HoldReason, Push, PushKey, Reason, State
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
 from pushes.store.ledger import Ledger
@@ -93,13 +94,14 @@ class ScriptedAcknowledger(Acknowledger):
         return self.next
 
 
-def worker_parts(
+def worker_parts(  # noqa: PLR0913 - whatever a test wants to be different
     redis: Redis,
     name: str = "worker-1",
     *,
     accounts: tuple[str, ...] = ("default",),
     rate_per_s: float = 1_000_000,
     outage_after_failures: int = OUTAGE_AFTER_FAILURES,
+    redis_now: Now | None = None,
 ) -> Parts:
     """The parts of a worker that has no credentials: it makes no call."""
     return assemble(
@@ -109,6 +111,7 @@ def worker_parts(
         shares={account: Share.of(account, rate_per_s) for account in accounts},
         retry_policy=RetryPolicy(),
         outage_after_failures=outage_after_failures,
+        redis_now=redis_now,
     )
 
 

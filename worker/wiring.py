@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from redis import Redis
 
+from pushes.accounts.clock import Now
 from pushes.accounts.holds import Holds
+from pushes.accounts.pauses import Pauses
 from pushes.policy import RetryPolicy
 from pushes.store.ledger import Ledger
 from worker.attempt.account_health import AccountHealth
@@ -15,7 +17,7 @@ from worker.attempt.settle import Settler
 from worker.attempt.start import Starter
 from worker.attempt.under_way import UnderWay
 from worker.claiming.claims import Claims
-from worker.claiming.quota import Now, Quota, Share
+from worker.claiming.quota import Quota, Share
 from worker.clock import SYSTEM_CLOCK, Clock
 from worker.periodic import tasks
 from worker.periodic.resume import HeldBacklog
@@ -56,7 +58,9 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
     quota = Quota(redis, shares, redis_now)
     claims = Claims(redis, ledger.rq, quota, clock, redis_now)
     under_way = UnderWay(ledger, clock)
-    accounts = AccountHealth(Holds(redis), quota, outage_after_failures)
+    accounts = AccountHealth(
+        Holds(redis, redis_now), Pauses(redis, redis_now), outage_after_failures
+    )
     redis_health = RedisHealth(name, clock)
     return Parts(
         claims=claims,

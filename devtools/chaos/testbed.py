@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from redis import Redis
@@ -54,7 +53,7 @@ class ChaosTestbed:
     def resume(self) -> None:
         """Serve the account again when it is held, as an operator who has put it right."""
         with suppress(RedisError):
-            Holds(self.ledger.redis).end(DEFAULT_ACCOUNT, datetime.now(UTC), by_operator=True)
+            Holds(self.ledger.redis).resume(DEFAULT_ACCOUNT)
 
     def replay_the_dead(self) -> None:
         """Replay every dead letter with the operator's own command."""

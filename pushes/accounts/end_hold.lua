@@ -1,14 +1,27 @@
--- Serve a held account again.
--- KEYS[1]: the hold. KEYS[2]: the failures in a row. KEYS[3]: the schedule of calls.
--- ARGV[1]: the reasons that may be ended. ARGV[2]: the time, for work to be resumed in steps after
--- an outage. ARGV[3]: how long that is remembered, in s.
--- Returns the fields of the hold; false when nothing was ended.
+-- Serve an account again that is held or, at an operator's word, paused.
+-- KEYS[1]: the hold. KEYS[2]: the failures in a row. KEYS[3]: the accounts that are held.
+-- KEYS[4]: the schedule of calls. KEYS[5]: the pauses of all accounts.
+-- ARGV[1]: the account. ARGV[2]: the reasons that may be ended. ARGV[3]: whether to end a pause: 1
+-- or 0. ARGV[4]: how long to remember, in s, that work resumes in steps. ARGV[5]: the time, or ''.
+-- Returns the fields of the hold that was ended, none when there was none; then, when a pause was
+-- ended, its end and its cause.
+local now = time_of(ARGV[5])
+local held, pause = {}, {}
 local reason = redis.call('HGET', KEYS[1], 'reason')
-if not reason or not string.find(ARGV[1], reason, 1, true) then return false end
-local held = redis.call('HGETALL', KEYS[1])
-redis.call('DEL', KEYS[1], KEYS[2])
-if reason == 'outage' then
-  redis.call('HSET', KEYS[3], 'resumed_at', ARGV[2])
-  redis.call('EXPIRE', KEYS[3], ARGV[3])
+if reason and string.find(ARGV[2], reason, 1, true) then
+  held = redis.call('HGETALL', KEYS[1])
+  redis.call('DEL', KEYS[1], KEYS[2])
+  redis.call('SREM', KEYS[3], ARGV[1])
+  if reason == 'outage' then
+    redis.call('HSET', KEYS[4], 'resumed_at', epoch(now))
+    redis.call('EXPIRE', KEYS[4], ARGV[4])
+  end
 end
-return held
+if ARGV[3] == '1' then
+  local paused_until = redis.call('ZSCORE', KEYS[5], ARGV[1])
+  redis.call('ZREM', KEYS[5], ARGV[1])
+  if paused_until and tonumber(paused_until) > now then
+    pause = {paused_until, redis.call('HGET', KEYS[4], 'pause_cause') or ''}
+  end
+end
+return {held, pause}

@@ -5,6 +5,7 @@ one hash in Redis that all workers see. Whoever makes it is told so, and says so
 it: a probe that passes, for the first two; an operator, for any.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -12,9 +13,11 @@ from typing import cast
 from redis import Redis
 
 from pushes import policy
+from pushes.accounts import clock
+from pushes.accounts.clock import Fact, Now
+from pushes.accounts.pauses import Pause, Pauses
 from pushes.model import PUSH_WINDOW, HoldReason
 from pushes.store import codec, keys
-from pushes.store.connection import read_script
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,24 @@ class AccountHold:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an account is: what holds it, and how many orders in a row Klarna did not know."""
+    """How an account is: what holds or pauses it, how many orders in a row Klarna did not know."""
 
     hold: AccountHold | None = None
     unknown_in_a_row: int = 0
+    pause: Pause | None = None
 
     @property
     def is_suspicious(self) -> bool:
         """Whether it is probably the wrong region or account."""
         return self.unknown_in_a_row >= policy.SUSPICIOUS_UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What an operator ended: a hold, a pause that Klarna asked for, both or neither."""
+
+    hold: AccountHold | None
+    pause: Pause | None
 
 
 # How long a count of failures in a row is kept: while Klarna pushes an order.
@@ -66,43 +78,61 @@ _STEPS_TTL_S = 60
 
 
 class Holds:
-    """The holds of all accounts. Threads share it. Every method raises RedisError."""
+    """The holds of all accounts. Threads share it. Every method raises RedisError.
 
-    def __init__(self, redis: Redis) -> None:
+    All times are Redis's, unless `now` stands in for them.
+    """
+
+    def __init__(self, redis: Redis, now: Now | None = None) -> None:
         self._redis = redis
-        self._begin = redis.register_script(read_script("pushes.accounts", "begin_hold.lua"))
-        self._end = redis.register_script(read_script("pushes.accounts", "end_hold.lua"))
+        self._now = now
+        self._pauses = Pauses(redis, now)
+        self._begin = redis.register_script(clock.script("begin_hold.lua"))
+        self._end = redis.register_script(clock.script("end_hold.lua"))
 
     def get(self, account: str) -> AccountHold | None:
         """Read why an account is held; None while it is not."""
-        raw = cast(dict[bytes, bytes], self._redis.hgetall(keys.hold(account)))
-        return _decode({name.decode(): value.decode() for name, value in raw.items()})
+        return _decode(cast(dict[bytes, bytes], self._redis.hgetall(keys.hold(account))))
 
-    def begin(
-        self, account: str, reason: HoldReason, cause: str, now: datetime, by: str | None = None
-    ) -> bool:
+    def all(self) -> dict[str, AccountHold]:
+        """Read why accounts are held, of all that are."""
+        names = sorted(name.decode() for name in _members(self._redis, keys.HOLDS))
+        pipeline = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipeline.hgetall(keys.hold(name))
+        found = zip(names, map(_decode, pipeline.execute()), strict=True)
+        return {name: hold for name, hold in found if hold}
+
+    def begin(self, account: str, reason: HoldReason, cause: str, by: str | None = None) -> bool:
         """Hold an account; False when it is held already, for a reason that counts as much."""
-        facts: list[str] = ["reason", reason, "cause", cause, "since", codec.epoch(now)]
-        if by:
-            facts += ["by", by]
-        if probing := PROBING.get(reason):
-            first_s, longest_s = (span.total_seconds() for span in (probing.first, probing.longest))
-            facts += ["probe_first_s", str(first_s), "probe_longest_s", str(longest_s)]
-            facts += ["probe_at", codec.epoch(now + probing.first), "probes", "0"]
-        return bool(self._begin(_keys(account), [reason, codec.to_json(facts)]))
+        probing = PROBING.get(reason)
+        facts: list[Fact] = [account, reason, cause, by or ""]
+        if probing:
+            facts += [probing.first.total_seconds(), probing.longest.total_seconds()]
+        else:
+            facts += ["", ""]
+        return bool(self._begin(_keys(account)[:3], [*facts, clock.argument(self._now)]))
 
-    def end(self, account: str, now: datetime, *, by_operator: bool = False) -> AccountHold | None:
-        """Serve an account again; returns what held it, None when nothing did.
+    def end(self, account: str) -> AccountHold | None:
+        """Serve an account again, since a probe passed; returns what held it.
 
-        A probe that passed does not end an operator's hold.
+        None when nothing did, or an operator: his word is ended by an operator only.
         """
-        may_end = [reason for reason in HoldReason if by_operator or reason in PROBING]
-        raw = cast(
-            list[bytes] | None,
-            self._end(_keys(account), [",".join(may_end), codec.epoch(now), _STEPS_TTL_S]),
-        )
-        words = [word.decode() for word in raw or []]
-        return _decode(dict(zip(words[::2], words[1::2], strict=True)))
+        return self._serve_again(account, list(PROBING), ends_pause=False).hold
+
+    def resume(self, account: str) -> Resumed:
+        """Serve an account again at an operator's word, whatever holds or pauses it."""
+        return self._serve_again(account, list(HoldReason), ends_pause=True)
+
+    def _serve_again(self, account: str, reasons: list[HoldReason], *, ends_pause: bool) -> Resumed:
+        facts: list[Fact] = [account, ",".join(reasons), int(ends_pause), _STEPS_TTL_S]
+        raw = self._end(_keys(account), [*facts, clock.argument(self._now)])
+        held, pause = cast(tuple[list[bytes], list[bytes]], raw)
+        hold = _decode(dict(zip(held[::2], held[1::2], strict=True)))
+        if not pause:
+            return Resumed(hold, None)
+        until, cause = (word.decode() for word in pause)
+        return Resumed(hold, Pause(account, codec.moment(until), cause))
 
     def failed(self, account: str, job_id: str, after: int) -> bool:
         """Count a failure that is not the order's own; say whether they amount to an outage."""
@@ -124,22 +154,40 @@ class Holds:
 
     def standing(self, account: str) -> Standing:
         """Read how an account is."""
-        count = cast(bytes | None, self._redis.get(keys.unknown_in_a_row(account)))
-        return Standing(self.get(account), int(count or 0))
+        return self.standings([account])[account]
+
+    def standings(self, accounts: Iterable[str]) -> dict[str, Standing]:
+        """Read how accounts are, in a few round trips however many they are."""
+        names = list(accounts)
+        if not names:
+            return {}
+        raw = self._redis.mget([keys.unknown_in_a_row(name) for name in names])
+        counts = dict(zip(names, cast(list[bytes | None], raw), strict=True))
+        held, paused = self.all(), self._pauses.active()
+        return {
+            name: Standing(held.get(name), int(counts[name] or 0), paused.get(name))
+            for name in names
+        }
 
 
 def _keys(account: str) -> list[str]:
-    return [keys.hold(account), keys.failing(account), keys.quota(account)]
+    of_account = [keys.hold(account), keys.failing(account), keys.HOLDS, keys.quota(account)]
+    return [*of_account, keys.PAUSES]
 
 
-def _decode(raw: dict[str, str]) -> AccountHold | None:
-    if "reason" not in raw:
+def _members(redis: Redis, name: str) -> set[bytes]:
+    return cast(set[bytes], redis.smembers(name))
+
+
+def _decode(raw: dict[bytes, bytes]) -> AccountHold | None:
+    facts = {name.decode(): value.decode() for name, value in raw.items()}
+    if "reason" not in facts:
         return None
     return AccountHold(
-        HoldReason(raw["reason"]),
-        raw.get("cause", ""),
-        codec.moment(raw["since"]),
-        raw.get("by"),
-        int(raw.get("probes", 0)),
-        codec.moment(raw["probe_at"]) if "probe_at" in raw else None,
+        HoldReason(facts["reason"]),
+        facts.get("cause", ""),
+        codec.moment(facts["since"]),
+        facts.get("by"),
+        int(facts.get("probes", 0)),
+        codec.moment(facts["probe_at"]) if "probe_at" in facts else None,
     )

@@ -37,9 +37,10 @@ def oldest_deadline(redis: Redis) -> datetime | None:
 
 
 class AccountView(TypedDict):
-    """Whether an account is paused, and why; `probe_at` is when it is tried next by itself.
+    """Whether an account is held, and why; `probe_at` is when it is tried next by itself.
 
-    `unknown_in_a_row` counts the last orders that Klarna did not know, with none known in between.
+    `paused_until` is when a pause ends that Klarna asked for. `unknown_in_a_row` counts the last
+    orders that Klarna did not know, with none known in between.
     """
 
     held: str | None
@@ -47,6 +48,8 @@ class AccountView(TypedDict):
     since: str | None
     by: str | None
     probe_at: str | None
+    paused_until: str | None
+    pause_cause: str | None
     unknown_in_a_row: int
 
 
@@ -109,14 +112,16 @@ def status(  # noqa: PLR0913 - each fact was read on its own
 
 
 def account(standing: Standing) -> AccountView:
-    """Show whether an account is held, and whether it looks like the wrong one."""
-    hold = standing.hold
+    """Show whether an account is held or paused, and whether it looks like the wrong one."""
+    hold, pause = standing.hold, standing.pause
     return {
         "held": str(hold.reason) if hold else None,
         "cause": hold.cause if hold else None,
         "since": instant(hold.since) if hold else None,
         "by": hold.by if hold else None,
         "probe_at": optional(hold.probe_at) if hold else None,
+        "paused_until": instant(pause.until) if pause else None,
+        "pause_cause": pause.cause if pause else None,
         "unknown_in_a_row": standing.unknown_in_a_row,
     }
 

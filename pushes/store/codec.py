@@ -11,7 +11,7 @@ from typing import Any
 
 from pushes.model import Entry, HoldReason, Lane, OrderSnapshot, Push, PushKey, Reason, State
 
-_NUMBERS = ("rev", "pushes", "attempts", "failures", "not_found", "crashes")
+_NUMBERS = ("rev", "pushes", "attempts", "failures", "not_found", "limited", "crashes")
 _TIMES = (
     "first_push_at",
     "last_push_at",

@@ -12,6 +12,12 @@ PREFIX = "klarna-ack"
 # The names of the accounts that ever had a push: what the dead-letter index is divided by.
 ACCOUNTS = f"{PREFIX}:accounts"
 
+# The names of the accounts that are held.
+HOLDS = f"{PREFIX}:holds"
+
+# The accounts for which Klarna asked for a pause, scored by its end: epoch seconds.
+PAUSES = f"{PREFIX}:pauses"
+
 # The orders not acknowledged yet, in hand or dead, scored by their deadline: one sorted set.
 UNACKNOWLEDGED = f"{PREFIX}:unacknowledged"
 
@@ -65,6 +71,11 @@ def hold(account: str) -> str:
 def failing(account: str) -> str:
     """Name the hash that counts an account's failures in a row, by push."""
     return f"{PREFIX}:failing:{account}"
+
+
+def limited(account: str) -> str:
+    """Name the set of an account's orders answered 429 since the last sensible answer."""
+    return f"{PREFIX}:limited:{account}"
 
 
 def sources(account: str) -> str:

@@ -374,6 +374,9 @@ ROWS = [
 
 _SPARE_ACCOUNTS = 80
 
+# What the worker asks for to tell a refused account from a refused order.
+NO_ORDER = "00000000-0000-0000-0000-000000000000"
+
 
 @dataclass(frozen=True)
 class Service:
@@ -547,6 +550,8 @@ def service(
     with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
         processes = Processes({"REDIS_URL": server.url}, directory)
         try:
+            # A refused GET here means the account: Klarna refuses the look at another order, too.
+            sandbox.add_fault("unauthorized_html", operation="get_order", order_id=NO_ORDER)
             yield start_service(processes, redis, sandbox, directory / "accounts.toml")
         finally:
             processes.kill_all()

@@ -111,12 +111,39 @@ def test_a_wrong_password_is_tried_by_one_order_and_told_once(
     assert hold
     assert hold.reason is HoldReason.CREDENTIALS
     assert "user name and password" in hold.cause
-    assert calls <= 2 * 32  # what both workers had under way when it was noticed
+    # What both workers had under way when it was noticed, each with a look at another order.
+    assert calls <= 2 * 32 * 2
     world.sandbox.settings(password="sandbox")
     operate(processes, "resume")
     world.wait_until(order_ids, State.ACKNOWLEDGED, within_s=60)
     assert alarms(workers, "account.held") == 1
     assert {world.record(order_id).failures for order_id in order_ids} == {0}
+
+
+REFUSALS: dict[str, dict[str, object]] = {
+    "unauthorized_html": {},
+    "not_allowed": {},
+    "forbidden_html": {},
+    "rate_limited": {"retry_after_s": 3600},
+}
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_one_refused_order_neither_holds_nor_pauses_its_account(
+    world: Scene, web: Web, workers: list[Worker], fault: str
+) -> None:
+    foreign, *order_ids = world.sandbox.create_orders(count=10)
+    world.sandbox.add_fault(fault, operation="get_order", order_id=foreign, params=REFUSALS[fault])
+
+    push_all(web, [foreign])
+    world.wait_until([foreign], State.RETRYING)
+    push_all(web, order_ids)
+    world.wait_until(order_ids, State.ACKNOWLEDGED, within_s=15)
+
+    standing = Holds(world.ledger.redis).standing("default")
+    assert (standing.hold, standing.pause) == (None, None)
+    assert alarms(workers, "account.held") == 0
+    assert {world.record(order_id).attempts for order_id in order_ids} == {1}
 
 
 def test_an_operator_pauses_and_resumes_an_account(

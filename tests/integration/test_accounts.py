@@ -3,16 +3,28 @@
 from datetime import datetime, timedelta
 
 import pytest
+import time_machine
 from redis import Redis
 
 from pushes import policy
+from pushes.accounts import clock
 from pushes.accounts.holds import AccountHold, Holds
+from pushes.accounts.pauses import Pause, Pauses
 from pushes.model import HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 from pushes.store import indexes, keys, records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, claim, pop, put, worker_parts
 from worker.attempt.attempt import Ending, Report
-from worker.attempt.outcomes import AccountSignal, Acknowledged, Dead, Hold, Outcome, Retry, Spends
+from worker.attempt.outcomes import (
+    AccountSignal,
+    Acknowledged,
+    Dead,
+    Hold,
+    Outcome,
+    RateLimited,
+    Retry,
+    Spends,
+)
 from worker.claiming.claims import Claim, ClaimKind
 from worker.claiming.quota import Quota, Share
 from worker.periodic.resume import HeldBacklog
@@ -20,7 +32,8 @@ from worker.periodic.resume import HeldBacklog
 OUTAGE_AFTER = 4
 FAILED = Retry(timedelta(seconds=5), Spends.FAILURE, "HTTP 503", AccountSignal.FAILING)
 REFUSED = Hold(HoldReason.CREDENTIALS, "HTTP 401")
-BUSY = Retry(timedelta(seconds=7), Spends.NOTHING, "HTTP 429", AccountSignal.BUSY)
+LIMITED_ALONE = Retry(timedelta(seconds=7), Spends.RATE_LIMIT, "HTTP 429", AccountSignal.BUSY)
+LIMITED = RateLimited(timedelta(seconds=7), "HTTP 429", LIMITED_ALONE)
 OURS = Retry(timedelta(seconds=5), Spends.FAILURE, "KeyError", AccountSignal.NONE)
 
 
@@ -29,10 +42,19 @@ class Office:
 
     def __init__(self, redis: Redis) -> None:
         self.ledger = Ledger(redis)
-        self.holds = Holds(redis)
+        self.now = NOW
+        self.holds = Holds(redis, self.clock)
+        self.pauses = Pauses(redis, self.clock)
         self.parts = worker_parts(
-            redis, accounts=("default", "other"), rate_per_s=100, outage_after_failures=OUTAGE_AFTER
+            redis,
+            accounts=("default", "other"),
+            rate_per_s=100,
+            outage_after_failures=OUTAGE_AFTER,
+            redis_now=self.clock,
         )
+
+    def clock(self) -> datetime:
+        return self.now
 
     def release(self, now: datetime) -> int:
         """Queue what was held and can be served soon; how many."""
@@ -101,7 +123,7 @@ def test_a_sensible_answer_begins_the_row_anew(office: Office) -> None:
     assert not office.ledger.redis.exists(keys.failing("default"))
 
 
-@pytest.mark.parametrize("outcome", [OURS, BUSY])
+@pytest.mark.parametrize("outcome", [OURS, LIMITED])
 def test_what_is_not_klarnas_trouble_is_no_outage(office: Office, outcome: Outcome) -> None:
     office.end(*[outcome] * 3 * OUTAGE_AFTER)
 
@@ -165,7 +187,7 @@ def test_an_answer_of_before_the_hold_does_not_end_it(office: Office) -> None:
 
 
 def test_nothing_but_an_operator_ends_an_operators_hold(office: Office) -> None:
-    office.holds.begin("default", HoldReason.OPERATOR, "moving house", NOW, by="ops")
+    office.holds.begin("default", HoldReason.OPERATOR, "moving house", by="ops")
 
     office.end(Acknowledged(), probe=True)
     refused = office.end(REFUSED)
@@ -174,17 +196,98 @@ def test_nothing_but_an_operator_ends_an_operators_hold(office: Office) -> None:
     assert hold
     assert (hold.reason, hold.by, hold.probe_at) == (HoldReason.OPERATOR, "ops", None)
     assert refused[0].reason is HoldReason.OPERATOR
-    assert office.holds.end("default", NOW, by_operator=True) == hold
+    assert office.holds.resume("default").hold == hold
     assert office.held() is None
+
+
+def pause_of(office: Office) -> timedelta | None:
+    pause = office.pauses.active().get("default")
+    return pause.until - office.now if pause else None
 
 
 def test_a_pause_that_klarna_asks_for_holds_nothing_but_the_calls(office: Office) -> None:
-    (push,) = office.end(BUSY)
+    pushes = office.end(LIMITED, LIMITED)
 
     assert office.held() is None
-    assert (push.state, push.failures) == (State.RETRYING, 0)
-    next_at = office.ledger.redis.hget(keys.quota("default"), "next_at")
-    assert float(next_at or 0) > NOW.timestamp() + 6
+    assert {(push.state, push.failures) for push in pushes} == {(State.RETRYING, 0)}
+    until = NOW + timedelta(seconds=7)
+    assert office.pauses.active() == {"default": Pause("default", until, "HTTP 429")}
+    assert office.holds.standing("default").pause == Pause("default", until, "HTTP 429")
+    office.now = until
+    assert office.pauses.active() == {}
+
+
+def test_one_order_always_answered_429_pauses_its_account_for_a_moment_only(
+    office: Office,
+) -> None:
+    key = put(office.ledger, State.QUEUED).key
+    for number in range(1, 4):
+        (push,) = office.end(LIMITED, key=key)
+        assert pause_of(office) == timedelta(seconds=1)
+        assert (push.state, push.limited, push.failures) == (State.RETRYING, number, 0)
+        office.end(Acknowledged())
+        office.now += timedelta(seconds=10)
+
+    dies = RateLimited(timedelta(hours=1), "HTTP 429", Dead(Reason.RETRIES_EXHAUSTED, "HTTP 429"))
+    (push,) = office.end(dies, key=key)
+
+    assert pause_of(office) == timedelta(seconds=1)
+    assert (push.state, push.reason) == (State.DEAD, Reason.RETRIES_EXHAUSTED)
+
+
+def test_an_order_answered_429_with_all_others_spends_nothing(office: Office) -> None:
+    key = put(office.ledger, State.QUEUED).key
+    office.end(LIMITED, LIMITED)
+    for _ in range(4):
+        office.end(LIMITED, key=key)
+    (push,) = office.end(LIMITED, key=key)
+
+    assert (push.limited, push.failures) == (0, 0)
+    assert pause_of(office) == timedelta(seconds=7)
+
+
+def test_no_pause_is_shortened_by_a_shorter_one(office: Office) -> None:
+    office.end(LIMITED, RateLimited(timedelta(hours=1), "HTTP 429", LIMITED_ALONE), LIMITED)
+
+    assert pause_of(office) == timedelta(hours=1)
+
+
+def test_resuming_an_account_ends_its_pause(office: Office) -> None:
+    office.end(LIMITED, LIMITED)
+
+    resumed = office.holds.resume("default")
+
+    until = NOW + timedelta(seconds=7)
+    assert (resumed.hold, resumed.pause) == (None, Pause("default", until, "HTTP 429"))
+    assert office.pauses.active() == {}
+    assert office.holds.resume("default").pause is None
+
+
+def test_a_refused_order_of_an_account_that_passes_holds_nothing(office: Office) -> None:
+    refused = Retry(timedelta(seconds=5), Spends.FAILURE, "HTTP 403", AccountSignal.WELL)
+    office.end(REFUSED)
+
+    (push,) = office.end(refused, probe=True)
+
+    assert office.held() is None
+    assert (push.state, push.failures) == (State.RETRYING, 1)
+
+
+def test_a_hold_goes_by_no_clock_but_rediss(redis_client: Redis) -> None:
+    """Whoever holds and resumes has a clock of his own, ten minutes off: nothing is told it."""
+    before = clock.read(redis_client)
+    holds = Holds(redis_client)
+    with time_machine.travel(before + timedelta(minutes=10)):
+        assert holds.begin("default", HoldReason.OUTAGE, "HTTP 503")
+    hold = holds.get("default")
+    with time_machine.travel(before - timedelta(minutes=10)):
+        assert holds.end("default") == hold
+    resumed_at = float(redis_client.hget(keys.quota("default"), "resumed_at") or 0)
+
+    assert hold
+    assert hold.probe_at == hold.since + timedelta(seconds=5)
+    assert before <= hold.since <= before + timedelta(seconds=20)
+    assert hold.since.timestamp() <= resumed_at <= before.timestamp() + 20
 
 
 def test_what_was_held_is_queued_in_portions_the_earliest_deadline_first(office: Office) -> None:

@@ -8,6 +8,7 @@ from redis import Redis
 
 from pushes import life, policy
 from pushes.accounts.holds import Holds
+from pushes.accounts.pauses import Pauses
 from pushes.life import Origin
 from pushes.model import HoldReason, Lane, PushKey, State
 from pushes.operate import replay
@@ -45,8 +46,9 @@ class ClaimHarness:
 
     def __init__(self, redis: Redis, *accounts: str, rate_per_s: float = RATE_PER_S) -> None:
         self.ledger = Ledger(redis)
-        self.holds = Holds(redis)
         self.clock = TestClock()
+        self.holds = Holds(redis, self.clock.now)
+        self.pauses = Pauses(redis, self.clock.now)
         shares = {name: Share.of(name, rate_per_s) for name in accounts or ("default",)}
         now = self.clock.now
         self.quota = Quota(redis, shares, now)
@@ -132,7 +134,8 @@ def test_an_acknowledge_gets_a_slot_before_another_job_is_begun(harness: ClaimHa
 def test_it_calls_nobody_during_a_pause_that_klarna_asked_for(harness: ClaimHarness) -> None:
     harness.push()
 
-    harness.quota.pause("default", 30)
+    for order in ("one", "another"):
+        harness.pauses.limited("default", order, 30, "HTTP 429")
     taken = harness.take()
 
     assert (taken.claims, taken.queue_is_empty) == ([], False)
@@ -201,7 +204,7 @@ def test_what_klarna_does_not_know_never_takes_more_than_its_share(harness: Clai
 
 def test_it_parks_the_jobs_of_a_held_account(harness: ClaimHarness) -> None:
     pushed = harness.push(3)
-    harness.holds.begin("default", HoldReason.OUTAGE, "HTTP 503", NOW)
+    harness.holds.begin("default", HoldReason.OUTAGE, "HTTP 503")
 
     taken = harness.take()
 
@@ -211,13 +214,57 @@ def test_it_parks_the_jobs_of_a_held_account(harness: ClaimHarness) -> None:
     }
 
 
+def test_no_probe_is_made_during_a_pause_and_no_thread_waits_for_its_end(
+    harness: ClaimHarness,
+) -> None:
+    hold_with(harness, 3, HoldReason.OUTAGE)
+    for order in ("one", "another"):
+        harness.pauses.limited("default", order, 3600, "HTTP 429")
+
+    found = probes(harness, 3600)
+
+    assert [at for at, _key in found] == [3600]
+    assert all(claim.slot_at is None for claim in harness.take().claims)
+
+
+@pytest.mark.parametrize("wait_s", [1.5, 3600])
+def test_no_thread_waits_for_a_slot_longer_than_a_second(
+    harness: ClaimHarness, wait_s: float
+) -> None:
+    for order in ("one", "another"):
+        harness.pauses.limited("default", order, wait_s, "HTTP 429")
+
+    with pytest.raises(QuotaSpentError):
+        harness.quota.reserve("default")
+
+    harness.clock.sleep(wait_s - 0.5)
+    assert harness.quota.reserve("default") == pytest.approx(0.5, abs=0.01)
+
+
+def test_no_thread_waits_longer_than_a_second_while_redis_is_away(redis_client: Redis) -> None:
+    quota = Quota(redis_client, {"default": Share.of("default", 10)})
+    redis_client.connection_pool.connection_kwargs |= {"port": 1}
+    redis_client.connection_pool.disconnect()
+
+    waits, refused = [], 0
+    for _ in range(20):
+        try:
+            waits.append(quota.reserve("default"))
+        except QuotaSpentError:
+            refused += 1
+
+    assert len(waits) >= 3
+    assert max(waits) <= 1
+    assert refused
+
+
 def hold_with(harness: ClaimHarness, count: int, reason: HoldReason) -> list[PushKey]:
     """Hold the account; its pushes, the most urgent first."""
     held = [
         put(harness.ledger, State.HELD, now=harness.clock.now() + timedelta(seconds=number)).key
         for number in range(count)
     ]
-    harness.holds.begin("default", reason, "because", harness.clock.now())
+    harness.holds.begin("default", reason, "because")
     return held
 
 
@@ -257,8 +304,8 @@ def test_it_never_probes_an_operators_hold(harness: ClaimHarness) -> None:
 
 def test_it_resumes_in_steps_after_an_outage(redis_client: Redis) -> None:
     harness = ClaimHarness(redis_client, rate_per_s=100)
-    harness.holds.begin("default", HoldReason.OUTAGE, "HTTP 503", NOW)
-    assert harness.holds.end("default", NOW)
+    harness.holds.begin("default", HoldReason.OUTAGE, "HTTP 503")
+    assert harness.holds.end("default")
     harness.push(2500)
 
     taken = []

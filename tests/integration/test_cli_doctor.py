@@ -10,7 +10,7 @@ from klarna import MisconfigurationCause
 from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, State
 from pushes.store.ledger import Ledger
-from tests.builders import NOW, a_key, put
+from tests.builders import a_key, put
 from tests.integration.test_cli_support import answer, error, run
 
 Checks = dict[tuple[str, str | None], dict[str, str | None]]
@@ -119,7 +119,7 @@ def test_it_tells_of_held_and_of_forgotten_accounts(
     redis_client: Redis, redis_url: str, env: dict[str, str]
 ) -> None:
     put(Ledger(redis_client), State.QUEUED, a_key("closed-shop"))
-    Holds(redis_client).begin("default", HoldReason.CREDENTIALS, "HTTP 401", NOW)
+    Holds(redis_client).begin("default", HoldReason.CREDENTIALS, "HTTP 401")
 
     checks = examine(redis_url, 1, **env)
 

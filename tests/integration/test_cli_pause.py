@@ -5,9 +5,11 @@ import pytest
 from redis import Redis
 
 from pushes.accounts.holds import AccountHold, Holds
+from pushes.accounts.pauses import Pauses
 from pushes.model import HoldReason
 from pushes.read import views
 from pushes.store.ledger import Ledger
+from tests.builders import NOW
 from tests.integration.test_cli_support import after, answer, at, error, run, two_accounts
 
 
@@ -26,20 +28,23 @@ def pause(redis_url: str, *arguments: str) -> Any:  # noqa: ANN401 - JSON
 def test_it_holds_the_account_and_says_who_and_why(holds: Holds, redis_url: str) -> None:
     shown = pause(redis_url)
 
-    assert holds.get("default") == AccountHold(HoldReason.OPERATOR, "moving", after(3), "ops")
+    hold = holds.get("default")
+    assert hold == AccountHold(HoldReason.OPERATOR, "moving", hold.since if hold else NOW, "ops")
     assert shown == {
         "account": "default",
         "held": "operator",
         "cause": "moving",
-        "since": views.instant(after(3)),
+        "since": views.instant(hold.since),
         "by": "ops",
         "probe_at": None,
+        "paused_until": None,
+        "pause_cause": None,
         "unknown_in_a_row": 0,
     }
 
 
 def test_it_overrules_what_holds_the_account_by_itself(holds: Holds, redis_url: str) -> None:
-    holds.begin("default", HoldReason.OUTAGE, "HTTP 503", after(0))
+    holds.begin("default", HoldReason.OUTAGE, "HTTP 503")
 
     pause(redis_url, "default")
 
@@ -52,7 +57,7 @@ def test_it_overrules_what_holds_the_account_by_itself(holds: Holds, redis_url: 
 def test_it_resumes_whatever_held_the_account(
     holds: Holds, redis_url: str, reason: HoldReason
 ) -> None:
-    holds.begin("default", reason, "because", after(0))
+    holds.begin("default", reason, "because")
 
     result = run(redis_url, "resume")
 
@@ -61,10 +66,29 @@ def test_it_resumes_whatever_held_the_account(
     assert holds.get("default") is None
 
 
+def test_it_ends_a_pause_that_klarna_asked_for(redis_client: "Redis", redis_url: str) -> None:
+    pauses = Pauses(redis_client)
+    for order in ("one", "another"):
+        pauses.limited("default", order, 3600, "Klarna asks for a pause (429)")
+    until = views.instant(pauses.active()["default"].until)
+
+    shown = run(redis_url, "status").stdout
+    result = run(redis_url, "resume")
+
+    sentence = f"The account default is not called for until {until}: Klarna asks for a pause (429)"
+    assert sentence in shown
+    assert result.stdout == (
+        f"default: It was paused until {until}: Klarna asks for a pause (429)\n"
+    )
+    assert pauses.active() == {}
+
+
 def test_it_refuses_to_resume_what_is_not_held(redis_url: str) -> None:
     complaint = error(run(redis_url, "resume"), 1)
 
-    assert complaint == "Error: The account 'default' is not held. Nothing to resume.\n"
+    assert (
+        complaint == "Error: The account 'default' is neither held nor paused. Nothing to resume.\n"
+    )
 
 
 def test_it_asks_which_of_several_accounts(redis_url: str, tmp_path: Path) -> None:

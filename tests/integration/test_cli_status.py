@@ -53,7 +53,7 @@ def worker(ledger: Ledger) -> Iterator[SimpleWorker]:
 
 def hold(ledger: Ledger, key: PushKey, why: HoldReason) -> None:
     put(ledger, State.RUNNING, key)
-    Holds(ledger.redis).begin(key.account, why, "HTTP 503", after(0))
+    Holds(ledger.redis, lambda: after(0)).begin(key.account, why, "HTTP 503")
     assert ledger.advance(key, lambda push: life.held(push, why, after(0), "HTTP 503"))
 
 
@@ -68,6 +68,8 @@ NOT_HELD = {
     "since": None,
     "by": None,
     "probe_at": None,
+    "paused_until": None,
+    "pause_cause": None,
     "unknown_in_a_row": 0,
 }
 
@@ -81,6 +83,8 @@ def held(reason: str) -> dict[str, object]:
         "since": views.instant(after(0)),
         "by": None,
         "probe_at": views.instant(after(0) + timedelta(seconds=first_s)),
+        "paused_until": None,
+        "pause_cause": None,
         "unknown_in_a_row": 0,
     }
 
@@ -120,7 +124,7 @@ def test_it_counts_what_is_in_each_state_and_how_long_the_oldest_waits(
         put(ledger, state, now=after(-5))
     put(ledger, State.RETRYING, now=after(-90))
     put(ledger, State.DEAD, now=after(-900))
-    Holds(ledger.redis).begin("default", HoldReason.CREDENTIALS, "HTTP 503", after(0))
+    Holds(ledger.redis, lambda: after(0)).begin("default", HoldReason.CREDENTIALS, "HTTP 503")
     assert status(redis_url) == {
         "states": {**dict.fromkeys(map(str, State), 1), "retrying": 2, "dead": 2},
         "oldest_waiting_s": 5400.0,
@@ -210,7 +214,8 @@ def test_it_writes_nothing_even_when_a_lease_has_lapsed(
 
 def test_it_is_aligned_text_when_piped(ledger: Ledger, redis_url: str) -> None:
     put(ledger, State.HELD, now=after(-125))
-    Holds(ledger.redis).begin("default", HoldReason.CREDENTIALS, "Klarna says 401.", after(-120))
+    holds = Holds(ledger.redis, lambda: after(-120))
+    holds.begin("default", HoldReason.CREDENTIALS, "Klarna says 401.")
     with at():
         result = run(redis_url, "status")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -312,7 +317,8 @@ def test_it_watches_until_ctrl_c_a_json_line_a_look(
     states += '"not_needed": 0, "dead": 0}'
     line = '{"states": ' + states + ', "oldest_waiting_s": %s, "workers": 0, '
     line += '"accounts": {"default": {"held": null, "cause": null, "since": null, "by": null, '
-    line += '"probe_at": null, "unknown_in_a_row": 0}}, '
+    line += '"probe_at": null, "paused_until": null, "pause_cause": null, '
+    line += '"unknown_in_a_row": 0}}, '
     line += f'"at_risk": {json.dumps(at_risk())}, "alarms": []}}\n'
     assert (result.exit_code, result.stderr, slept) == (0, "", [2.0, 2.0])
     assert result.stdout == line % (0, "null") + line % (1, "60.0")

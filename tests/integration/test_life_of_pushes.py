@@ -60,7 +60,7 @@ class Life(RuleBasedStateMachine):
         self.recovery = Recovery(self.ledger)
         quota = Quota(redis, {"default": Share.of("default", 1_000_000)})
         self.backlog = HeldBacklog(self.ledger, quota)
-        self.holds = Holds(redis)
+        self.holds = Holds(redis, lambda: self.now)
 
     @rule(key=st.sampled_from(KEYS), minutes=st.sampled_from([0, 6]))
     def push(self, key: PushKey, minutes: int) -> None:
@@ -138,11 +138,11 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def hold_the_account(self) -> None:
-        self.holds.begin("default", HoldReason.OUTAGE, "HTTP 503", self.now)
+        self.holds.begin("default", HoldReason.OUTAGE, "HTTP 503")
 
     @rule()
     def serve_the_account_again(self) -> None:
-        self.holds.end("default", self.now)
+        self.holds.end("default")
 
     @rule()
     def claim_all(self) -> None:

@@ -8,7 +8,7 @@ from pushes.model import HoldReason, State
 from pushes.store.ledger import Ledger
 from service import make_app
 from service.settings import load
-from tests.builders import NOW, a_key, put
+from tests.builders import a_key, put
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_it_counts_the_pushes_in_each_state(ledger: Ledger, redis_url: str) -> N
 def test_it_tells_which_account_is_held_and_why(ledger: Ledger, redis_url: str) -> None:
     put(ledger, State.QUEUED, a_key("eu"))
     put(ledger, State.QUEUED, a_key("us"))
-    Holds(ledger.redis).begin("eu", HoldReason.CREDENTIALS, "HTTP 401", NOW)
+    Holds(ledger.redis).begin("eu", HoldReason.CREDENTIALS, "HTTP 401")
 
     held = {name: value for name, value in scrape(redis_url).items() if "account_held" in name}
 

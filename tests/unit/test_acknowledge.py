@@ -7,6 +7,9 @@ import pytest
 from klarna import (
     Exchange,
     KlarnaError,
+    MisconfigurationCause,
+    MisconfigurationError,
+    NoSuchOrderError,
     NotAllowedError,
     Observe,
     Operation,
@@ -14,12 +17,21 @@ from klarna import (
     TransientError,
     parse_order,
 )
-from pushes.model import Push, Reason, State
+from pushes.model import HoldReason, Push, Reason, State
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, Unlimited, a_push
 from worker.attempt.acknowledge import Acknowledger, idempotency_key
 from worker.attempt.attempt import Report
-from worker.attempt.outcomes import Acknowledged, Dead, NotNeeded, Outcome, Retry
+from worker.attempt.outcomes import (
+    AccountSignal,
+    Acknowledged,
+    Dead,
+    Hold,
+    NotNeeded,
+    Outcome,
+    Retry,
+    Spends,
+)
 from worker.clock import SYSTEM_CLOCK, Clock
 
 PUSH = a_push(State.RUNNING)
@@ -88,6 +100,40 @@ def test_it_notes_what_it_does_at_the_clocks_time() -> None:
     _, report = attempt(FakeKlarna([an_order()]), clock=StoppedClock())
 
     assert [entry.at for entry in report.entries] == [NOW, NOW]
+
+
+REFUSED = MisconfigurationError(
+    MisconfigurationCause.FORBIDDEN, exchange=Exchange(Operation.GET_ORDER, 403, 5)
+)
+OTHER = "00000000-0000-0000-0000-000000000000"
+
+
+def test_one_refused_order_is_no_fault_of_an_account_that_klarna_answers() -> None:
+    klarna = FakeKlarna([REFUSED, NoSuchOrderError("404")])
+
+    outcome, report = attempt(klarna)
+
+    assert outcome == Retry(
+        timedelta(seconds=5),
+        Spends.FAILURE,
+        "Klarna refuses this order (403) and answers for others: it is probably another merchant's",
+        AccountSignal.WELL,
+    )
+    assert klarna.calls == [f"GET {PUSH.key.order_id}", f"GET {OTHER}"]
+    assert len(report.entries) == 1  # the other call is none of this order's
+
+
+def test_an_account_that_klarna_refuses_for_any_order_is_held() -> None:
+    outcome, _ = attempt(FakeKlarna([REFUSED, REFUSED]))
+
+    assert outcome == Hold(HoldReason.CREDENTIALS, MisconfigurationCause.FORBIDDEN.sentence[:200])
+
+
+def test_a_refusal_that_nothing_explains_is_judged_by_what_came_last() -> None:
+    outcome, _ = attempt(FakeKlarna([REFUSED, TransientError("HTTP 503")]))
+
+    assert isinstance(outcome, Retry)
+    assert (outcome.error, outcome.signal) == ("HTTP 503", AccountSignal.FAILING)
 
 
 @pytest.mark.parametrize("status", ["CANCELLED", "EXPIRED", "CLOSED"])

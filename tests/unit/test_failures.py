@@ -14,10 +14,11 @@ from klarna import (
 )
 from pushes import life
 from pushes.model import HoldReason, Reason, State
-from pushes.policy import RetryPolicy
+from pushes.policy import LIMITED_FREELY, RetryPolicy
 from tests.builders import NOW, a_push
-from worker.attempt.failures import decide
-from worker.attempt.outcomes import AccountSignal, Dead, Hold, Outcome, Retry, Spends
+from worker.attempt.failures import OrderRefusedError, decide
+from worker.attempt.outcomes import AccountSignal, Dead, Hold, Outcome, RateLimited, Retry, Spends
+from worker.claiming.quota import QuotaSpentError
 
 POLICY = RetryPolicy((10, 20), (1, 2))
 
@@ -37,6 +38,8 @@ def seconds(value: float) -> timedelta:
         (NotAllowedError("a"), 0, 0, Dead(Reason.NOT_ALLOWED, "a")),
         (RejectedError("r"), 0, 0, Dead(Reason.REJECTED, "r")),
         (KeyError("k"), 0, 0, Retry(seconds(10), Spends.FAILURE, "'k'", AccountSignal.NONE)),
+        (OrderRefusedError("o"), 1, 0, Retry(seconds(20), Spends.FAILURE, "o", AccountSignal.WELL)),
+        (OrderRefusedError("o"), 2, 0, Dead(Reason.NOT_ALLOWED, "o", AccountSignal.WELL)),
         (KeyError("k"), 2, 0, Dead(Reason.INTERNAL_ERROR, "'k'", AccountSignal.NONE)),
     ],
 )
@@ -56,12 +59,33 @@ def test_it_waits_as_long_as_klarna_asks_within_reason(
 ) -> None:
     outcome = decide(RateLimitedError(retry_after_s), a_push(State.RUNNING), POLICY, lambda: 0.5)
 
-    assert isinstance(outcome, Retry)
-    assert (outcome.delay, outcome.spends, outcome.signal) == (
-        seconds(delay_s),
-        Spends.NOTHING,
-        AccountSignal.BUSY,
+    assert isinstance(outcome, RateLimited)
+    assert (outcome.pause, outcome.signal) == (seconds(delay_s), AccountSignal.BUSY)
+    assert outcome.if_alone == Retry(
+        seconds(delay_s), Spends.RATE_LIMIT, outcome.error, AccountSignal.BUSY
     )
+
+
+def test_429_again_and_again_to_one_order_alone_spends_its_attempts() -> None:
+    def outcome(failures: int) -> Outcome:
+        push = a_push(State.RUNNING, limited=LIMITED_FREELY, failures=failures)
+        limited = decide(RateLimitedError(15), push, POLICY, lambda: 0.5)
+        assert isinstance(limited, RateLimited)
+        return limited.if_alone
+
+    text = "Klarna asks for a pause of 15 s (429)"
+    assert [outcome(failures) for failures in range(3)] == [
+        Retry(seconds(15), Spends.FAILURE, text, AccountSignal.BUSY),
+        Retry(seconds(20), Spends.FAILURE, text, AccountSignal.BUSY),
+        Dead(Reason.RETRIES_EXHAUSTED, text, AccountSignal.BUSY),
+    ]
+
+
+def test_an_order_whose_slot_is_far_away_stands_in_the_queue_again_soon() -> None:
+    outcome = decide(QuotaSpentError(3600), a_push(State.RUNNING), POLICY, lambda: 0.5)
+
+    assert isinstance(outcome, Retry)
+    assert (outcome.delay, outcome.spends) == (seconds(5), Spends.NOTHING)
 
 
 def test_it_gives_an_order_up_at_the_one_look_that_a_repeated_push_gets() -> None:
@@ -81,6 +105,8 @@ def test_it_makes_the_last_attempt_shortly_before_the_deadline(error: Exception)
         push = a_push(State.RUNNING)
         push = replace(push, changed_at=push.deadline_at - left)
         outcome = decide(error, push, RetryPolicy((600,), (600,)), lambda: 0.5)
+        if isinstance(outcome, RateLimited):
+            return outcome.pause
         assert isinstance(outcome, Retry)
         return outcome.delay
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from pushes.accounts.holds import AccountHold, Standing
+from pushes.accounts.pauses import Pause
 from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 from pushes.read import overview, views
 from pushes.read.alarms import Alarm
@@ -199,7 +200,7 @@ def test_it_shows_a_dead_letter_in_one_line() -> None:
 def test_it_shows_how_everything_is() -> None:
     counts = {state: number for number, state in enumerate(State)}
     hold = AccountHold(HoldReason.CREDENTIALS, "HTTP 401", AT, probe_at=after(1))
-    accounts = {"us": Standing(unknown_in_a_row=7), "eu": Standing(hold)}
+    accounts = {"us": Standing(None, 7, Pause("us", after(2), "HTTP 429")), "eu": Standing(hold)}
     oldest_deadline = after(-90) + timedelta(hours=48)
     raised = {Alarm.PUSHES_NOT_REACHING_US: AT}
     late = RiskGroup(0, 3, {"SEK": 6000, "EUR": 1}, 1, partial=True)
@@ -224,6 +225,8 @@ def test_it_shows_how_everything_is() -> None:
                 "since": views.instant(AT),
                 "by": None,
                 "probe_at": views.instant(after(1)),
+                "paused_until": None,
+                "pause_cause": None,
                 "unknown_in_a_row": 0,
             },
             "us": {
@@ -232,6 +235,8 @@ def test_it_shows_how_everything_is() -> None:
                 "since": None,
                 "by": None,
                 "probe_at": None,
+                "paused_until": views.instant(after(2)),
+                "pause_cause": "HTTP 429",
                 "unknown_in_a_row": 7,
             },
         },

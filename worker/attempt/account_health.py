@@ -9,11 +9,19 @@ from datetime import datetime
 
 from pushes import log, policy
 from pushes.accounts.holds import AccountHold, Holds
-from pushes.model import HoldReason
+from pushes.accounts.pauses import Pauses
+from pushes.model import HoldReason, PushKey
 from pushes.store import keys
 from worker.attempt.attempt import Ending
-from worker.attempt.outcomes import AccountSignal, Dead, Hold, Retry, Spends
-from worker.claiming.quota import Quota
+from worker.attempt.outcomes import (
+    AccountSignal,
+    Acknowledged,
+    Hold,
+    NotNeeded,
+    RateLimited,
+    Retry,
+    Spends,
+)
 
 _log = log.get(__name__)
 
@@ -33,9 +41,9 @@ _ACTION = {
 class AccountHealth:
     """Judges the accounts of one worker's attempts."""
 
-    def __init__(self, holds: Holds, quota: Quota, outage_after: int) -> None:
+    def __init__(self, holds: Holds, pauses: Pauses, outage_after: int) -> None:
         self._holds = holds
-        self._quota = quota
+        self._pauses = pauses
         self._outage_after = outage_after
 
     def judge(self, endings: list[Ending]) -> list[Ending]:
@@ -43,8 +51,7 @@ class AccountHealth:
 
         Raises RedisError; then calling it again with the same endings is safe.
         """
-        for ending in endings:
-            self._note(ending)
+        endings = [self._note(ending) for ending in endings]
         failing = {ending.account for ending in endings if _is_failing(ending)}
         held = {account: self._holds.get(account) for account in failing}
         return [_settled_with_account(ending, held.get(ending.account)) for ending in endings]
@@ -54,7 +61,8 @@ class AccountHealth:
         hold = self._holds.get(account)
         return hold is not None and hold.reason is HoldReason.OUTAGE
 
-    def _note(self, ending: Ending) -> None:
+    def _note(self, ending: Ending) -> Ending:
+        """Note what an ending says of its account; return it as it is now known to be."""
         key, outcome = ending.attempt.push.key, ending.outcome
         if outcome.signal is AccountSignal.WELL and ending.attempt.is_probe:
             self._resume(key.account, ending.at)
@@ -62,11 +70,16 @@ class AccountHealth:
             self._suspect(key.account)
         elif outcome.signal is AccountSignal.FAILING:
             if self._holds.failed(key.account, keys.job_id(key), self._outage_after):
-                self._hold(key.account, HoldReason.OUTAGE, _error_of(ending), ending.at)
+                self._hold(key.account, HoldReason.OUTAGE, _error_of(ending))
         elif outcome.signal is AccountSignal.REFUSED:
-            self._hold(key.account, HoldReason.CREDENTIALS, _error_of(ending), ending.at)
-        elif outcome.signal is AccountSignal.BUSY and isinstance(outcome, Retry):
-            self._quota.pause(key.account, outcome.delay.total_seconds())
+            self._hold(key.account, HoldReason.CREDENTIALS, _error_of(ending))
+        elif isinstance(outcome, RateLimited) and self._is_limited_alone(key, outcome):
+            return ending.with_outcome(outcome.if_alone)
+        return ending
+
+    def _is_limited_alone(self, key: PushKey, outcome: RateLimited) -> bool:
+        pause_s = outcome.pause.total_seconds()
+        return self._pauses.limited(key.account, keys.job_id(key), pause_s, outcome.error)
 
     def _suspect(self, account: str) -> None:
         """Count an order that Klarna does not know; say so when it knows hardly any."""
@@ -80,8 +93,8 @@ class AccountHealth:
                 action="check that KLARNA_API_URL and the credentials are those of the shop",
             )
 
-    def _hold(self, account: str, reason: HoldReason, cause: str, now: datetime) -> None:
-        if self._holds.begin(account, reason, cause, now):
+    def _hold(self, account: str, reason: HoldReason, cause: str) -> None:
+        if self._holds.begin(account, reason, cause):
             _log.error(
                 "account.held",
                 account=account,
@@ -92,7 +105,7 @@ class AccountHealth:
             )
 
     def _resume(self, account: str, now: datetime) -> None:
-        if hold := self._holds.end(account, now):
+        if hold := self._holds.end(account):
             _log.info(
                 "account.resumed",
                 account=account,
@@ -113,9 +126,10 @@ def _is_failing(ending: Ending) -> bool:
 
 def _error_of(ending: Ending) -> str:
     match ending.outcome:
-        case Retry(error=error) | Hold(error=error) | Dead(error=error):
-            return error
-    return ""
+        case Acknowledged() | NotNeeded():
+            return ""
+        case failed:
+            return failed.error
 
 
 def _settled_with_account(ending: Ending, hold: AccountHold | None) -> Ending:

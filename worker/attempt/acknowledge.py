@@ -8,16 +8,24 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid5
 
-from klarna import KlarnaError, NotAllowedError, Observe, Order
+from klarna import (
+    KlarnaError,
+    MisconfigurationError,
+    NotAllowedError,
+    Observe,
+    Order,
+    PermanentError,
+)
 from pushes import log
 from pushes.model import Push, PushKey, Reason
 from pushes.policy import RetryPolicy
 from pushes.store import codec, keys
 from worker.attempt import failures
 from worker.attempt.attempt import Attempt, Ending, Report
+from worker.attempt.failures import OrderRefusedError
 from worker.attempt.outcomes import Acknowledged, Dead, NotNeeded, Outcome
 from worker.attempt.verify import Verdict, verify
-from worker.claiming.quota import GRACE_S
+from worker.claiming.quota import GRACE_S, QuotaSpentError
 from worker.clock import SYSTEM_CLOCK, Clock
 
 _log = log.get(__name__)
@@ -27,6 +35,13 @@ _NAMESPACE = UUID("9c0e6c0a-2f0b-5f3e-8d6e-6b1f2a7c4d11")
 
 # A machine so busy that a thread misses so many slots in a row calls without one.
 _SLOTS_MISSED = 3
+
+
+# No order has it: Klarna's answer says whether it takes our credentials, and concerns no order.
+_NO_ORDER = "00000000-0000-0000-0000-000000000000"
+
+# What ends an attempt and is no fault of this service.
+_NO_FAULT = (KlarnaError, QuotaSpentError, OrderRefusedError)
 
 
 class OrderClient(Protocol):
@@ -111,7 +126,7 @@ class Acknowledger:
 
     def _call(self, client: OrderClient, push: Push, report: Report) -> Outcome:
         order_id = push.key.order_id
-        order = client.get_order(order_id, observe=report.observe)
+        order = self._get(client, push.key, report)
         verdict = verify(order, order_id)
         if verdict is Verdict.MISMATCH:
             return Dead(Reason.ORDER_MISMATCH, f"Klarna answered with order {order.order_id[:36]}")
@@ -134,9 +149,27 @@ class Acknowledger:
             return NotNeeded()
         return Acknowledged()
 
+    def _get(self, client: OrderClient, key: PushKey, report: Report) -> Order:
+        """Fetch the order; tell a refusal of the account from one of this order.
+
+        Anybody can push another merchant's order: what Klarna says to that must not hold the
+        account. Raises OrderRefusedError when Klarna refuses this order only.
+        """
+        try:
+            return client.get_order(key.order_id, observe=report.observe)
+        except MisconfigurationError as error:
+            self._await_slot(key.account)
+            if not _answers(client):
+                raise
+            status = error.exchange.http_status if error.exchange else None
+            raise OrderRefusedError(
+                f"Klarna refuses this order ({status or error.cause}) and answers for others: it is"
+                " probably another merchant's"
+            ) from error
+
     def _judge(self, error: Exception, push: Push) -> Outcome:
         """Say what the error that ended an attempt means; what is our own fault is logged."""
-        if not isinstance(error, KlarnaError):
+        if not isinstance(error, _NO_FAULT):
             _log.error(
                 "attempt.failed_here",
                 order_id=push.key.order_id,
@@ -145,6 +178,20 @@ class Acknowledger:
                 exc_info=error,
             )
         return failures.decide(error, push, self._policy, self._random)
+
+
+def _answers(client: OrderClient) -> bool:
+    """Ask for an order that nobody has; say whether Klarna takes the account's credentials.
+
+    Raises KlarnaError when its answer does not tell.
+    """
+    try:
+        client.get_order(_NO_ORDER, observe=lambda _exchange: None)
+    except MisconfigurationError:
+        return False
+    except PermanentError:
+        return True
+    return True
 
 
 def idempotency_key(key: PushKey, since: datetime | None) -> str:

@@ -15,8 +15,16 @@ from klarna import (
     RateLimitedError,
 )
 from pushes.model import HoldReason, Push, Reason
-from pushes.policy import RetryPolicy, delay_after, within
-from worker.attempt.outcomes import AccountSignal, Dead, Hold, Outcome, Retry, Spends
+from pushes.policy import LIMITED_FREELY, RetryPolicy, delay_after, within
+from worker.attempt.outcomes import (
+    AccountSignal,
+    Dead,
+    Hold,
+    Outcome,
+    RateLimited,
+    Retry,
+    Spends,
+)
 from worker.claiming.quota import QuotaSpentError
 
 # Klarna counts requests per second (Klarna docs, "Rate limiting"): the next window is close.
@@ -25,12 +33,20 @@ _QUOTA_WINDOW = timedelta(seconds=1)
 # Klarna asks for seconds; a Retry-After of a day is a proxy's mistake and would cost the order.
 _LONGEST_PAUSE = timedelta(hours=1)
 
+# An order that missed its slot stands in the queue again after this, and waits there for another.
+_MISSED_SLOT = timedelta(seconds=5)
+
 # What an order that may yet die of this says of its account.
 _SIGNS = {
+    Reason.NOT_ALLOWED: AccountSignal.WELL,
     Reason.NO_SUCH_ORDER: AccountSignal.WELL,
     Reason.RETRIES_EXHAUSTED: AccountSignal.FAILING,
     Reason.INTERNAL_ERROR: AccountSignal.NONE,
 }
+
+
+class OrderRefusedError(Exception):
+    """Klarna refuses to show one order, as if the account were wrong, and answers for others."""
 
 
 def decide(
@@ -48,11 +64,13 @@ def decide(
     match error:
         case RateLimitedError():
             pause = within(_pause(error.retry_after_s), left)
-            outcome = Retry(pause, Spends.NOTHING, text, AccountSignal.BUSY)
+            outcome = RateLimited(pause, text, _limited_alone(push, pause, policy, random, text))
         case QuotaSpentError():
-            outcome = Retry(
-                timedelta(seconds=error.wait_s), Spends.NOTHING, text, AccountSignal.NONE
-            )
+            wait = min(timedelta(seconds=error.wait_s), _MISSED_SLOT)
+            outcome = Retry(wait, Spends.NOTHING, text, AccountSignal.NONE)
+        case OrderRefusedError():
+            delay = delay_after(push.failures, policy.delays_s, random)
+            outcome = _again(delay, left, Spends.FAILURE, Reason.NOT_ALLOWED, text)
         case MisconfigurationError():
             outcome = Hold(HoldReason.CREDENTIALS, text)
         case NoSuchOrderError():
@@ -68,6 +86,22 @@ def decide(
             delay = delay_after(push.failures, policy.delays_s, random)
             outcome = _again(delay, left, Spends.FAILURE, last, text)
     return outcome
+
+
+def _limited_alone(
+    push: Push,
+    pause: timedelta,
+    policy: RetryPolicy,
+    random: Callable[[], float],
+    text: str,
+) -> Retry | Dead:
+    """Say what 429 means to an order that alone is answered so: in the end it spends attempts."""
+    if push.limited < LIMITED_FREELY:
+        return Retry(pause, Spends.RATE_LIMIT, text, AccountSignal.BUSY)
+    delay = delay_after(push.failures, policy.delays_s, random)
+    if delay is None:
+        return Dead(Reason.RETRIES_EXHAUSTED, text, AccountSignal.BUSY)
+    return Retry(max(pause, delay), Spends.FAILURE, text, AccountSignal.BUSY)
 
 
 def _again(

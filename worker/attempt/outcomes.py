@@ -4,11 +4,12 @@
     ├── Acknowledged   Klarna said 2xx to acknowledge
     ├── NotNeeded      the order is closed
     ├── Retry          again after a delay, spent on failures, on not-found, or on nothing
+    ├── RateLimited    again after the pause that Klarna asks for, the account's or the order's own
     ├── Hold           wait with the account, spend nothing
     └── Dead           an operator decides
 
 A step is a pure function from the record to a change; the runner commits it. Each outcome is also
-a sign of how its account is: see `worker.accounts`.
+a sign of how its account is: see `worker.attempt.account_health`.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ class Spends(Enum):
     NOTHING = "nothing"
     FAILURE = "failure"
     NOT_FOUND = "not found"
+    RATE_LIMIT = "rate limit"  # the order alone was answered 429; some of that is free
 
 
 class AccountSignal(Enum):
@@ -78,7 +80,25 @@ class Retry:
             error=self.error,
             failed=self.spends is Spends.FAILURE,
             not_found=self.spends is Spends.NOT_FOUND,
+            limited=self.spends is Spends.RATE_LIMIT,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimited:
+    """Try again when the account's pause is over, having spent nothing.
+
+    `if_alone` is what it means when no other order of the account is answered 429.
+    """
+
+    pause: timedelta
+    error: str
+    if_alone: "Retry | Dead"
+    signal: ClassVar[AccountSignal] = AccountSignal.BUSY
+
+    def step(self, push: Push, now: datetime) -> Change:
+        """Give the push a time for its next attempt."""
+        return life.retrying(push, now + self.pause, now, error=self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +127,4 @@ class Dead:
         return life.dead(push, self.reason, now, self.error)
 
 
-Outcome = Acknowledged | NotNeeded | Retry | Hold | Dead
+Outcome = Acknowledged | NotNeeded | Retry | RateLimited | Hold | Dead

@@ -64,7 +64,11 @@ class Settler:
         known = {one.account for one in endings if one.report.order}
         current = self._ledger.commit_many(
             [ending.change for ending in endings],
-            forget=[*map(keys.failing, well), *map(keys.unknown_in_a_row, known)],
+            forget=[
+                *map(keys.failing, well),
+                *map(keys.limited, well),
+                *map(keys.unknown_in_a_row, known),
+            ],
         )
         for ending, is_current in zip(endings, current, strict=True):
             # Not current: the record was counted meanwhile, or given to another worker.

@@ -6,7 +6,7 @@
 
 local ask = cjson.decode(ARGV[1])
 local at_most, first, in_hand = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local now = time_of(tonumber(ARGV[5]))
+local now = time_of(ARGV[5])
 local taken, wait_s = {}, nil
 
 local function sooner(seconds)
@@ -66,14 +66,17 @@ end
 local function probe(account, hold, why)
   local probe_at = tonumber(redis.call('HGET', hold, 'probe_at') or '')
   if not probe_at then return end
-  if probe_at > now then return sooner(probe_at - now) end
+  local paused_s = pause_of(ask.pauses, account.name, now)
+  local wait_s = math.max(probe_at - now, paused_s)
+  if wait_s > 0 then return sooner(wait_s) end
   local held = ask.prefix .. ':held:' .. account.name
   local probes = tonumber(redis.call('HGET', hold, 'probes') or '0')
   local waiting = math.min(redis.call('ZCARD', held), ask.probe_among)
   if waiting == 0 or #taken >= at_most then return end
   local at = probes % 2 == 1 and -1 or probes / 2 % waiting
   local slot_s = reserve(ask.prefix .. ':quota:' .. account.name, 'next_at', now,
-    account.interval_s, 0, math.huge)
+    account.interval_s, 0, ask.horizon_s, 0)
+  if not slot_s then return sooner(ask.horizon_s) end
   local first_s = tonumber(redis.call('HGET', hold, 'probe_first_s'))
   local longest_s = tonumber(redis.call('HGET', hold, 'probe_longest_s'))
   local pause_s = math.min(longest_s, first_s * 2 ^ (probes + 1))
@@ -82,6 +85,13 @@ local function probe(account, hold, why)
 end
 
 local function serve(account)
+  local paused_s = pause_of(ask.pauses, account.name, now)
+  if paused_s > 0 then
+    for _, lane in ipairs(ask.lanes) do
+      if redis.call('ZCARD', ready_key(account.name, lane)) > 0 then sooner(paused_s) end
+    end
+    return
+  end
   local quota = ask.prefix .. ':quota:' .. account.name
   local interval_s = interval_of(quota, account.interval_s, now)
   local waiting, next_of = {}, {}
@@ -112,13 +122,14 @@ local function serve(account)
     local lane = choose()
     if not lane then break end
     local slot_s, more_s = reserve(quota, 'next_at', now, interval_s, account.burst_s,
-      ask.horizon_s)
+      ask.horizon_s, 0)
     if not slot_s then
       sooner(more_s)
       break
     end
     if lane == ask.unknown_lane then
-      reserve(quota, 'unknown_next_at', now, interval_s / ask.unknown_share, 0, math.huge)
+      reserve(quota, 'unknown_next_at', now, interval_s / ask.unknown_share, 0, math.huge,
+        0)
       unknown_at = tonumber(redis.call('HGET', quota, 'unknown_next_at'))
     end
     local id = waiting[lane][next_of[lane]]

@@ -18,12 +18,13 @@ from redis.exceptions import ResponseError
 from rq.job import Job
 
 from pushes import log, policy
+from pushes.accounts import clock as redis_clock
+from pushes.accounts.clock import Now
 from pushes.model import HoldReason, Lane, Push, PushKey
 from pushes.store import counters, keys, records
-from pushes.store.connection import read_script
 from pushes.store.records import Raw
 from pushes.store.rq_mirror import RqMirror
-from worker.claiming.quota import TTL_S, Now, Quota
+from worker.claiming.quota import TTL_S, Quota, script
 from worker.clock import SYSTEM_CLOCK, Clock
 
 _log = log.get(__name__)
@@ -104,12 +105,11 @@ class Claims:
         self._now = now
         self._turn = 0
         self._popped: bytes | None = None
-        self._claim = redis.register_script(
-            read_script("worker.claiming", "quota.lua", "claim.lua")
-        )
+        self._claim = redis.register_script(script("claim.lua"))
         always = {
             "accounts": [share.facts() for share in quota.shares.values()],
             "prefix": keys.PREFIX,
+            "pauses": keys.PAUSES,
             "job_prefix": Job.redis_job_namespace_prefix,
             "queue": rq.queue.key,
             "popped": rq.queue.intermediate_queue_key,
@@ -130,10 +130,9 @@ class Claims:
             drop_foreign_job(self._redis, self._rq, popped)
             popped = None
         self._turn += 1  # another account comes first each time: none takes all the free threads
-        now = self._now().timestamp() if self._now else ""
         asked: list[str | bytes | int | float] = [
             *(self._always, at_most, self._turn),
-            *(popped or "", now),
+            *(popped or "", redis_clock.argument(self._now)),
         ]
         raw, wait_s, left = cast(tuple[list[_Row], bytes, int], self._claim([], asked))
         self._popped = None

@@ -10,18 +10,17 @@ what is under way is finished before more is begun.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import cast
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from pushes.accounts import clock
+from pushes.accounts.clock import Fact, Now
 from pushes.store import keys
 from pushes.store.connection import read_script
-
-Now = Callable[[], datetime]
 
 # Slots are this share of the quota, evenly spaced. The rest is for what comes late: a call whose
 # thread was not woken in time, and the network.
@@ -33,11 +32,11 @@ _BURST = 0.01
 # A call may be this late for its slot; later, it takes another one.
 GRACE_S = 0.02
 
-# Nobody waits longer than this with an attempt begun: a pause that Klarna asked for.
-_LONGEST_WAIT_S = 2.0
+# Nobody waits longer than this with an attempt begun: its thread is needed by other accounts.
+_LONGEST_WAIT_S = 1.0
 
-# Klarna counts the calls of a second; a schedule of our own begins when the shared one's are over.
-_QUOTA_WINDOW_S = 1.0
+# A schedule of our own begins when most of the shared one's slots are over.
+_ALONE_AFTER_S = 0.5
 
 # The schedule is forgotten after this; a pause that Klarna asks for is at most an hour.
 TTL_S = 7200
@@ -95,19 +94,15 @@ class Quota:
         self.shares = shares
         self._now = now
         self._reservations = {account: _Reservations() for account in shares}
-        self._reserve = redis.register_script(
-            read_script("worker.claiming", "quota.lua", "reserve.lua")
-        )
-        self._pause = redis.register_script(
-            read_script("worker.claiming", "quota.lua", "pause.lua")
-        )
+        self._reserve = redis.register_script(script("reserve.lua"))
 
     def reserve(self, account: str) -> float:
         """Reserve the next slot and return how many seconds away it is.
 
         While Redis is away, what is under way is finished all the same, on a schedule of this
         process's own: nobody begins anything meanwhile. Raises QuotaSpentError, having reserved
-        nothing, when the slot is too far away.
+        nothing, when the slot is more than a second away: Klarna asked for a pause, or Redis is
+        away and others are in front.
         """
         waiting, mine = self._reservations[account], _Reservation()
         waiting.pending.append(mine)
@@ -117,13 +112,6 @@ class Quota:
         if mine.wait_s < 0:
             raise QuotaSpentError(-mine.wait_s)
         return mine.wait_s
-
-    def pause(self, account: str, pause_s: float) -> None:
-        """Let nobody call for this account for so many seconds: Klarna asked for that (429).
-
-        Raises RedisError.
-        """
-        self._pause([keys.quota(account)], [pause_s, TTL_S, self._time()])
 
     def _serve(self, account: str, waiting: _Reservations) -> None:
         served = [waiting.pending.popleft() for _ in range(len(waiting.pending))]
@@ -136,16 +124,21 @@ class Quota:
 
     def _ask(self, account: str, count: int) -> list[float]:
         share = self.shares[account]
-        asked = [count, share.interval_s, share.burst_s, _LONGEST_WAIT_S, TTL_S, self._time()]
-        return [
-            float(wait) for wait in cast(list[bytes], self._reserve([keys.quota(account)], asked))
-        ]
+        names = [keys.quota(account), keys.PAUSES]
+        asked: list[Fact] = [account, count, share.interval_s, share.burst_s]
+        asked += [_LONGEST_WAIT_S, TTL_S]
+        waits = self._reserve(names, [*asked, clock.argument(self._now)])
+        return [float(wait) for wait in cast(list[bytes], waits)]
 
     def _alone(self, account: str, waiting: _Reservations) -> float:
         now = time.monotonic()
-        at = max(waiting.alone_at, now + _QUOTA_WINDOW_S)
+        at = max(waiting.alone_at, now + _ALONE_AFTER_S)
+        if at - now > _LONGEST_WAIT_S:
+            return now - at
         waiting.alone_at = at + self.shares[account].interval_s
         return at - now
 
-    def _time(self) -> float | str:
-        return self._now().timestamp() if self._now else ""
+
+def script(name: str) -> str:
+    """Read a script of this folder that reserves slots."""
+    return clock.script() + read_script("worker.claiming", "quota.lua", name)
