@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
 
 from pushes import log
+from pushes.store.durability import fault_of
 
 _log = log.get(__name__)
 
@@ -43,7 +44,7 @@ def not_stored(error: RedisError) -> Response:
         error=type(error).__name__,
         detail=str(error)[:200],
         meaning="the push was answered 503 and is not lost: Klarna re-sends it",
-        action="bring Redis back; the web process serves again by itself",
+        action=f"{fault_of(error).remedy}; the web process serves again by itself",
     )
     return _unavailable("The push could not be stored. Send it again.")
 
@@ -63,14 +64,15 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _redis_away(error: RedisError) -> Response:
+    fault = fault_of(error)
     _log.error(
         "redis.away",
         error=type(error).__name__,
         detail=str(error)[:200],
         meaning="nothing could be read; accepted pushes are safe in Redis",
-        action="bring Redis back; the web process serves again by itself",
+        action=f"{fault.remedy}; the web process serves again by itself",
     )
-    return _unavailable("Redis does not answer.")
+    return _unavailable(f"{fault.seen}: {fault.remedy}.")
 
 
 def _unexpected(error: Exception) -> Response:

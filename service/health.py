@@ -1,10 +1,11 @@
 """Whether the web process is alive, and whether it can keep its promise."""
 
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Response, jsonify
 from redis.exceptions import RedisError
 
 from pushes.store import keys
-from pushes.store.ledger import Ledger
+from pushes.store.durability import fault_of, persistence_fault
+from service import deps
 from service.errors import problem
 
 # The write that asks whether Redis takes writes leaves nothing behind for long.
@@ -22,26 +23,13 @@ def alive() -> Response:
 @blueprint.get("/readyz")
 def ready() -> Response:
     """Say whether pushes are stored durably: Redis answers, takes writes and persists them."""
-    ledger: Ledger = current_app.extensions["ledger"]
+    redis = deps.current().ledger.redis
     try:
-        ledger.redis.set(keys.WRITE_PROBE, "1", ex=_PROBE_TTL_S)
-        persistence = ledger.redis.info("persistence")
+        redis.set(keys.WRITE_PROBE, "1", ex=_PROBE_TTL_S)
+        fault = persistence_fault(redis.info("persistence"))
     except RedisError as error:
-        return problem(
-            503,
-            "Redis takes no writes",
-            f"{type(error).__name__}: {str(error)[:100]}. Pushes are answered 503 and Klarna "
-            "re-sends them. Bring Redis back, or look at its memory, disk and replicas.",
-        )
-    if not persistence.get("aof_enabled"):
-        return problem(
-            503,
-            "Redis does not persist",
-            "Its append-only file is off, so a crash of Redis loses accepted pushes. "
-            "Set `appendonly yes`.",
-        )
-    if persistence.get("aof_last_write_status", "ok") != "ok":
-        return problem(
-            503, "Redis cannot write its append-only file", "Look at Redis's disk and its log."
-        )
-    return jsonify(status="ok")
+        fault = fault_of(error)
+    if fault is None:
+        return jsonify(status="ok")
+    detail = f"{fault.seen}: {fault.remedy}. Pushes that cannot be stored are answered 503."
+    return problem(503, "Pushes are not stored durably", f"{detail[0].upper()}{detail[1:]}")

@@ -7,7 +7,7 @@ Workers need no port of their own: what they mend is counted in Redis.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -19,6 +19,7 @@ from pushes.read.alarms import Alarm
 from pushes.read.workers import live_workers
 from pushes.store import counters, indexes, resend_counts
 from pushes.store.ledger import Ledger
+from service import deps
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -27,7 +28,7 @@ blueprint = Blueprint("metrics", __name__)
 def metrics() -> Response:
     """Answer in Prometheus's text format. 503 when Redis does not answer."""
     registry = CollectorRegistry()
-    registry.register(QueueState(current_app.extensions["ledger"]))
+    registry.register(QueueState(deps.current().ledger))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -8,6 +8,7 @@ import threading
 from redis.exceptions import RedisError
 
 from pushes import log
+from pushes.store.durability import fault_of
 from pushes.store.rq_mirror import LEASE_S
 from worker.clock import SYSTEM_CLOCK, Clock
 
@@ -33,8 +34,8 @@ class RedisHealth:
             _log.warning(
                 "worker.redis_away",
                 error=f"{type(error).__name__}: {error}"[:200],
-                meaning="no push is lost; nothing is acknowledged until Redis is back",
-                action="bring Redis back; the worker goes on by itself",
+                meaning="no push is lost; nothing is acknowledged until Redis serves again",
+                action=f"{fault_of(error).remedy}; the worker goes on by itself",
             )
 
     def note_there(self) -> None:

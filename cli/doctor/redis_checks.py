@@ -7,6 +7,7 @@ from typing import Any
 
 from cli.doctor.check import Check, Severity
 from pushes.store.connection import OLDEST_VERSION
+from pushes.store.durability import persistence_fault
 
 # Leases are judged by clocks: see docs/operations.md.
 _CLOCKS_APART = timedelta(seconds=2)
@@ -33,14 +34,9 @@ def server(info: Info) -> Check:
 
 def persistence(info: Info, appendfsync: str | None) -> Check:
     """Look whether a crash of Redis loses accepted pushes."""
-    if not info.get("aof_enabled"):
-        remedy = "Set `appendonly yes`: without it a crash of Redis loses accepted pushes."
-        return Check("redis persistence", Severity.FAILED, "the append-only file is off", remedy)
-    if info.get("aof_last_write_status", "ok") != "ok":
-        remedy = "Look at Redis's disk and at its log."
-        return Check(
-            "redis persistence", Severity.FAILED, "the append-only file is not written", remedy
-        )
+    if fault := persistence_fault(info):
+        remedy = f"{fault.remedy[0].upper()}{fault.remedy[1:]}."
+        return Check("redis persistence", Severity.FAILED, fault.seen, remedy)
     seen = f"append-only file on, appendfsync {appendfsync or 'unknown'}"
     if appendfsync == "no":
         remedy = "Set `appendfsync everysec`, or `always`: a crash of the machine loses less."

@@ -3,7 +3,7 @@
 import hmac
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, abort, current_app, request
+from flask import Blueprint, Response, abort, request
 from redis.exceptions import RedisError
 from werkzeug.exceptions import BadRequest
 
@@ -13,11 +13,10 @@ from pushes.accounts.sources import source_of
 from pushes.life import Origin
 from pushes.model import PushKey, is_order_id
 from pushes.store import codec
-from pushes.store.ledger import Ledger
+from service import deps
 from service.errors import not_stored, too_many_unverified
 from service.push import order_id
-from service.push.admission import Admission, TooManyUnverifiedError
-from service.push.breaker import Breaker
+from service.push.admission import TooManyUnverifiedError
 from service.settings import WebSettings
 
 _log = log.get(__name__)
@@ -41,19 +40,17 @@ def take(first: str | None = None, second: str | None = None) -> Response:
     503, and Klarna sends the push again. So is a push from an unverified source while thousands
     of them wait.
     """
-    settings: WebSettings = current_app.extensions["settings"]
-    ledger: Ledger = current_app.extensions["ledger"]
-    breaker: Breaker = current_app.extensions["breaker"]
-    admission: Admission = current_app.extensions["admission"]
+    uses = deps.current()
+    settings = uses.settings
     _refuse_large_body()
     account, in_path = _split_path(first, second, settings)
     _refuse_wrong_token(account, settings)
     wanted = _order_id(in_path, settings)
 
     source, now = source_of(request.remote_addr), datetime.now(UTC)
-    with breaker.guard():
-        lane = admission.lane_of(source, account, now)
-        push = ledger.accept(PushKey(account, wanted), now, Origin(source=source, lane=lane))
+    with uses.breaker.guard():
+        lane = uses.admission.lane_of(source, account, now)
+        push = uses.ledger.accept(PushKey(account, wanted), now, Origin(source=source, lane=lane))
 
     _log.info(
         "push.accepted", order_id=wanted, account=account, state=str(push.state), pushes=push.pushes

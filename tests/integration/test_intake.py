@@ -29,7 +29,7 @@ from pushes.model import PushKey
 from pushes.read import overview
 from pushes.store import keys, records
 from pushes.store.ledger import Ledger
-from service import create_app
+from service import create_app, deps
 from tests.builders import NOW, an_order_id
 
 ID = "0a1b2c3d-4e5f-6a7b-8c9d-0e1f2a3b4c5d"
@@ -95,7 +95,8 @@ def make_intake(redis_client: Redis, redis_url: str) -> Iterator[MakeIntake]:
     root.handlers[:] = handlers
     root.setLevel(level)
     for app in made:
-        app.extensions["ledger"].redis.close()
+        with app.app_context():
+            deps.current().ledger.redis.close()
 
 
 @pytest.fixture
@@ -588,15 +589,23 @@ def test_it_answers_503_for_its_own_trouble(
     assert int(answer.headers["Retry-After"]) > 0
 
 
-@pytest.mark.parametrize("spoil", [out_of_memory, read_only, too_few_replicas, password_changed])
+@pytest.mark.parametrize(
+    ("spoil", "seen"),
+    [
+        (out_of_memory, "Redis is full and refuses to write: raise its maxmemory, or make room."),
+        (read_only, "This Redis is a read-only replica: lead REDIS_URL to the master."),
+        (too_few_replicas, "Redis has too few replicas and refuses to write: bring its replicas"),
+        (password_changed, "Redis refuses the user name or password: correct them in REDIS_URL,"),
+    ],
+)
 def test_it_is_not_ready_when_pushes_cannot_be_stored(
-    troubled: IntakeHarness, spoil: Callable[[Redis], None]
+    troubled: IntakeHarness, spoil: Callable[[Redis], None], seen: str
 ) -> None:
     assert troubled.client.get("/readyz").status_code == 200
 
     spoil(troubled.redis)
 
-    assert_problem(troubled.client.get("/readyz"), 503)
+    assert assert_problem(troubled.client.get("/readyz"), 503).startswith(seen)
     assert troubled.client.get("/healthz").status_code == 200
 
 
@@ -624,7 +633,10 @@ def test_it_answers_503_when_there_is_no_redis(make_intake: MakeIntake, url: str
     intake = make_intake(REDIS_URL=url)
 
     assert_problem(intake.push(f"/push/{ID}"), 503)
-    assert_problem(intake.client.get("/readyz"), 503)
+    for path in ("/readyz", "/metrics"):
+        detail = assert_problem(intake.client.get(path), 503)
+        assert "does not answer: bring Redis back, or correct REDIS_URL." in detail
+        assert url.removeprefix("redis://") not in detail
     assert intake.client.get("/healthz").status_code == 200
     assert_problem(intake.push("/push/not_an_id"), 400)  # bad input stays bad input
 

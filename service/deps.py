@@ -1,0 +1,42 @@
+"""What the views of one application work with, as one typed object."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app
+
+from pushes.store.connection import connect
+from pushes.store.ledger import Ledger
+from service.push.admission import Admission
+from service.push.breaker import Breaker
+from service.settings import WebSettings
+
+# Klarna's push client has been seen giving up after 5 s, so a Redis that does not answer must
+# become a 503 well before: one retry, for a pooled connection that Redis closed by restarting.
+_REDIS_TIMEOUT_S = 0.7
+_REDIS_RETRIES = 1
+
+_NAME = "klarna-ack"
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """One of each for a process; its threads share them."""
+
+    settings: WebSettings
+    ledger: Ledger
+    breaker: Breaker
+    admission: Admission
+
+
+def install(app: Flask, settings: WebSettings) -> Deps:
+    """Make what the views of `app` need. Connects to Redis with the first request."""
+    redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
+    deps = Deps(settings, Ledger(redis), Breaker(), Admission(redis))
+    app.extensions[_NAME] = deps
+    return deps
+
+
+def current() -> Deps:
+    """Return those of the application whose request is answered."""
+    return cast(Deps, current_app.extensions[_NAME])
