@@ -7,6 +7,7 @@ Klarna may push from a new network tomorrow.
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -27,11 +28,18 @@ _IPV6_PREFIX = 48
 _DIGEST_BYTES = 4
 
 
+# Some proxies write the sender's port behind the address: 192.0.2.1:4711, [2001:db8::1]:4711.
+_WITH_PORT = re.compile(r"\[(?P<v6>.+)\](:[0-9]+)?|(?P<v4>[0-9.]+):[0-9]+")
+
+
 @lru_cache(maxsize=1024)  # Klarna pushes from a few addresses
 def source_of(address: str | None) -> str | None:
     """Name the network of an address; None when there is none that can be read."""
+    text = (address or "").strip()
+    if with_port := _WITH_PORT.fullmatch(text):
+        text = with_port["v6"] or with_port["v4"]
     try:
-        ip = ipaddress.ip_address((address or "").strip())
+        ip = ipaddress.ip_address(text)
     except ValueError:
         return None
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:

@@ -16,6 +16,9 @@ KLARNA, FORGER = source_of("198.51.100.7"), source_of("203.0.113.9")
         ("2001:db8:1:2::3", "2001:db8:1:ffff::9"),
         ("198.51.100.7", "::ffff:198.51.100.9"),
         (" 198.51.100.7 ", "198.51.100.7"),
+        ("198.51.100.7:4711", "198.51.100.7"),
+        ("[2001:db8:1:2::3]:4711", "2001:db8:1:2::3"),
+        ("[2001:db8:1:2::3]", "2001:db8:1:2::3"),
     ],
 )
 def test_it_takes_neighbours_for_one_source(one: str, other: str) -> None:
@@ -29,7 +32,9 @@ def test_it_tells_networks_apart_and_keeps_no_address() -> None:
     assert len(KLARNA) == len(FORGER) == 8
 
 
-@pytest.mark.parametrize("address", [None, "", "unix:", "unknown", "300.1.1.1", "1.2.3"])
+@pytest.mark.parametrize(
+    "address", [None, "", "unix:", "unknown", "300.1.1.1", "1.2.3", "1.2.3.4:", "[]:1"]
+)
 def test_it_names_no_source_for_what_is_no_address(address: str | None) -> None:
     assert source_of(address) is None
 
