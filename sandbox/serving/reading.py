@@ -6,7 +6,7 @@ The sockets are the sandbox's own, because its faults spoil answers byte by byte
 import socket
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httptools
 
@@ -33,12 +33,17 @@ class ApiRequest:
 
 
 class RequestReader:
-    """The requests on one connection, one after the other."""
+    """The requests on one connection, one after the other.
+
+    Rubbish behind a request does not take away its answer, which is then the last one: some
+    clients give a GET a body that no header announces.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._parser = httptools.HttpRequestParser(self)
         self._complete: deque[ApiRequest] = deque()
+        self._malformed: MalformedRequestError | None = None
         self._asks_to_continue = False
         self.on_message_begin()
 
@@ -48,6 +53,8 @@ class RequestReader:
         Raises MalformedRequestError, or OSError when the connection broke or was idle too long.
         """
         while not self._complete:
+            if self._malformed:
+                raise self._malformed
             received = self._sock.recv(_CHUNK_BYTES)
             if not received:
                 return None
@@ -58,7 +65,9 @@ class RequestReader:
             if self._asks_to_continue:
                 self._asks_to_continue = False
                 self._sock.sendall(_CONTINUE)
-        return self._complete.popleft()
+        request = self._complete.popleft()
+        last = self._malformed is not None and not self._complete
+        return replace(request, keep_alive=False) if last else request
 
     def _feed(self, received: bytes) -> None:
         try:
@@ -70,7 +79,7 @@ class RequestReader:
                 self._feed(rest)
         except httptools.HttpParserError as error:
             # A limit that a callback found broken comes wrapped.
-            raise MalformedRequestError(str(error.__context__ or error)) from error
+            self._malformed = MalformedRequestError(str(error.__context__ or error))
 
     def on_message_begin(self) -> None:
         """Start a request. This and the rest are what the parser calls."""

@@ -161,6 +161,13 @@ def test_it_answers_requests_that_came_together_one_after_the_other(
     assert (answer.count(b'{"status":"ok"}'), answer.count(b'"speed":1.0}')) == (2, 1)
 
 
+def test_it_answers_a_request_that_rubbish_follows(klarna: RunningSandbox) -> None:
+    answer = talk(klarna, b"GET /_control/healthz HTTP/1.1\r\n\r\n{}")
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert (answer.count(b"HTTP/1.1"), b"Connection: close" in answer) == (1, True)
+
+
 def test_it_stays_with_http_1_when_offered_http_2(klarna: RunningSandbox) -> None:
     offer = (
         b"GET /_control/healthz HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\n"
