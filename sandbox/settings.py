@@ -1,6 +1,7 @@
 """How the sandbox behaves, switch by switch. Each assumed fact about Klarna is a switch here."""
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -13,6 +14,11 @@ _MAX_LATENCY_MS = 600_000
 _MAX_RATE_PER_S = 1_000_000
 _MAX_RETRY_AFTER_S = 86_400
 _MAX_BODY_BYTES = 16 * 1024 * 1024
+# As Standard Webhooks writes a secret: at least 24 bytes in base64.
+_SECRET_SHAPE = re.compile(
+    r"whsec_(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
+)
+_SECRET = "whsec_" + b64encode(b"the receiver of the sandbox").decode()
 
 
 def _assumed(what: str, *, default: Any, others: tuple[Any, ...] = ()) -> Any:  # noqa: ANN401 - as `field` itself
@@ -31,6 +37,9 @@ class SandboxSettings:
     merchants: Mapping[str, str] = field(default_factory=dict, repr=False)
     auth_check: bool = True
     push_schedule_s: tuple[float, ...] = KLARNA_SCHEDULE_S
+    receiver_secret: str = field(default=_SECRET, repr=False)
+    receiver_reference1: str | None = None
+    receiver_reference2: str | None = None
     second_acknowledge: str = _assumed(
         "The answer to a second acknowledge", default="204", others=("403",)
     )
@@ -130,6 +139,9 @@ def changed(settings: SandboxSettings, given: Fields) -> SandboxSettings:
         password=given.text("password", settings.password),
         merchants=given.texts("merchants", settings.merchants),
         auth_check=given.flag("auth_check", default=settings.auth_check),
+        receiver_secret=given.text("receiver_secret", settings.receiver_secret, _SECRET_SHAPE),
+        receiver_reference1=given.text_or_none("receiver_reference1", settings.receiver_reference1),
+        receiver_reference2=given.text_or_none("receiver_reference2", settings.receiver_reference2),
         push_schedule_s=given.rising("push_schedule_s", settings.push_schedule_s),
         hide_other_merchants=given.flag(
             "hide_other_merchants", default=settings.hide_other_merchants

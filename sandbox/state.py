@@ -28,6 +28,22 @@ class Logged(Protocol):
         """The order, None when it is about none."""
 
 
+class AnsweredEntry(Logged, Protocol):
+    """A call that was decided and is answered next.
+
+    `status` becomes None when the answer cannot be sent. `correlation_id` goes with the answer.
+    """
+
+    status: int | None
+
+    @property
+    def correlation_id(self) -> str | None:
+        """What the header says, None for no header."""
+
+    def view(self) -> dict[str, object]:
+        """Show it as the control side does."""
+
+
 T = TypeVar("T", bound=Logged)
 
 
@@ -65,9 +81,12 @@ class SandboxState:
         self.lock = Lock()
         self.clock = clock
         self.push_url: str | None = None
+        self.url = ""  # the sandbox's own, once it listens
         self.chance = random.Random().random  # noqa: S311 - faults by chance are no secret
         self.request_log = NumberedLog[LoggedCall]()
         self.push_log = NumberedLog[PushRecord]()
+        self.receiver_log = NumberedLog[AnsweredEntry]()
+        self.plugin_log = NumberedLog[AnsweredEntry]()
         self.reset_count = 0  # how many resets there were
         self._busy: set[socket.socket] = set()
         self.use(settings)
@@ -81,6 +100,7 @@ class SandboxState:
     def _empty(self) -> None:
         self.orders: dict[str, StoredOrder] = {}
         self.faults = Faults()
+        self.taken_messages: set[str] = set()  # by the shop's receiver
         self._calls: dict[str, MerchantCalls] = {}
 
     def calls_of(self, merchant: str) -> MerchantCalls:
@@ -100,7 +120,8 @@ class SandboxState:
             self.reset_count += 1
             self._empty()
             self.request_log.forget()
-            self.push_log.forget()
+            for log in (self.push_log, self.receiver_log, self.plugin_log):
+                log.forget()
             self.clock.reset()
             for connection in self._busy:
                 _let_go(connection)

@@ -7,7 +7,7 @@ from devtools.local.sandbox_control import FaultBody, SandboxControl
 
 # Longer than a client waits for a byte (10 s): its own time-out has to end the call.
 _PAST_TIME_OUT_S = 12
-# Shorter: Klarna hangs up in the middle of the wait.
+# Shorter: Klarna hangs up in the middle of the wait, or answers after all.
 _HANG_UP_S = 1.5
 # Twelve hundred bytes of an order then take a second or two.
 _DRIP_S = 0.001
@@ -38,6 +38,7 @@ PASSING = (
     RandomFault("truncated_json", 0.01),
     RandomFault("short_body", 0.01),
     RandomFault("huge_body", 0.002, params={"size_bytes": _HUGE_BYTES}),
+    RandomFault("slow", 0.01, params={"delay_s": _HANG_UP_S}),
     RandomFault("drip", 0.01, params={"byte_interval_s": _DRIP_S}),
     RandomFault("drip_headers", 0.01, params={"byte_interval_s": _DRIP_S}),
     RandomFault("reset_before_effect", 0.02),

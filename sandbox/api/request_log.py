@@ -80,6 +80,11 @@ class LoggedCall:
         """The id in the path, None outside the paths of orders."""
         return self.call.order_id
 
+    @property
+    def correlation_id(self) -> str:
+        """What the answer's header says."""
+        return self.call.correlation_id
+
     def view(self) -> dict[str, object]:
         """Show it as the control side does. A correlation id the client was not told is null."""
         call = self.call

@@ -6,11 +6,11 @@ import re
 from sandbox.api.operations import NAMES, UNKNOWN
 from sandbox.control.call import ControlCall, NotFoundError, order_id_of
 from sandbox.control.inputs import BadInputError, Fields
-from sandbox.faults.injected import ANY, InjectedFault
+from sandbox.faults.injected import ANY, SHOP_SIDE, InjectedFault
 from sandbox.faults.kinds import FAULTS, FaultParams
 from sandbox.serving.answers import ApiAnswer, json_answer
 
-_OPERATIONS = (*NAMES, UNKNOWN, ANY)
+_OPERATIONS = (*NAMES, UNKNOWN, ANY, *SHOP_SIDE)
 _MAX_TIMES = 10**9
 _MAX_WAIT_S = 3600
 _MAX_BYTES = 2**31
@@ -75,6 +75,7 @@ def _params(given: Fields) -> FaultParams:
         retry_after_s=retry_after_s,
         hold_s=given.number("hold_s", default.hold_s, 0, _MAX_WAIT_S),
         location=given.text("location", default.location, _ONE_LINE),
+        delay_s=given.number("delay_s", default.delay_s, 0, _MAX_WAIT_S),
         byte_interval_s=given.number("byte_interval_s", default.byte_interval_s, 0, _MAX_WAIT_S),
         order_id=order_id_of(given, default.order_id),
         size_bytes=given.whole("size_bytes", default.size_bytes, 1, _MAX_BYTES),

@@ -58,6 +58,10 @@ class Fields:
             raise self.refuse(name, f"a string like {shape.pattern}" if shape else "a string")
         return value
 
+    def text_or_none(self, name: str, default: str | None) -> str | None:
+        """Read a string that is not empty, or null for none."""
+        return None if self._raw.get(name, default) is None else self.text(name, default or "")
+
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
         """Read one of a few words; a number stands for its digits."""
         value = str(self._raw.get(name, default))

@@ -21,6 +21,8 @@ CALLS: Mapping[tuple[str, str], Callable[[ControlCall], ApiAnswer]] = {
     ("POST", "pushes"): orders.push,
     ("GET", "pushes"): logs.pushes,
     ("GET", "requests"): logs.requests,
+    ("GET", "receiver/messages"): logs.messages,
+    ("GET", "plugin/calls"): logs.plugin_calls,
     ("POST", "faults"): faults.create,
     ("GET", "faults"): faults.every,
     ("DELETE", "faults"): faults.lift_all,
@@ -35,12 +37,15 @@ CALLS: Mapping[tuple[str, str], Callable[[ControlCall], ApiAnswer]] = {
     ("GET", "healthz"): settings.healthz,
     ("GET", "openapi.json"): settings.described,
 }
+_PATHS = frozenset(path for _, path in CALLS)
 
 
 def answer(state: SandboxState, sender: PushSender, request: ApiRequest) -> ApiAnswer:
     """Run one control call: 400 for bad input, 404 for what is not there, 405 for the method."""
-    what, _, item = request.path.removeprefix(PREFIX).lstrip("/").partition("/")
-    path = f"{what}/{_ID}" if item else what
+    path, item = request.path.removeprefix(PREFIX).lstrip("/"), ""
+    if "/" in path and path not in _PATHS:
+        what, _, item = path.partition("/")
+        path = f"{what}/{_ID}"
     run = CALLS.get((request.method, path))
     if run is None:
         return _no_such_call(path)
@@ -58,6 +63,4 @@ def _no_such_call(path: str) -> ApiAnswer:
     methods = [method for method, known in CALLS if known == path]
     if methods:
         return json_answer(405, {"error": f"allowed here: {', '.join(methods)}"})
-    return json_answer(
-        404, {"error": "no such control call", "calls": sorted({p for _, p in CALLS})}
-    )
+    return json_answer(404, {"error": "no such control call", "calls": sorted(_PATHS)})

@@ -7,7 +7,11 @@ from sandbox.faults.kinds import FAULTS, FaultParams, StruckCall
 from sandbox.serving.answers import ApiAnswer
 from sandbox.serving.sending import Reply
 
+#: Every call of Klarna's. Those of the shop's side are struck only when they are named.
 ANY = "any"
+RECEIVER = "receiver"
+PLUGIN = "plugin"
+SHOP_SIDE = (RECEIVER, PLUGIN)
 
 
 @dataclass(slots=True)
@@ -26,6 +30,8 @@ class InjectedFault:
     def matches(self, operation: str, order_id: str | None) -> bool:
         """Whether it may strike such a call; a spent fault never does."""
         if self.times is not None and self.struck >= self.times:
+            return False
+        if self.operation == ANY and operation in SHOP_SIDE:
             return False
         if self.operation not in (ANY, operation) or FAULTS[self.name].only not in (
             None,

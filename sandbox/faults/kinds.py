@@ -38,6 +38,7 @@ class FaultParams:
     headers: Mapping[str, str] = field(default_factory=dict)
     retry_after_s: float | None = 1
     hold_s: float = 30
+    delay_s: float = 3
     location: str = "https://login.example/"
     byte_interval_s: float = 0.05
     order_id: str = "0badc0de-0bad-40de-8bad-0badc0de0bad"
@@ -126,6 +127,10 @@ def _drip(params: FaultParams, call: StruckCall, answer: ApiAnswer) -> Reply:
     return Reply(_with_body(answer, call), Manner.DRIP_BODY, params.byte_interval_s)
 
 
+def _slow(params: FaultParams, _: StruckCall, answer: ApiAnswer) -> Reply:
+    return Reply(answer, Manner.LATE, params.delay_s)
+
+
 def _drip_headers(params: FaultParams, _: StruckCall, answer: ApiAnswer) -> Reply:
     return Reply(answer, Manner.DRIP_HEAD, params.byte_interval_s)
 
@@ -160,6 +165,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "no_error_code": _instead(_no_error_code, "status"),
     "truncated_json": FaultKind(_truncated, runs=True),
     "short_body": FaultKind(_short, ("missing_bytes",), runs=True),
+    "slow": FaultKind(_slow, ("delay_s",), runs=True),
     "drip": FaultKind(_drip, ("byte_interval_s",), runs=True),
     "drip_headers": FaultKind(_drip_headers, ("byte_interval_s",), runs=True),
     "wrong_order_id": FaultKind(_wrong_order, ("order_id",), runs=True, only=GET_ORDER),

@@ -24,6 +24,7 @@ class Manner(Enum):
     """How an answer goes out."""
 
     WHOLE = auto()
+    LATE = auto()  # the whole answer, after `wait_s`
     HOLD = auto()  # no answer; the connection is closed after `wait_s`
     RESET = auto()  # no answer; the connection is reset at once
     DRIP_BODY = auto()  # the body a byte every `wait_s`
@@ -58,14 +59,21 @@ class Sent:
     reusable: bool
 
 
-def send(sock: socket.socket, reply: Reply, correlation_id: str, *, keep_alive: bool) -> Sent:
-    """Send the reply. Never raises for a client that has left."""
+def send(
+    sock: socket.socket, reply: Reply, correlation_id: str | None, *, keep_alive: bool
+) -> Sent:
+    """Send the reply, with Klarna's correlation id if one is given and the answer has one.
+
+    Never raises for a client that has left.
+    """
     if reply.manner is Manner.RESET:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         sock.close()
         return Sent(answered=False, reusable=False)
     if reply.answer is None:
         _left_within(sock, reply.wait_s)
+        return Sent(answered=False, reusable=False)
+    if reply.manner is Manner.LATE and _left_within(sock, reply.wait_s):
         return Sent(answered=False, reusable=False)
     keep_alive = keep_alive and not reply.missing
     head = _head(reply, reply.answer, correlation_id, keep_alive=keep_alive)
@@ -81,13 +89,15 @@ def send(sock: socket.socket, reply: Reply, correlation_id: str, *, keep_alive: 
     return Sent(answered=answered, reusable=sent and keep_alive)
 
 
-def _head(reply: Reply, answer: ApiAnswer, correlation_id: str, *, keep_alive: bool) -> bytes:
+def _head(
+    reply: Reply, answer: ApiAnswer, correlation_id: str | None, *, keep_alive: bool
+) -> bytes:
     lines = [
         f"HTTP/1.1 {answer.status} {responses.get(answer.status, '')}",
         f"Date: {formatdate(usegmt=True)}",
         f"Connection: {'keep-alive' if keep_alive else 'close'}",
     ]
-    if answer.correlated:
+    if answer.correlated and correlation_id:
         lines.append(f"Klarna-Correlation-Id: {correlation_id}")
     if answer.body is not None:
         length = len(answer.body) + reply.padding + reply.missing

@@ -1,22 +1,32 @@
-"""Sockets: a thread for each connection, kept alive, and routing to the two sides."""
+"""Sockets: a thread for each connection, kept alive, and routing to the sides of the sandbox."""
 
 import logging
 import socket
 import socketserver
 import time
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from sandbox.api import dispatch
+from sandbox.api.dispatch import decide
 from sandbox.control import routes
 from sandbox.pushing.sender import PushSender
-from sandbox.serving.answers import ApiAnswer, json_answer
+from sandbox.serving.answers import json_answer
 from sandbox.serving.reading import ApiRequest, MalformedRequestError, RequestReader
 from sandbox.serving.sending import Reply, send
-from sandbox.state import SandboxState
+from sandbox.shop.plugin import take_push
+from sandbox.shop.receiver import receive
+from sandbox.state import AnsweredEntry, SandboxState
 
 # As long as common gateways keep an idle connection.
 _IDLE_S = 75
 _BACKLOG = 1024
+
+#: Decides a call and logs it; the reply is still to be sent.
+Taker = Callable[[SandboxState, ApiRequest], tuple[Reply, AnsweredEntry]]
+# The shop's side by how a path starts. What is neither that nor the control side is Klarna's.
+_SHOP_SIDE: Mapping[str, Taker] = {"/receiver": receive, "/plugin": take_push}
+# A host to listen on that is no host to ask.
+_EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - it is compared with, not listened on
 
 log = logging.getLogger("sandbox")
 
@@ -32,6 +42,8 @@ class SandboxServer(socketserver.ThreadingTCPServer):
         self.state = state
         self.sender = sender
         super().__init__((host, port), ClientConnection)
+        asked = "127.0.0.1" if host in _EVERYWHERE else host
+        state.url = f"http://{asked}:{self.port}"
 
     @property
     def port(self) -> int:
@@ -62,33 +74,33 @@ class ClientConnection(socketserver.BaseRequestHandler):
                     return
         except MalformedRequestError as error:
             refusal = json_answer(HTTPStatus.BAD_REQUEST, {"error": str(error)})
-            self._send(refusal, keep_alive=False)
+            send(self.request, Reply(refusal), None, keep_alive=False)
         except OSError:
             return
 
     def _answer(self, request: ApiRequest) -> bool:
-        if request.path.startswith(routes.PREFIX):
-            answer = routes.answer(self.server.state, self.server.sender, request)
-            return self._send(answer, keep_alive=request.keep_alive)
-        return self._answer_as_klarna(request)
-
-    def _answer_as_klarna(self, request: ApiRequest) -> bool:
         state = self.server.state
+        if request.path.startswith(routes.PREFIX):
+            answer = routes.answer(state, self.server.sender, request)
+            return send(self.request, Reply(answer), None, keep_alive=request.keep_alive).reusable
+        for prefix, take in _SHOP_SIDE.items():
+            if request.path.startswith(prefix):
+                return self._answer_logged(request, take)
         if state.settings.latency_ms:
             time.sleep(state.settings.latency_ms / 1000)
+        return self._answer_logged(request, decide)
+
+    def _answer_logged(self, request: ApiRequest, take: Taker) -> bool:
+        """Send what is decided; when that fails, the log entry says that nothing was answered."""
+        state = self.server.state
         reset_count = state.reset_count
-        reply, entry = dispatch.decide(state, request)
-        correlation_id = entry.call.correlation_id
-        keep_alive = request.keep_alive
+        reply, entry = take(state, request)
+        told, keep_alive = entry.correlation_id, request.keep_alive
         if reply.prompt:
-            sent = send(self.request, reply, correlation_id, keep_alive=keep_alive)
+            sent = send(self.request, reply, told, keep_alive=keep_alive)
         else:
             with state.keeping_busy(self.request, reset_count):
-                sent = send(self.request, reply, correlation_id, keep_alive=keep_alive)
+                sent = send(self.request, reply, told, keep_alive=keep_alive)
         if not sent.answered:
             entry.status = None
         return sent.reusable
-
-    def _send(self, answer: ApiAnswer, *, keep_alive: bool) -> bool:
-        plain = Reply(ApiAnswer(answer.status, answer.body, correlated=False))
-        return send(self.request, plain, "", keep_alive=keep_alive).reusable

@@ -78,6 +78,14 @@ def test_it_answers_for_another_order_only_where_an_order_is_shown() -> None:
     ]
 
 
+def test_it_strikes_on_the_shops_side_only_when_that_is_named() -> None:
+    faults = faults_of({"name": "redirect"}, {"name": "empty_404", "operation": "plugin"})
+
+    assert strikes(
+        faults, ("receiver", _ORDER), ("plugin", _ORDER), ("unknown", _ORDER), ("cancel", _ORDER)
+    ) == [None, "empty_404", "redirect", "redirect"]
+
+
 def test_it_strikes_no_more_once_lifted() -> None:
     faults = faults_of({"name": "redirect"}, {"name": "empty_404"}, {"name": "drip"})
     first = next(iter(faults)).fault_id
@@ -171,7 +179,8 @@ def test_it_gives_no_answer_before_or_after_the_effect(
 
 
 @pytest.mark.parametrize(
-    "name", ["truncated_json", "short_body", "drip", "drip_headers", "wrong_order_id", "huge_body"]
+    "name",
+    ["slow", "truncated_json", "short_body", "drip", "drip_headers", "wrong_order_id", "huge_body"],
 )
 def test_it_lets_a_call_take_effect_whose_answer_it_spoils(name: str) -> None:
     assert FAULTS[name].runs
@@ -211,6 +220,10 @@ def test_it_announces_more_than_it_sends() -> None:
 def test_it_drips_body_or_head() -> None:
     assert reply_to("drip", byte_interval_s=2) == Reply(_ORDER_ANSWER, Manner.DRIP_BODY, 2)
     assert reply_to("drip_headers", byte_interval_s=2) == Reply(_ORDER_ANSWER, Manner.DRIP_HEAD, 2)
+
+
+def test_it_answers_late() -> None:
+    assert reply_to("slow", delay_s=2) == Reply(_ORDER_ANSWER, Manner.LATE, 2)
 
 
 def test_it_shows_another_orders_id() -> None:
