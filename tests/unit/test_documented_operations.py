@@ -2,17 +2,23 @@
 
 import ast
 import re
+import runpy
 from collections.abc import Iterator
 
+import pytest
 from redis import Redis
 
 from devtools.local.processes import ROOT
+from pushes import policy, resends
 from pushes.model import State
 from pushes.policy import RetryPolicy
 from pushes.read import at_risk, overview
 from pushes.read.alarms import Alarm
+from pushes.store.rq_job import JOB_TIMEOUT_S
+from pushes.store.rq_mirror import LEASE_S
 from tests.documents import DOCUMENTS, OPERATIONS, RUNBOOK, table, words
 from worker import runner
+from worker.periodic import tasks
 from worker.wiring import assemble
 
 TEXT = OPERATIONS.read_text()
@@ -57,6 +63,26 @@ def test_it_lists_every_periodic_task() -> None:
     in_code["heartbeat"] = f"{runner._BEAT_EVERY_S:g} s"  # noqa: SLF001 - it has no other name
     listed = {words(name)[0]: every for name, every, _ in table(OPERATIONS, "## Periodic tasks")}
     assert listed == in_code
+
+
+def test_it_tells_how_long_a_stop_and_a_lease_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    gunicorn = runpy.run_path(str(ROOT / "deploy" / "gunicorn.conf.py"))
+    assert f"settles what is under way for {runner._DRAIN_S:g} s at most" in TEXT  # noqa: SLF001 - as above
+    assert f"finishes running requests for {gunicorn['graceful_timeout']} s at most" in TEXT
+    assert f"gunicorn has {gunicorn['workers'] * gunicorn['threads']} threads" in TEXT
+    every_s = tasks._RENEW_EVERY_S  # noqa: SLF001 - as above
+    assert f"A lease lasts {LEASE_S} s and is renewed every {every_s:g} s" in TEXT
+
+
+def test_the_runbook_tells_when_an_event_is_logged() -> None:
+    runbook = RUNBOOK.read_text()
+    assert f"none of the last {policy.SUSPICIOUS_UNKNOWN} orders" in runbook
+    assert f"{policy.MAX_UNKNOWN_WAITING:,} pushes from unverified sources wait" in runbook
+    assert f"more than {policy.MAX_UNKNOWN_DEAD:,} dead letters" in runbook
+    assert f"lasted longer than {JOB_TIMEOUT_S} s" in runbook
+    assert f"at least {resends._MISSES} such pushes did not come" in runbook  # noqa: SLF001 - as above
+    assert f"at least {resends._MISSED_SHARE * 100:g} % of the ones" in runbook  # noqa: SLF001 - as above
 
 
 def test_it_tells_how_status_counts_what_is_at_risk() -> None:

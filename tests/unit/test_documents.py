@@ -105,6 +105,7 @@ def test_it_reads_all_of_gunicorns_settings(monkeypatch: pytest.MonkeyPatch) -> 
     }
     assert GUNICORN.read_text().count("os.environ") == len(of_gunicorn())
     assert f"{config['limit_request_line']:,} bytes" in README.read_text()
+    assert f"with {config['threads']} threads each" in README.read_text()
 
 
 def test_it_names_every_secret_that_can_be_a_file() -> None:
