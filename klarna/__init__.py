@@ -4,40 +4,33 @@
     clients      those of several accounts
     regions      where the API is
     orders       what we read of an order
-    errors       the tree: the class is the decision
-    exchange     the trace one call leaves
-    answers      an answer as it came (pure)
-    results      what a call came to (pure)
-    refusals     what a no of Klarna means (pure)
+    errors       the tree, where the class is the decision, and the trace each call leaves
+    answers      what an answer means (pure)
     failures     why no answer came (pure)
-    transport    one HTTP call
-    adapter      requests, made for one host
-    pools        connections kept alive, with TLS and proxies; sends on them
-    connections  watched by the deadlines
+    transport    one HTTP call, by requests' adapter
+    connections  urllib3's, watched and checked
     deadlines    the time limit of a whole call
-    reading      an answer, read off its socket
-    oddities     the answers http.client has to read
-    received     what comes out of a connection
-    wire         bytes of a request and of a plain head (pure)
 
 Whoever uses the package imports from here.
 """
 
-from klarna.client import KlarnaClient, Observe
+from klarna.client import KlarnaClient, Observe, valid_username
 from klarna.clients import Login, make_clients
 from klarna.deadlines import TimeLimits
 from klarna.errors import (
+    Exchange,
     KlarnaError,
+    LocalError,
     MisconfigurationCause,
     MisconfigurationError,
     NoSuchOrderError,
     NotAllowedError,
+    Operation,
     PermanentError,
     RateLimitedError,
     RejectedError,
     TransientError,
 )
-from klarna.exchange import Exchange, Operation
 from klarna.orders import CLOSED_STATUSES, Order, parse_order
 from klarna.regions import PRESETS, ApiUrl, resolve_api_url
 
@@ -48,6 +41,7 @@ __all__ = [
     "Exchange",
     "KlarnaClient",
     "KlarnaError",
+    "LocalError",
     "Login",
     "MisconfigurationCause",
     "MisconfigurationError",
@@ -64,4 +58,5 @@ __all__ = [
     "make_clients",
     "parse_order",
     "resolve_api_url",
+    "valid_username",
 ]

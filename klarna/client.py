@@ -6,16 +6,18 @@ Source: Klarna docs, "View and change orders".
 
 from base64 import b64encode
 from collections.abc import Callable
+from copy import copy
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from klarna.answers import Answer
+from requests.structures import CaseInsensitiveDict
+
+from klarna.answers import Answer, read_acceptance, read_order
 from klarna.deadlines import DEFAULT_TIME_LIMITS, TimeLimits
-from klarna.errors import KlarnaError
-from klarna.exchange import Exchange, Operation
+from klarna.errors import Exchange, KlarnaError, Operation
+from klarna.failures import failure_of
 from klarna.orders import Order, normal_order_id
 from klarna.regions import ApiUrl
-from klarna.results import read_acceptance, read_order
 from klarna.transport import Call, Transport
 
 _ORDERS: Final = "/ordermanagement/v1/orders/"
@@ -35,6 +37,8 @@ class KlarnaClient:
     `observe` is called exactly once for each HTTP call, before the result is returned or the
     error raised. Every method raises `KlarnaError` (its subclass is the decision), and ValueError
     before any call for an order id or idempotency key that cannot be one.
+
+    Making one raises ValueError for credentials, a proxy or a CA bundle that cannot be used.
     """
 
     def __init__(  # noqa: PLR0913 - all of them are one account's settings
@@ -47,16 +51,28 @@ class KlarnaClient:
         version: str,
         time_limits: TimeLimits = DEFAULT_TIME_LIMITS,
     ) -> None:
-        headers = {
-            "User-Agent": f"klarna-ack/{version}",
-            "Accept": "application/json",
-            "Authorization": _basic(username, password),
-        }
-        self._transport = Transport(api_url.url, headers, pool_size=pool_size, limits=time_limits)
+        self._headers = CaseInsensitiveDict(
+            {
+                "User-Agent": f"klarna-ack/{version}",
+                "Accept": "application/json",
+                "Authorization": _basic(username, password),
+            }
+        )
+        self._transport = Transport(api_url.url, pool_size=pool_size, limits=time_limits)
+
+    def with_credentials(self, username: str, password: str) -> Self:
+        """Return a client for another account of the same API, over the same connections.
+
+        It costs next to nothing. Closing either closes the connections of both.
+        """
+        other = copy(self)
+        other._headers = self._with("Authorization", _basic(username, password))  # noqa: SLF001 - it is one of us
+        return other
 
     def get_order(self, order_id: str, *, observe: Observe = _ignore) -> Order:
         """Fetch the order; changes nothing."""
-        call = Call(Operation.GET_ORDER, "GET", _ORDERS + normal_order_id(order_id))
+        path = _ORDERS + normal_order_id(order_id)
+        call = Call(Operation.GET_ORDER, "GET", path, self._headers)
         return self._send(call, read_order, observe)
 
     def acknowledge(
@@ -67,7 +83,8 @@ class KlarnaClient:
         Klarna remembers the key for 24 hours and answers a repetition as it did the first time.
         """
         path = f"{_ORDERS}{normal_order_id(order_id)}/acknowledge"
-        call = Call(Operation.ACKNOWLEDGE, "POST", path, _write_headers(idempotency_key))
+        headers = self._with("Klarna-Idempotency-Key", _printable(idempotency_key))
+        call = Call(Operation.ACKNOWLEDGE, "POST", path, headers)
         self._send(call, read_acceptance, observe)
 
     def close(self) -> None:
@@ -85,11 +102,20 @@ class KlarnaClient:
     ) -> None:
         self.close()
 
+    def _with(self, name: str, value: str) -> CaseInsensitiveDict[str]:
+        headers = self._headers.copy()
+        headers[name] = value
+        return headers
+
     def _send(
         self, call: Call, read: Callable[[Answer], tuple[Result, Exchange]], observe: Observe
     ) -> Result:
         try:
-            result, exchange = read(self._transport.send(call))
+            answer = self._transport.send(call)
+            try:
+                result, exchange = read(answer)
+            except MemoryError as error:
+                raise failure_of(error, call.operation, answer.elapsed_ms) from error
         except KlarnaError as error:
             if error.exchange:
                 observe(error.exchange)
@@ -98,14 +124,26 @@ class KlarnaClient:
         return result
 
 
+def valid_username(text: str) -> str:
+    """Return the user name; ValueError unless HTTP Basic can carry it.
+
+    Source: RFC 7617, 2: the user name ends at the first colon.
+    """
+    if not text:
+        raise ValueError("the user name is empty")
+    if ":" in text:
+        raise ValueError("the user name must not hold a colon: HTTP Basic ends it there")
+    return text
+
+
 def _basic(username: str, password: str) -> str:
-    """Return the Authorization header. Source: RFC 7617 (no colon in the user name, UTF-8)."""
-    if not username or not password or ":" in username:
-        raise ValueError("a user name (without a colon) and a password are needed")
-    return "Basic " + b64encode(f"{username}:{password}".encode()).decode()
+    """Return the Authorization header, in UTF-8. Source: RFC 7617."""
+    if not password:
+        raise ValueError("the password is empty")
+    return "Basic " + b64encode(f"{valid_username(username)}:{password}".encode()).decode()
 
 
-def _write_headers(idempotency_key: str) -> dict[str, str]:
+def _printable(idempotency_key: str) -> str:
     if not idempotency_key or not idempotency_key.isascii() or not idempotency_key.isprintable():
         raise ValueError("an idempotency key is printable ASCII text, at best a UUID")
-    return {"Klarna-Idempotency-Key": idempotency_key, "Content-Length": "0"}
+    return idempotency_key

@@ -1,21 +1,50 @@
 """What can go wrong between us and Klarna. The class is the decision: nobody reads a status code.
 
     KlarnaError
-    ├── TransientError        try again later: 409, 5xx, time-out, reset, DNS, unreadable 2xx
+    ├── TransientError        try again later: 408, 409, 425, 5xx, time-out, reset, DNS, unreadable
     ├── RateLimitedError      try again after the pause: 429
+    ├── LocalError            ours, says nothing about Klarna: no open file, memory or port is left
     ├── MisconfigurationError no order of this account can pass until an operator acts
     └── PermanentError        this order will never pass
         ├── NoSuchOrderError      404: unknown, or not yet visible
         ├── NotAllowedError       403 on a write: the order's state forbids it
         └── RejectedError         any other 4xx
 
-Every error carries the trace of its call. ValueError stays what it is: a mistake of the caller.
+Every error carries the trace of its call, an `Exchange`. ValueError stays what it is: a mistake of
+the caller, found before anything was sent.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from klarna.exchange import Exchange
+
+class Operation(StrEnum):
+    """What we ask of Order Management; the words appear in logs, metrics and timelines."""
+
+    GET_ORDER = "get_order"
+    ACKNOWLEDGE = "acknowledge"
+
+    @property
+    def is_write(self) -> bool:
+        """Whether Klarna changes something: a 403 then speaks of the order, not of us."""
+        return self is not Operation.GET_ORDER
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The trace one call leaves, whether it worked or not: never a body, never a secret.
+
+    `http_status` is None when no complete answer came. `correlation_id` is what Klarna's support
+    asks for: opaque text, sometimes truncated by Klarna. `error` is None exactly on success.
+    """
+
+    operation: Operation
+    http_status: int | None
+    elapsed_ms: int
+    error_code: str | None = None
+    correlation_id: str | None = None
+    error: str | None = None
 
 
 class MisconfigurationCause(StrEnum):
@@ -74,6 +103,11 @@ class KlarnaError(Exception):
         super().__init__(message)
         self.exchange = exchange
 
+    @property
+    def correlation_id(self) -> str | None:
+        """What Klarna's support asks for; None when no answer came, or it named none."""
+        return self.exchange.correlation_id if self.exchange else None
+
 
 class TransientError(KlarnaError):
     """Nobody knows whether it took effect; the same call with the same key may be sent again."""
@@ -86,6 +120,14 @@ class RateLimitedError(KlarnaError):
         pause = "a pause" if retry_after_s is None else f"a pause of {retry_after_s:g} s"
         super().__init__(f"Klarna asks for {pause} (429)", exchange=exchange)
         self.retry_after_s = retry_after_s
+
+
+class LocalError(KlarnaError):
+    """This machine or process could not make the call; the message tells what to raise.
+
+    It says nothing about Klarna, the account or the order. The call may have taken effect, as
+    with TransientError, and may be sent again with the same key.
+    """
 
 
 class MisconfigurationError(KlarnaError):
@@ -110,3 +152,11 @@ class NotAllowedError(PermanentError):
 
 class RejectedError(PermanentError):
     """Any other 4xx: Klarna understood us and says no."""
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return at most `limit` characters, each fit for a log line and for UTF-8."""
+    text = text[:limit]
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

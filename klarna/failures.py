@@ -1,33 +1,60 @@
 """Why no answer came: reads the layers of exceptions under a failed call. Pure."""
 
+import errno
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from http.client import HTTPException
+from typing import Final
 
 import requests
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from klarna.errors import KlarnaError, MisconfigurationCause, MisconfigurationError, TransientError
-from klarna.exchange import Exchange, Operation, one_line
+from klarna.errors import (
+    Exchange,
+    KlarnaError,
+    LocalError,
+    MisconfigurationCause,
+    MisconfigurationError,
+    Operation,
+    TransientError,
+    one_line,
+)
 
 _TIME_OUTS = (TimeoutError, requests.Timeout, ReadTimeoutError)
 _UNTRUSTED = (ssl.SSLCertVerificationError, CertificateError)
 _TEXT_CHARS = 200  # a proxy chooses its words itself
 
+# What runs out on this side, and what an operator can do about it.
+_EXHAUSTED: Final = {
+    errno.EMFILE: "raise this process's limit of open files (LimitNOFILE, ulimit -n)",
+    errno.ENFILE: "raise the machine's limit of open files (sysctl fs.file-max)",
+    errno.EADDRNOTAVAIL: "widen net.ipv4.ip_local_port_range, or give this machine IPv6",
+    errno.ENOBUFS: "give this machine or process more memory",
+    errno.ENOMEM: "give this machine or process more memory",
+}
+
 
 def failure_of(
-    error: Exception, operation: Operation, elapsed_ms: int, *, time_is_up: bool
+    error: Exception, operation: Operation, elapsed_ms: int, *, time_is_up: bool = False
 ) -> KlarnaError:
     """Return the error a caller of the client gets for what the network layers raised.
 
-    A certificate nobody vouches for is a fault of the configuration, everything else may pass.
+    A certificate nobody vouches for is a fault of the configuration, and what ran out on this
+    machine is ours; everything else may pass.
     """
     layers = list(_layers(error))
+    exhausted = _exhausted(layers)
     untrusted = any(isinstance(layer, _UNTRUSTED) for layer in layers)
-    text = "untrusted certificate" if untrusted else _text(layers, time_is_up=time_is_up)
+    if exhausted:
+        text = exhausted[0]
+    else:
+        text = "untrusted certificate" if untrusted else _text(layers, time_is_up=time_is_up)
     exchange = Exchange(operation, http_status=None, elapsed_ms=elapsed_ms, error=text)
+    if exhausted:
+        return LocalError(f"no call: {text}; {exhausted[1]}", exchange=exchange)
     if untrusted:
         return MisconfigurationError(MisconfigurationCause.UNTRUSTED_CERTIFICATE, exchange=exchange)
     return TransientError(f"no answer: {text}", exchange=exchange)
@@ -40,12 +67,26 @@ def _layers(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _text(layers: list[BaseException], *, time_is_up: bool) -> str:
+def _exhausted(layers: Sequence[BaseException]) -> tuple[str, str] | None:
+    """Say what ran out here and what helps; None when nothing did."""
+    for layer in layers:
+        match layer:
+            case MemoryError():
+                return "out of memory", _EXHAUSTED[errno.ENOMEM]
+            case RuntimeError():  # what Python raises when there can be no more threads
+                return one_line(str(layer), _TEXT_CHARS), "raise the limit of threads (TasksMax)"
+            case OSError(errno=number) if number in _EXHAUSTED:
+                return os.strerror(number).lower(), _EXHAUSTED[number]
+    return None
+
+
+def _text(layers: Sequence[BaseException], *, time_is_up: bool) -> str:
     """Say what happened in a few words, never with a URL: a proxy's may hold a password."""
     if time_is_up or any(isinstance(layer, _TIME_OUTS) for layer in layers):
         return "time-out"
     said = filter(None, map(_words, reversed(layers)))
-    return next(said, f"connection broken off ({type(layers[-1]).__name__})")
+    spoken = [layer for layer in layers if isinstance(layer, HTTPException)] or layers
+    return next(said, f"connection broken off ({type(spoken[-1]).__name__})")
 
 
 def _words(layer: BaseException) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from klarna.exchange import one_line
+from klarna.errors import one_line
 
 # Nothing is left to acknowledge. Source: Klarna docs, "View and change orders", order statuses.
 CLOSED_STATUSES: Final = frozenset({"CANCELLED", "EXPIRED", "CLOSED"})
@@ -15,6 +15,9 @@ _ORDER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # Klarna's own limit for merchant references; nothing else we read is longer.
 _TEXT_CHARS = 255
+
+# Klarna's amounts are int64. What is larger is none, and some readers of ours could not bear it.
+_LARGEST_AMOUNT = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,9 @@ def _text(value: object) -> str | None:
 
 
 def _amount(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if abs(value) <= _LARGEST_AMOUNT else None
 
 
 def _moment(value: object) -> datetime | None:

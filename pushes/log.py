@@ -18,7 +18,7 @@ _SHARED: tuple[structlog.typing.Processor, ...] = (
 )
 
 # They speak of each request or job at info; our own events say the same with facts.
-_TALKATIVE = ("rq", "urllib3", "rq.worker", "rq.job")
+_TALKATIVE = ("rq", "rq.worker", "rq.job")
 
 
 def configure(level: str, form: str) -> None:
@@ -47,6 +47,7 @@ def configure(level: str, form: str) -> None:
     root.setLevel(level.upper())
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings quote what a server said
     structlog.configure(
         processors=[*_SHARED, structlog.processors.format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from klarna import KlarnaError, TimeLimits, TransientError
-from tests.integration.test_klarna_tls import CERTIFICATE
-from tests.integration.test_klarna_wire import (
+from tests.raw_http import (
     IN_TIME_S,
     OK,
     ORDER,
@@ -24,6 +23,7 @@ from tests.integration.test_klarna_wire import (
     headers_of,
     http,
     no_answer,
+    trusting,
 )
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (
@@ -52,34 +52,85 @@ def in_pieces(*pieces: bytes) -> RawServer:
     return RawServer(talk)
 
 
+LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(ORDER)
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+SPARE = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"  # what no call may take for its own
+
+
 @pytest.mark.parametrize(
     "server",
     [
         Recorder(),
         Recorder(CHUNKED),
-        Recorder(b"HTTP/1.1 100 Continue\r\n\r\n" + OK),
+        Recorder(CHUNKED.replace(b"\r\n0\r\n", b"\r\n0\r\nT: x\r\n")),
+        Recorder(CHUNKED.replace(b"%x\r\n" % len(ORDER), b"%x;x=y\r\n" % len(ORDER))),
+        Recorder(CONTINUE + OK),
+        Recorder(CONTINUE * 3 + CHUNKED),
+        Recorder(LENGTH + b"X: " + b"y" * 20_000 + b"\r\n\r\n" + ORDER),
         in_pieces(OK[:30], OK[30:-10], OK[-10:]),
         in_pieces(CHUNKED[:30], CHUNKED[30:-10], CHUNKED[-10:]),
+        in_pieces(CONTINUE, OK),
     ],
-    ids=["plain", "chunked", "after 100", "in pieces", "chunked in pieces"],
+    ids=[
+        *("length", "chunks", "a trailer", "a chunk's extension", "after 100", "after 100s"),
+        *("a long head", "in pieces", "chunks in pieces", "long after 100"),
+    ],
 )
-def test_it_keeps_a_connection(server: RawServer) -> None:
+def test_it_keeps_a_connection_after_a_clear_answer(server: RawServer) -> None:
     assert two_calls_over(server) == 1
+
+
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 0\r\n"])
+def test_it_keeps_a_connection_after_an_acceptance(length: bytes) -> None:
+    with Recorder(b"HTTP/1.1 204 No Content\r\n" + length + b"\r\n") as server:
+        with client_of(server) as client:
+            client.acknowledge(ORDER_ID, idempotency_key="key-1")
+            client.acknowledge(ORDER_ID, idempotency_key="key-2")
+        assert server.connections == 1
 
 
 @pytest.mark.parametrize(
     "answer",
     [
         http("200 OK", ORDER, "Connection: close"),
-        OK + b"HTTP/1.1 204 No Content\r\n\r\n",
-        CHUNKED + b"HTTP/1.1 204 No Content\r\n\r\n",
+        CHUNKED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1),
+        OK + SPARE,
+        CHUNKED + SPARE,
+        CONTINUE + OK + SPARE,
+        OK + b"x",
+        OK + b"x" * 20_000,
         OK.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        LENGTH.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\n\r\n" + ORDER,
         http("200 OK", ORDER, f"Content-Length: {len(ORDER)}"),
+        LENGTH.replace(b": ", b": +") + b"\r\n" + ORDER,
+        LENGTH + CHUNKED.partition(b"\r\n")[2],
+        LENGTH + b"no colon\r\n\r\n" + ORDER,
+        LENGTH + b"Transfer-Encoding: gzip\r\n\r\n" + ORDER,
     ],
-    ids=lambda answer: repr(answer[:40]),
+    ids=lambda answer: repr(answer[:80]),
 )
 def test_it_drops_a_connection_that_may_be_out_of_step(answer: bytes) -> None:
     assert two_calls_over(Recorder(answer)) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n" + SPARE,
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    ],
+    ids=repr,
+)
+def test_it_drops_a_connection_where_a_body_may_follow(answer: bytes) -> None:
+    with Recorder(answer) as server:
+        with client_of(server) as client:
+            for key in ("key-1", "key-2"):
+                with suppress(KlarnaError):
+                    client.acknowledge(ORDER_ID, idempotency_key=key)
+        assert server.connections == 2
 
 
 def test_it_never_takes_a_late_byte_for_the_next_answer() -> None:
@@ -144,13 +195,7 @@ def test_it_hears_the_answer_of_a_server_that_hangs_up_at_once() -> None:
 
 @pytest.fixture
 def tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ssl.SSLContext:
-    """Make the server's side of TLS; this client trusts it."""
-    bundle = tmp_path / "certificate.pem"
-    bundle.write_text(CERTIFICATE)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(bundle)
-    return context
+    return trusting(monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize(

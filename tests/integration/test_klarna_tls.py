@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from klarna import MisconfigurationCause, MisconfigurationError, TimeLimits, TransientError
-from tests.integration.test_klarna_wire import (
+from tests.raw_http import (
+    CERTIFICATE,
     LONG_S,
     ORDER_ID,
     RawLine,
@@ -15,25 +16,6 @@ from tests.integration.test_klarna_wire import (
     client_of,
     no_answer,
 )
-
-# Made for these tests and used nowhere else: for 127.0.0.1, signed by itself, valid until 2120.
-CERTIFICATE = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgj0Mv3xDiDKrDmhks
-GLTDx6m1eZVZ2bEjMk6CzvbXraChRANCAAR4QSHKWXxxZw0Ou9OK1GP4KPxRry7f
-DE9IEjCVVquvqrAaIyQOYlrJREElmTIZvzppA3F4YraXA26ueEDhWAKM
------END PRIVATE KEY-----
------BEGIN CERTIFICATE-----
-MIIBazCCARCgAwIBAgIBATAKBggqhkjOPQQDAjAbMRkwFwYDVQQDDBBrbGFybmEt
-YWNrIHRlc3RzMCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAbMRkw
-FwYDVQQDDBBrbGFybmEtYWNrIHRlc3RzMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcD
-QgAEeEEhyll8cWcNDrvTitRj+Cj8Ua8u3wxPSBIwlVarr6qwGiMkDmJayURBJZky
-Gb86aQNxeGK2lwNurnhA4VgCjKNDMEEwDwYDVR0RBAgwBocEfwAAATAPBgNVHRMB
-Af8EBTADAQH/MB0GA1UdDgQWBBQ/CavbFGmC1SQTVoHSD/fAteRLCzAKBggqhkjO
-PQQDAgNJADBGAiEAtC/sbZczUDr5rlvL5e02nQBrAiOkqVUC5lnzOrjm5bkCIQD/
-d6lbvLgwFIQ8aLIwXtqcbAfy1kXo3yHTP8+B1018Nw==
------END CERTIFICATE-----
-"""
 
 
 @pytest.fixture

@@ -1,168 +1,40 @@
 """The client against a server that says exactly what a test tells it, byte by byte."""
 
-import json
 import socket
-import ssl
-import struct
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Self
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from klarna import (
-    Exchange,
-    KlarnaClient,
     KlarnaError,
     MisconfigurationCause,
     MisconfigurationError,
-    TimeLimits,
     TransientError,
-    resolve_api_url,
+)
+from klarna.answers import MAX_BODY_BYTES
+from tests.raw_http import (
+    IN_TIME_S,
+    OK,
+    ORDER,
+    ORDER_ID,
+    RawLine,
+    RawServer,
+    Recorder,
+    client_of,
+    headers_of,
+    http,
+    no_answer,
 )
 
-ORDER_ID = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
-ORDER = json.dumps({"order_id": ORDER_ID, "status": "AUTHORIZED"}).encode()
-LONG_S = 60.0  # a limit no test reaches
-IN_TIME_S = 10.0  # far above the limits set here, far below what the server would take
-
-Talk = Callable[["RawLine"], None]
-
-
-def http(status: str, body: bytes = b"", *headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join([*lines, "", ""]).encode() + body
-
-
-OK = http("200 OK", ORDER, "Content-Type: application/json")
-
-
-class RawLine:
-    """The server's end of one connection."""
-
-    def __init__(self, sock: socket.socket, closing_down: threading.Event) -> None:
-        self.sock = sock
-        self.closing_down = closing_down
-
-    def request(self) -> str:
-        """The next request; empty when the client hung up."""
-        received = b""
-        while not received.endswith(b"\r\n\r\n"):
-            chunk = self.sock.recv(65536)
-            if not chunk:
-                return ""
-            received += chunk
-        return received.decode()
-
-    def say(self, text: bytes) -> None:
-        self.sock.sendall(text)
-
-    def drip(self, text: bytes) -> None:
-        """Send a byte now and then, often enough for every read to see one, without an end."""
-        while not self.closing_down.wait(0.05):
-            self.say(text[:1])
-            text = text[1:] or b" "
-
-    def reset(self) -> None:
-        """Make the end of the connection a reset."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    def hang_up(self) -> None:
-        with suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
-
-
-class RawServer:
-    """Talks to each connection in a thread of its own; `requests` holds what it heard."""
-
-    def __init__(self, talk: Talk, tls: ssl.SSLContext | None = None) -> None:
-        self.requests: list[str] = []
-        self.connections = 0
-        self._talk = talk
-        self._tls = tls
-        self._closing_down = threading.Event()
-        self._stack = ExitStack()
-        self._listener = self._stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        self.port = self._listener.getsockname()[1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-        self._threads = [threading.Thread(target=self._accept)]
-        self._lines: list[RawLine] = []
-
-    def __enter__(self) -> Self:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing_down.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        for line in self._lines:
-            line.hang_up()
-        for thread in self._threads:
-            thread.join()
-        self._stack.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                sock.settimeout(LONG_S)
-                self.connections += 1
-                self._lines.append(RawLine(sock, self._closing_down))
-                thread = threading.Thread(target=self._converse, args=(self._lines[-1],))
-                self._threads.append(thread)
-                thread.start()
-
-    def _converse(self, line: RawLine) -> None:
-        with suppress(OSError):
-            if self._tls:
-                line.sock = self._tls.wrap_socket(line.sock, server_side=True)
-            self._talk(line)
-        line.sock.close()
-
-
-class Recorder(RawServer):
-    """Answers every request of a connection alike and writes the requests down."""
-
-    def __init__(self, answer: bytes = OK, tls: ssl.SSLContext | None = None) -> None:
-        super().__init__(self._answer, tls)
-        self._bytes = answer
-
-    def _answer(self, line: RawLine) -> None:
-        while request := line.request():
-            self.requests.append(request)
-            line.say(self._bytes)
-
-
-@contextmanager
-def client_of(server: RawServer | str, limits: TimeLimits | None = None) -> Iterator[KlarnaClient]:
-    url = server if isinstance(server, str) else server.url
-    limits = limits or TimeLimits(LONG_S, LONG_S, LONG_S)
-    with KlarnaClient(
-        resolve_api_url(url), "K1", "secret", pool_size=32, version="1", time_limits=limits
-    ) as client:
-        yield client
-
-
-def no_answer(client: KlarnaClient) -> str:
-    """Get an order in vain; what the error says."""
-    seen: list[Exchange] = []
-    with pytest.raises(TransientError) as caught:
-        client.get_order(ORDER_ID, observe=seen.append)
-    assert [(one.http_status, one) for one in seen] == [(None, caught.value.exchange)]
-    return str(seen[0].error)
-
-
-def thread_names() -> set[str]:
-    return {thread.name for thread in threading.enumerate()}
-
-
-def headers_of(request: str) -> dict[str, str]:
-    return dict(line.split(": ", 1) for line in request.split("\r\n")[1:] if line)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def test_it_sends_two_calls_over_one_connection() -> None:
@@ -247,15 +119,21 @@ def test_it_reports_a_name_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None
     "answer",
     [
         OK[:-5],
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        CHUNKED + b"8\r\n{\r\n",
+        CHUNKED + b"zz\r\n",
+        CHUNKED + b"3\r\nab",
+        CHUNKED + b"-1\r\n" + ORDER,
+        CHUNKED + b"-5\r\n" + ORDER,
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3, 4\r\n\r\n{}",
         b"HTTP/1.1 abc\r\n\r\n",
+        b"HTTP/2 200 OK\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.9\r\n",
+        b"\r\n" + OK,
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000,
     ],
-    ids=lambda answer: repr(answer[:60]),
+    ids=lambda answer: repr(answer[:80]),
 )
 def test_it_reports_a_broken_answer(answer: bytes) -> None:
     def say_it(line: RawLine) -> None:
@@ -266,19 +144,88 @@ def test_it_reports_a_broken_answer(answer: bytes) -> None:
         assert no_answer(client).startswith("connection ")
 
 
-def test_it_reads_no_more_than_the_cap() -> None:
-    def flood(line: RawLine) -> None:
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 204 No Content",
+        b"HTTP/1.1 204 No Content\r\n",
+        b"HTTP/1.1 204 No Content\r\nX: y",
+        b"HTTP/1.1 204 No Content\r\nX: y\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n",
+    ],
+    ids=repr,
+)
+def test_it_takes_no_torn_head_for_an_acceptance(head: bytes) -> None:
+    def say_it(line: RawLine) -> None:
         line.request()
-        line.say(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n")
-        while True:
-            line.say(b" " * 1_000_000)
+        line.say(head)
 
     with (
-        RawServer(flood) as server,
+        RawServer(say_it) as server,
         client_of(server) as client,
-        pytest.raises(TransientError, match="unreadable answer"),
+        pytest.raises(TransientError, match="connection broken off"),
     ):
-        client.get_order(ORDER_ID)
+        client.acknowledge(ORDER_ID, idempotency_key="key-1")
+
+
+def padded(size: int) -> bytes:
+    """The order in a body of so many bytes."""
+    return ORDER[:-1] + b" " * (size - len(ORDER)) + b"}"
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks", "end"])
+@pytest.mark.parametrize("more", [0, 1])
+def test_it_reads_up_to_the_cap(framing: str, more: int) -> None:
+    body = padded(MAX_BODY_BYTES + more)
+    answers = {
+        "length": http("200 OK", body),
+        "chunks": CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),
+        "end": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body,
+    }
+
+    def say_it(line: RawLine) -> None:
+        line.request()
+        line.say(answers[framing])
+
+    with RawServer(say_it) as server, client_of(server) as client:
+        if not more:
+            assert client.get_order(ORDER_ID).order_id == ORDER_ID
+            return
+        with pytest.raises(TransientError, match="unreadable answer"):
+            client.get_order(ORDER_ID)
+
+
+def endless(head: bytes, piece: bytes) -> RawServer:
+    def flood(line: RawLine) -> None:
+        line.request()
+        line.say(head)
+        while True:
+            line.say(piece)
+
+    return RawServer(flood)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        endless(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", b"{" * 1_000),
+        endless(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 1_000),
+        endless(CHUNKED, b"8\r\n{      }\r\n" * 1_000),
+        endless(CHUNKED + b"7fffffffffffffff\r\n", b" " * 1_000),
+        endless(CHUNKED + b"-1\r\n", b" " * 1_000),
+    ],
+    ids=["length", "end", "small chunks", "large chunk", "negative chunk"],
+)
+def test_it_holds_little_more_than_the_cap_of_an_endless_answer(server: RawServer) -> None:
+    with server, client_of(server) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(TransientError):
+                client.get_order(ORDER_ID)
+            assert tracemalloc.get_traced_memory()[1] < 3 * MAX_BODY_BYTES
+        finally:
+            tracemalloc.stop()
 
 
 def test_it_does_not_unpack_what_it_did_not_ask_for() -> None:
@@ -335,7 +282,7 @@ def test_it_serves_many_threads_with_one_connection_for_each() -> None:
         assert server.connections <= 32
 
 
-def test_it_leaves_neither_thread_nor_connection_behind() -> None:
+def test_it_hangs_up_when_it_is_closed() -> None:
     hung_up = threading.Event()
 
     def answer_until_hung_up(line: RawLine) -> None:
@@ -346,9 +293,48 @@ def test_it_leaves_neither_thread_nor_connection_behind() -> None:
     with RawServer(answer_until_hung_up) as server:
         with client_of(server) as client:
             client.get_order(ORDER_ID)
-            assert "klarna-deadlines" in thread_names()
         assert hung_up.wait(IN_TIME_S)
-    assert "klarna-deadlines" not in thread_names()
+
+
+def test_it_shares_connections_with_a_client_of_other_credentials() -> None:
+    with Recorder() as server, client_of(server) as client:
+        other = client.with_credentials("K2", "other")
+        for one in (client, other, client):
+            one.get_order(ORDER_ID)
+        assert server.connections == 1
+    assert [headers_of(request)["Authorization"] for request in server.requests] == [
+        "Basic SzE6c2VjcmV0",
+        "Basic SzI6b3RoZXI=",
+        "Basic SzE6c2VjcmV0",
+    ]
+
+
+def test_it_needs_one_thread_for_all_clients() -> None:
+    with Recorder() as server, ExitStack() as clients:
+        for client in [clients.enter_context(client_of(server)) for _ in range(50)]:
+            client.get_order(ORDER_ID)
+        ours = [one.name for one in threading.enumerate() if one.name.startswith("klarna-")]
+    assert ours == ["klarna-deadlines"]
+
+
+@pytest.mark.parametrize(
+    ("host", "sent"),
+    [
+        ("klarna.test", "klarna.test"),
+        ("klarna.test.", "klarna.test"),
+        ("m\N{LATIN SMALL LETTER U WITH DIAERESIS}ller.test", "xn--mller-kva.test"),
+        ("127.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_it_names_the_host_as_others_do(
+    monkeypatch: pytest.MonkeyPatch, host: str, sent: str
+) -> None:
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *rest: look_up("127.0.0.1", *rest))
+    with Recorder() as server:
+        with client_of(f"http://{host}:{server.port}") as client:
+            client.get_order(ORDER_ID)
+        assert headers_of(server.requests[0])["Host"] == f"{sent}:{server.port}"
 
 
 def test_it_raises_nothing_but_its_own_errors_whatever_a_server_says() -> None:
@@ -360,14 +346,21 @@ def test_it_raises_nothing_but_its_own_errors_whatever_a_server_says() -> None:
 
     with RawServer(say_it) as server, client_of(server) as client:
 
-        @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+        @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
         @given(
             start=st.sampled_from(
-                [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 404 \r\nContent-Length: "]
+                [
+                    b"",
+                    b"HTTP/1.1 200 OK\r\n",
+                    b"HTTP/1.1 404 \r\nContent-Length: ",
+                    CHUNKED,
+                    CHUNKED + b"-",
+                ]
             ),
             rest=st.lists(
                 st.binary(max_size=20)
                 | st.sampled_from([b"\r\n", b"\r\n\r\n", b"Transfer-Encoding: chunked\r\n", ORDER])
+                | st.integers(-20, 20).map(lambda size: b"%x\r\n" % size)
             ),
         )
         def any_answer(start: bytes, rest: list[bytes]) -> None:
@@ -377,3 +370,39 @@ def test_it_raises_nothing_but_its_own_errors_whatever_a_server_says() -> None:
                 client.get_order(ORDER_ID)
 
         any_answer()
+
+
+# Run in a process of its own, whose limits it may spoil.
+EXHAUSTED = """
+import os, resource, sys
+from klarna import KlarnaClient, LocalError, TimeLimits, resolve_api_url
+
+client = KlarnaClient(resolve_api_url(sys.argv[1]), "u", "p", pool_size=1, version="1")
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True:
+        held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+try:
+    client.get_order("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9")
+except LocalError as error:
+    os.close(held[0])
+    print(f"{error} | {error.exchange.error} | {error.exchange.http_status}")
+"""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "klarna.invalid"])
+def test_it_calls_it_ours_when_no_file_can_be_opened(host: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", EXHAUSTED, f"http://{host}:1"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert ran.stdout == (
+        "no call: too many open files; raise this process's limit of open files"
+        " (LimitNOFILE, ulimit -n) | too many open files | None\n"
+    )

@@ -1,5 +1,6 @@
 """docs/behaviour.md holds: what it says of answers, states, delays and limits is what happens."""
 
+import errno
 import socket
 import ssl
 from collections.abc import Iterable
@@ -10,10 +11,9 @@ import pytest
 from requests.structures import CaseInsensitiveDict
 
 from klarna import KlarnaError, Observe, Operation, Order
-from klarna.answers import Answer
+from klarna.answers import Answer, read_acceptance, read_order
 from klarna.deadlines import DEFAULT_TIME_LIMITS
 from klarna.failures import failure_of
-from klarna.results import read_acceptance, read_order
 from pushes import policy
 from pushes.accounts.holds import PROBING
 from pushes.model import PUSH_WINDOW, HoldReason, Push, Reason, State
@@ -132,7 +132,15 @@ SAMPLES: dict[str, list[Said]] = {
         ConnectionResetError(),
         socket.gaierror(),
     ],
-    "`409` or `5xx`": [(409, ERROR), (500, ERROR), (502, PAGE), (503, ""), (504, PAGE)],
+    "`408`, `409`, `425` or `5xx`": [
+        *((408, ""), (409, ERROR), (425, PAGE)),
+        *((500, ERROR), (502, PAGE), (503, ""), (504, PAGE)),
+    ],
+    "no call: this machine has no open file, memory, port or thread left": [
+        OSError(errno.EMFILE, ""),
+        OSError(errno.ENOMEM, ""),
+        OSError(errno.EADDRNOTAVAIL, ""),
+    ],
     "`2xx` that cannot be read": [(200, PAGE), (200, OPEN[:9]), (200, ERROR), (200, "[1]")],
     "`429`": [(429, ERROR), (429, PAGE)],
     "any other `4xx`": [(400, ERROR), (405, PAGE), (413, PAGE), (422, ERROR), (410, "")],

@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from klarna import (
+    LocalError,
     MisconfigurationCause,
     MisconfigurationError,
     NoSuchOrderError,
@@ -40,6 +41,8 @@ def seconds(value: float) -> timedelta:
         (KeyError("k"), 0, 0, Retry(seconds(10), Spends.FAILURE, "'k'", AccountSignal.NONE)),
         (OrderRefusedError("o"), 1, 0, Retry(seconds(20), Spends.FAILURE, "o", AccountSignal.WELL)),
         (OrderRefusedError("o"), 2, 0, Dead(Reason.NOT_ALLOWED, "o", AccountSignal.WELL)),
+        (LocalError("l"), 0, 0, Retry(seconds(10), Spends.FAILURE, "l", AccountSignal.NONE)),
+        (LocalError("l"), 2, 0, Dead(Reason.INTERNAL_ERROR, "l", AccountSignal.NONE)),
         (KeyError("k"), 2, 0, Dead(Reason.INTERNAL_ERROR, "'k'", AccountSignal.NONE)),
     ],
 )

@@ -22,8 +22,7 @@ from klarna import (
     RejectedError,
     TransientError,
 )
-from klarna.answers import MAX_BODY_BYTES, Answer
-from klarna.results import read_acceptance, read_order
+from klarna.answers import MAX_BODY_BYTES, Answer, read_acceptance, read_order
 
 GET, ACKNOWLEDGE = Operation.GET_ORDER, Operation.ACKNOWLEDGE
 BOTH = (GET, ACKNOWLEDGE)
@@ -78,7 +77,6 @@ def test_it_takes_any_2xx_without_an_error_code_for_an_acceptance(status: int, b
         b"\xff\xfe\xfd",
         b"\x1f\x8b\x08\x00",
         b"[" * 100_000,
-        b'{"order_amount": ' + b"9" * 5_000 + b"}",
         b'{"padding": "' + b"x" * MAX_BODY_BYTES + b'"}',
         said("INTERNAL_SERVER_ERROR"),
         b'{"error_code": 500}',
@@ -91,6 +89,12 @@ def test_it_calls_a_2xx_it_cannot_read_transient(operation: Operation, body: byt
     assert error.exchange is not None
     assert error.exchange.http_status == 200
     assert str(error.exchange.error).startswith("unreadable answer: ")
+
+
+def test_it_reads_an_order_whose_amount_has_thousands_of_digits() -> None:
+    body = ORDER[:-1] + b', "order_amount": ' + b"9" * 5_000 + b', "captured_amount": 7}'
+    order, _ = read_order(answer(GET, 200, body))
+    assert (order.status, order.order_amount, order.captured_amount) == ("AUTHORIZED", None, 7)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"order_id": null, "status": "AUTHORIZED"}'])
@@ -113,11 +117,13 @@ TABLE: list[tuple[int, bytes, tuple[Operation, ...], type[KlarnaError]]] = [
     (404, b"", BOTH, NoSuchOrderError),
     (404, b"\r\n", BOTH, NoSuchOrderError),
     (405, b"", BOTH, RejectedError),
+    (408, b"", BOTH, TransientError),
     (409, said("CONFLICT"), BOTH, TransientError),
     (409, b"", BOTH, TransientError),
     (410, b"", BOTH, RejectedError),
     (413, said("REQUEST_TOO_LARGE"), BOTH, RejectedError),
     (422, said("UNPROCESSABLE"), BOTH, RejectedError),
+    (425, HTML, BOTH, TransientError),
     (429, said("TOO_MANY_REQUESTS"), BOTH, RateLimitedError),
     (429, HTML, BOTH, RateLimitedError),
     (499, b"", BOTH, RejectedError),
@@ -258,10 +264,11 @@ def test_it_keeps_klarnas_words_short(document: dict[str, Any], text: str) -> No
 )
 def test_it_keeps_the_correlation_id(header: str, in_body: object, kept: str | None) -> None:
     body = json.dumps({"error_code": "NO_SUCH_ORDER", "correlation_id": in_body}).encode()
-    exchange = error_of(answer(ACKNOWLEDGE, 404, body, klarna_correlation_id=header)).exchange
-    assert exchange == Exchange(
+    error = error_of(answer(ACKNOWLEDGE, 404, body, klarna_correlation_id=header))
+    assert error.exchange == Exchange(
         ACKNOWLEDGE, 404, 12, "NO_SUCH_ORDER", kept, "HTTP 404 NO_SUCH_ORDER"
     )
+    assert error.correlation_id == kept
 
 
 def test_it_never_keeps_a_body() -> None:

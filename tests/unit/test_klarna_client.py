@@ -1,5 +1,6 @@
 """What the client sends and reports, without a socket."""
 
+import json
 import socket
 from base64 import b64decode
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from urllib3.exceptions import ProtocolError
 from klarna import (
     Exchange,
     KlarnaClient,
+    LocalError,
     NoSuchOrderError,
     Operation,
     TransientError,
@@ -74,8 +76,7 @@ def test_it_acknowledges_with_the_idempotency_key(
         (Operation.ACKNOWLEDGE, 204, None)
     ]
     sent = klarna.calls[0].request
-    assert (sent.body, sent.headers["Content-Length"]) == (None, "0")
-    assert sent.headers["Klarna-Idempotency-Key"] == "key-1"
+    assert (sent.body, sent.headers["Klarna-Idempotency-Key"]) == (None, "key-1")
 
 
 def test_it_says_who_it_is(client: KlarnaClient, klarna: responses.RequestsMock) -> None:
@@ -124,6 +125,22 @@ def test_it_reports_a_call_without_an_answer_once(
     assert str(seen[0].error).startswith(text)
 
 
+def test_it_calls_it_ours_when_there_is_no_memory_to_read_an_answer(
+    client: KlarnaClient, klarna: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    klarna.get(ORDER_URL, json=ORDER)
+    monkeypatch.setattr(json, "loads", fail)
+    seen: list[Exchange] = []
+
+    with pytest.raises(LocalError, match="out of memory") as caught:
+        client.get_order(ORDER_ID, observe=seen.append)
+
+    assert seen == [caught.value.exchange]
+
+
 @pytest.mark.usefixtures("klarna")
 @pytest.mark.parametrize("order_id", ["", "../../etc", ORDER_ID + "/cancel", "{checkout.order.id}"])
 def test_it_refuses_an_id_before_there_is_a_call(client: KlarnaClient, order_id: str) -> None:
@@ -142,9 +159,16 @@ def test_it_refuses_an_idempotency_key_no_header_can_carry(client: KlarnaClient,
         client.acknowledge(ORDER_ID, idempotency_key=key)
 
 
-@pytest.mark.parametrize("credentials", [("", "p"), ("u", ""), ("u:v", "p")])
-def test_it_refuses_credentials_that_cannot_be_any(credentials: tuple[str, str]) -> None:
-    with pytest.raises(ValueError, match="user name"):
+@pytest.mark.parametrize(
+    ("credentials", "said"),
+    [
+        (("", "p"), "the user name is empty"),
+        (("u", ""), "the password is empty"),
+        (("u:v", "p"), "the user name must not hold a colon"),
+    ],
+)
+def test_it_refuses_credentials_that_cannot_be_any(credentials: tuple[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
         new_client(credentials=credentials)
 
 
@@ -155,15 +179,20 @@ def test_it_takes_a_base_path_and_a_name_of_any_script(klarna: responses.Request
         assert client.get_order(ORDER_ID).order_id == ORDER_ID
 
 
-def test_it_refuses_a_ca_bundle_that_is_not_there(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(("name", "content"), [("missing.pem", None), ("empty.pem", "none")])
+def test_it_refuses_a_ca_bundle_it_cannot_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, content: str | None
 ) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    bundle = tmp_path / name
+    if content:
+        bundle.write_text(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
     with pytest.raises(ValueError, match="REQUESTS_CA_BUNDLE"):
         new_client()
 
 
 def test_it_refuses_a_proxy_it_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://")
-    with pytest.raises(ValueError, match="proxy"):
-        new_client()
+    for proxy in ("http://", "socks5://127.0.0.1:1080"):
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        with pytest.raises(ValueError, match="proxy"):
+            new_client()

@@ -1,5 +1,7 @@
+import errno
 import socket
 import ssl
+from http.client import BadStatusLine
 
 import pytest
 import requests
@@ -9,6 +11,7 @@ import klarna
 from klarna import (
     Exchange,
     KlarnaError,
+    LocalError,
     MisconfigurationCause,
     MisconfigurationError,
     Operation,
@@ -26,6 +29,7 @@ def test_it_is_the_tree_of_the_docstring() -> None:
     assert children(klarna.KlarnaError) == {
         "TransientError",
         "RateLimitedError",
+        "LocalError",
         "MisconfigurationError",
         "PermanentError",
     }
@@ -81,12 +85,40 @@ UNTRUSTED = ssl.SSLCertVerificationError(1, "certificate verify failed")
             ChunkedEncodingError(),
             "connection broken off (ChunkedEncodingError)",
         ),
+        (
+            raised(requests.ConnectionError(), BadStatusLine("SSH")),
+            "connection broken off (BadStatusLine)",
+        ),
+        (AttributeError(), "connection broken off (AttributeError)"),
     ],
 )
 def test_it_says_in_a_few_words_why_no_answer_came(error: Exception, text: str) -> None:
     failure = failure_of(error, Operation.GET_ORDER, 7, time_is_up=False)
     assert type(failure) is TransientError
     assert str(failure) == f"no answer: {text}"
+    assert failure.exchange == Exchange(Operation.GET_ORDER, None, 7, error=text)
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "remedy"),
+    [
+        (OSError(errno.EMFILE, "?"), "too many open files", "LimitNOFILE"),
+        (OSError(errno.ENFILE, "?"), "too many open files in system", "fs.file-max"),
+        (OSError(errno.ENOMEM, "?"), "cannot allocate memory", "more memory"),
+        (OSError(errno.EADDRNOTAVAIL, "?"), "cannot assign requested address", "port_range"),
+        (MemoryError(), "out of memory", "more memory"),
+        (RuntimeError("can't start new thread"), "can't start new thread", "TasksMax"),
+    ],
+)
+@pytest.mark.parametrize("time_is_up", [False, True])
+def test_it_tells_what_ran_out_here_from_what_klarna_did(
+    error: Exception, text: str, remedy: str, *, time_is_up: bool
+) -> None:
+    outer = raised(requests.ConnectionError(), error)
+    failure = failure_of(outer, Operation.GET_ORDER, 7, time_is_up=time_is_up)
+    assert type(failure) is LocalError
+    assert str(failure).startswith(f"no call: {text}; ")
+    assert remedy in str(failure)
     assert failure.exchange == Exchange(Operation.GET_ORDER, None, 7, error=text)
 
 

@@ -78,6 +78,8 @@ def test_it_refuses_what_is_no_order(document: object) -> None:
         ("fraud_status", 1),
         ("order_amount", "12500"),
         ("order_amount", 125.0),
+        ("order_amount", 2**63),
+        ("order_amount", -(10**4_000)),
         ("captured_amount", True),
         ("purchase_currency", ["SEK"]),
         ("expires_at", "soon"),

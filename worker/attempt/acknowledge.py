@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from klarna import (
     KlarnaError,
+    LocalError,
     MisconfigurationError,
     NotAllowedError,
     Observe,
@@ -169,7 +170,14 @@ class Acknowledger:
 
     def _judge(self, error: Exception, push: Push) -> Outcome:
         """Say what the error that ended an attempt means; what is our own fault is logged."""
-        if not isinstance(error, _NO_FAULT):
+        if isinstance(error, LocalError):
+            _log.error(
+                "attempt.out_of_resources",
+                order_id=push.key.order_id,
+                meaning="this process or machine could not call Klarna; the push is tried again",
+                action=str(error),
+            )
+        elif not isinstance(error, _NO_FAULT):
             _log.error(
                 "attempt.failed_here",
                 order_id=push.key.order_id,

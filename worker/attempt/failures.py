@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from klarna import (
     KlarnaError,
+    LocalError,
     MisconfigurationError,
     NoSuchOrderError,
     NotAllowedError,
@@ -81,7 +82,7 @@ def decide(
         case PermanentError():
             outcome = Dead(Reason.REJECTED, text)
         case _:  # Klarna's trouble, which is transient, or our own
-            ours = not isinstance(error, KlarnaError)
+            ours = isinstance(error, LocalError) or not isinstance(error, KlarnaError)
             last = Reason.INTERNAL_ERROR if ours else Reason.RETRIES_EXHAUSTED
             delay = delay_after(push.failures, policy.delays_s, random)
             outcome = _again(delay, left, Spends.FAILURE, last, text)
