@@ -14,7 +14,7 @@
 Whoever uses the package imports from here.
 """
 
-from klarna.client import KlarnaClient, Observe, valid_username
+from klarna.client import KlarnaClient, Observe
 from klarna.clients import Login, make_clients
 from klarna.deadlines import TimeLimits
 from klarna.errors import (
@@ -58,5 +58,4 @@ __all__ = [
     "make_clients",
     "parse_order",
     "resolve_api_url",
-    "valid_username",
 ]

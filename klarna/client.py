@@ -124,23 +124,15 @@ class KlarnaClient:
         return result
 
 
-def valid_username(text: str) -> str:
-    """Return the user name; ValueError unless HTTP Basic can carry it.
-
-    Source: RFC 7617, 2: the user name ends at the first colon.
-    """
-    if not text:
-        raise ValueError("the user name is empty")
-    if ":" in text:
-        raise ValueError("the user name must not hold a colon: HTTP Basic ends it there")
-    return text
-
-
 def _basic(username: str, password: str) -> str:
     """Return the Authorization header, in UTF-8. Source: RFC 7617."""
+    if not username:
+        raise ValueError("the user name is empty")
+    if ":" in username:
+        raise ValueError("the user name must not hold a colon: HTTP Basic ends it there")
     if not password:
         raise ValueError("the password is empty")
-    return "Basic " + b64encode(f"{valid_username(username)}:{password}".encode()).decode()
+    return "Basic " + b64encode(f"{username}:{password}".encode()).decode()
 
 
 def _printable(idempotency_key: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from klarna.client import KlarnaClient
-from klarna.regions import resolve_api_url
+from klarna.regions import ApiUrl, resolve_api_url
 
 
 class Password(Protocol):
@@ -33,14 +33,19 @@ class Login(Protocol):
 def make_clients(
     logins: Mapping[str, Login], *, pool_size: int, version: str
 ) -> dict[str, KlarnaClient]:
-    """Make the client of each account, by name. Raises ValueError for what cannot be used."""
-    return {
-        name: KlarnaClient(
-            resolve_api_url(login.api_url),
-            login.username,
-            login.password.get_secret_value(),
-            pool_size=pool_size,
-            version=version,
+    """Make the client of each account, by name; those of one API share their connections.
+
+    Raises ValueError for what cannot be used.
+    """
+    clients: dict[str, KlarnaClient] = {}
+    first_of: dict[ApiUrl, KlarnaClient] = {}
+    for name, login in logins.items():
+        api_url = resolve_api_url(login.api_url)
+        credentials = login.username, login.password.get_secret_value()
+        if first := first_of.get(api_url):
+            clients[name] = first.with_credentials(*credentials)
+            continue
+        clients[name] = first_of[api_url] = KlarnaClient(
+            api_url, *credentials, pool_size=pool_size, version=version
         )
-        for name, login in logins.items()
-    }
+    return clients

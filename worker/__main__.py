@@ -33,15 +33,20 @@ def main() -> int:
         sys.stderr.write(f"klarna-ack worker: the configuration is not usable:\n{error}\n")
         return EXIT_CONFIGURATION
     settings = configuration.settings
+    try:
+        clients = make_clients(
+            configuration.accounts, pool_size=settings.concurrency, version=version("klarna-ack")
+        )
+    except ValueError as error:  # proxies and the CA bundle are the environment's, too
+        sys.stderr.write(f"klarna-ack worker: the configuration is not usable:\n{error}\n")
+        return EXIT_CONFIGURATION
     log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     heartbeat = Heartbeat(redis, RqMirror(redis))
     parts = assemble(
         redis,
         name=heartbeat.name,
-        clients=make_clients(
-            configuration.accounts, pool_size=settings.concurrency, version=version("klarna-ack")
-        ),
+        clients=clients,
         shares=configuration.shares,
         retry_policy=configuration.retry_policy,
         outage_after_failures=settings.outage_after_failures,

@@ -82,6 +82,11 @@ def _calls(name: str, account: Account) -> Iterator[Check]:
     api_url = resolve_api_url(account.api_url)
     rate_per_s = account.rate_per_s or api_url.default_rate_per_s
     yield account_checks.api_url(name, api_url, rate_per_s)
-    clients = make_clients({name: account}, pool_size=1, version=version("klarna-ack"))
+    try:
+        clients = make_clients({name: account}, pool_size=1, version=version("klarna-ack"))
+    except ValueError as error:  # proxies and the CA bundle are the environment's, too
+        remedy = "Correct the environment; a worker ends with exit code 78 until it is right."
+        yield Check("credentials", Severity.FAILED, str(error), remedy, name)
+        return
     with clients[name] as client:
         yield account_checks.credentials(name, client)

@@ -247,6 +247,17 @@ def test_it_says_what_is_wrong_with_the_settings_and_never_shows_them(
         assert found_in(said, wanted) == set()
 
 
+def test_it_says_which_variable_of_the_environment_cannot_be_used(
+    processes: Processes, tmp_path: Path
+) -> None:
+    wrong = {"REQUESTS_CA_BUNDLE": str(tmp_path / "missing.pem")}
+
+    exit_code, said = run_to_its_end("worker", processes.env | wrong, tmp_path)
+
+    assert (exit_code, "Traceback" in said) == (78, False)
+    assert "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names no file" in said
+
+
 def run_to_its_end(name: str, env: Mapping[str, str], directory: Path) -> tuple[int | None, str]:
     process = Process(name, env, directory / f"{name}-of-its-own.txt")
     try:

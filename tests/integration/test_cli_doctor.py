@@ -115,6 +115,15 @@ def test_it_lists_what_is_wrong_with_the_workers_settings(redis_url: str) -> Non
     assert "KLARNA_PASSWORD: is not set" in str(check["seen"])
 
 
+def test_it_says_which_variable_of_the_environment_cannot_be_used(
+    redis_url: str, env: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    check = examine(redis_url, 1, **env)["credentials", "default"]
+    assert check["severity"] == "failed"
+    assert str(check["seen"]).startswith("REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names no file")
+
+
 def test_it_tells_of_held_and_of_forgotten_accounts(
     redis_client: Redis, redis_url: str, env: dict[str, str]
 ) -> None:

@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from klarna import (
     KlarnaError,
     MisconfigurationCause,
     MisconfigurationError,
     TransientError,
+    make_clients,
 )
 from klarna.answers import MAX_BODY_BYTES
+from pushes.accounts.settings import Account
 from tests.raw_http import (
     IN_TIME_S,
     OK,
@@ -296,12 +299,19 @@ def test_it_hangs_up_when_it_is_closed() -> None:
         assert hung_up.wait(IN_TIME_S)
 
 
-def test_it_shares_connections_with_a_client_of_other_credentials() -> None:
-    with Recorder() as server, client_of(server) as client:
-        other = client.with_credentials("K2", "other")
-        for one in (client, other, client):
-            one.get_order(ORDER_ID)
-        assert server.connections == 1
+def test_it_shares_the_connections_of_all_accounts_of_one_api() -> None:
+    with Recorder() as server, Recorder() as elsewhere:
+        accounts = {
+            "one": Account(server.url, "K1", SecretStr("secret")),
+            "two": Account(server.url, "K2", SecretStr("other")),
+            "far": Account(elsewhere.url, "K3", SecretStr("third")),
+        }
+        clients = make_clients(accounts, pool_size=1, version="1")
+        for name in ("one", "two", "far", "one"):
+            clients[name].get_order(ORDER_ID)
+        for client in clients.values():
+            client.close()
+        assert (server.connections, elsewhere.connections) == (1, 1)
     assert [headers_of(request)["Authorization"] for request in server.requests] == [
         "Basic SzE6c2VjcmV0",
         "Basic SzI6b3RoZXI=",
