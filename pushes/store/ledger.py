@@ -32,7 +32,9 @@ class Ledger:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
         self.rq = RqMirror(redis)
-        self._commit = redis.register_script(read_script("pushes.store", "commit.lua"))
+        self._commit = redis.register_script(
+            read_script("pushes.store", "waiting.lua", "commit.lua")
+        )
 
     def accept(self, key: PushKey, now: datetime, origin: Origin = KLARNA) -> Push:
         """Take in a push: record it, queue its order if it needs an attempt; return the record.

@@ -11,8 +11,10 @@ import zlib
 from base64 import b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import cast
 
 from redis import Redis
+from redis.client import Pipeline
 from rq import Queue
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import JobStatus
@@ -22,7 +24,8 @@ from rq.serializers import JSONSerializer
 from pushes.model import Change, Push, Reason, State
 from pushes.store import codec, keys, rq_job
 
-# One word of a command. Text only, since the ledger sends commands as JSON.
+# One word of a command. Text only, since the ledger sends commands as JSON. Besides Redis's own
+# commands there are JOIN_QUEUE and LEAVE_QUEUE, which `waiting.lua` carries out.
 Word = str | int | float
 Command = tuple[Word, ...]
 
@@ -47,6 +50,7 @@ class RqMirror:
         self._redis = redis
         self.queue = Queue(rq_job.QUEUE, connection=redis, serializer=JSONSerializer)
         self._waiting = self.queue.key
+        self._deferred = self.queue.deferred_job_registry.key
         self._popped = self.queue.intermediate_queue_key
         self._started = self.queue.started_job_registry.key
         self._scheduled = self.queue.scheduled_job_registry.key
@@ -66,7 +70,7 @@ class RqMirror:
         if change.rebuilds_job:  # it may stand anywhere: somebody else has moved it
             places = (self._scheduled, self._finished, self._failed)
             commands += [("ZREM", place, job_id) for place in places]
-            commands.append(("LREM", self._waiting, 1, job_id))
+            commands.append(("LEAVE_QUEUE", self._waiting, self._deferred, job_id))
         if after.discarded:
             return [*commands, ("DEL", *_keys_of(after))]
         return [*commands, *self._enter(before, after)]
@@ -74,6 +78,20 @@ class RqMirror:
     def remove(self, push: Push) -> list[Command]:
         """List the commands that remove the job from RQ, wherever it stands."""
         return [*self._leave(push), ("DEL", *_keys_of(push))]
+
+    def count_queued(self, pipeline: Pipeline) -> None:
+        """Ask for the numbers of jobs that wait, in the list and beyond it, and that are popped."""
+        pipeline.llen(self._waiting)
+        pipeline.zcard(self._deferred)
+        pipeline.llen(self._popped)
+
+    def waiting(self) -> set[bytes]:
+        """Name the jobs that no worker has taken, wherever they stand. Raises RedisError."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.lrange(self._waiting, 0, -1)
+        pipeline.zrange(self._deferred, 0, -1)
+        listed, deferred = cast(list[list[bytes]], pipeline.execute())
+        return {*listed, *deferred}
 
     def execution(self, push: Push) -> Execution:
         """Name the RQ execution of a running push."""
@@ -112,7 +130,10 @@ class RqMirror:
         return [
             ("SADD", self.queue.redis_queues_keys, self._waiting),
             self._save_job(push),
-            ("RPUSH", self._waiting, keys.job_id(push.key)),
+            (
+                *("JOIN_QUEUE", self._waiting, self._deferred, rq_job.key(push)),
+                *(keys.job_id(push.key), codec.epoch(push.first_push_at)),
+            ),
             (
                 *("ZADD", keys.ready(push.key.account, push.lane)),
                 *(codec.epoch(push.deadline_at), keys.job_id(push.key)),

@@ -32,9 +32,10 @@ from devtools.local.sandbox_control import SandboxControl
 from pushes.model import Push, PushKey, Reason, State
 from pushes.operate import replay
 from pushes.read import overview
-from pushes.store import keys, records, rq_job
+from pushes.store import counters, keys, records, rq_job
 from pushes.store.ledger import Ledger
-from tests.builders import a_key, history, put
+from tests.builders import a_key, history, put, worker_parts
+from worker.periodic.recovery import Recovery
 
 # Where RQ keeps the job of a push in each state, and what it calls that.
 PLACES = {
@@ -212,6 +213,53 @@ def test_it_counts_repeated_pushes_without_another_job(
         ledger.accept(key, now)
 
     assert as_rq_counts(redis_client) == {"queue": 1}
+
+
+def statuses(redis: Redis, job_ids: list[str]) -> set[JobStatus]:
+    jobs = Job.fetch_many(job_ids, connection=redis, serializer=JSONSerializer)
+    return {job.get_status(refresh=False) for job in jobs if job}
+
+
+def test_what_waits_beyond_a_thousand_is_deferred_and_taken_as_quickly(
+    ledger: Ledger, redis_client: Redis, now: datetime
+) -> None:
+    """RQ's list is searched job by job: no claim is to take one out of the middle of a long one."""
+    pushed = [ledger.accept(a_key(), now - timedelta(seconds=n)).key for n in range(1100)]
+    registry = ledger.rq.queue.deferred_job_registry
+    listed, deferred = ledger.rq.queue.get_job_ids(), registry.get_job_ids(cleanup=False)
+    before = as_rq_counts(redis_client)
+    by_status = statuses(redis_client, listed), statuses(redis_client, deferred)
+
+    claims = worker_parts(redis_client).claims
+    taken = [claim.key for _ in range(3) for claim in claims.claim(32).claims]
+
+    assert before == {"queue": 1000, "deferred": 100}
+    assert by_status == ({JobStatus.QUEUED}, {JobStatus.DEFERRED})
+    assert taken == list(reversed(pushed))[:96]  # the earliest deadlines: the last ones pushed
+    assert as_rq_counts(redis_client) == {"queue": 1000, "deferred": 4, "popped": 96}
+    assert statuses(redis_client, ledger.rq.queue.get_job_ids()) == {JobStatus.QUEUED}
+    while claims.claim(32).claims:
+        pass
+    assert as_rq_counts(redis_client) == {"popped": 1100}
+
+
+def test_recovery_finds_nothing_amiss_with_what_is_deferred(
+    ledger: Ledger, redis_client: Redis, now: datetime
+) -> None:
+    for _ in range(1010):
+        ledger.accept(a_key(), now)
+    recovery = Recovery(ledger)
+
+    for _ in range(2):
+        recovery.scan(now)
+    quiet = counters.totals(redis_client)
+    redis_client.delete(ledger.rq.queue.deferred_job_registry.key)
+    for _ in range(2):
+        recovery.scan(now)
+
+    assert quiet == {}
+    assert counters.totals(redis_client) == {"orphan_requeued": 10}
+    assert as_rq_counts(redis_client) == {"queue": 1000, "deferred": 10}
 
 
 RunRq = Callable[..., str]

@@ -2,7 +2,8 @@
 -- ARGV: what is always asked for, as JSON (`worker/claims.py` says what each field means); how many
 -- at most; which account comes first; a job to put back in its place, or ''; the time, or ''.
 -- Returns the jobs taken, {kind, id, wait in s, why held, data, record} each; how long until more
--- can be taken ('' when nothing waits); and how many jobs are left in the queue.
+-- can be taken ('' when nothing waits); and how many jobs are left in RQ's list, which is empty only
+-- when no job waits beyond it either.
 
 local ask = cjson.decode(ARGV[1])
 local at_most, first, in_hand = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
@@ -30,13 +31,9 @@ local function hand_over(kind, id, slot_s, why)
   table.insert(taken, {kind, id, tostring(slot_s), why, data, record})
 end
 
--- Redis searches a list from one end: begin where this lane's jobs are likelier to be.
 local function pop(name, lane, id)
   redis.call('ZREM', ready_key(name, lane), id)
-  local from_head = redis.call('ZCARD', ready_key(name, lane)) * 2 >= redis.call('LLEN', ask.queue)
-  if redis.call('LREM', ask.queue, from_head and 1 or -1, id) > 0 then
-    redis.call('RPUSH', ask.popped, id)
-  end
+  if leave_queue(ask.queue, ask.deferred, id) == 1 then redis.call('RPUSH', ask.popped, id) end
 end
 
 -- A job that somebody else put into the queue gets a place in the order, and is judged like any.
@@ -156,4 +153,5 @@ for number = 1, #ask.accounts do
     serve(account)
   end
 end
+fill_list(ask.queue, ask.deferred, ask.job_prefix, ask.fill_at_most)
 return {taken, wait_s and tostring(wait_s) or '', redis.call('LLEN', ask.queue)}

@@ -22,6 +22,7 @@ from pushes.accounts import clock as redis_clock
 from pushes.accounts.clock import Now
 from pushes.model import HoldReason, Lane, Push, PushKey
 from pushes.store import counters, keys, records
+from pushes.store.connection import read_script
 from pushes.store.records import Raw
 from pushes.store.rq_mirror import RqMirror
 from worker.claiming.quota import TTL_S, Quota, script
@@ -37,6 +38,9 @@ _SHORTEST_WAIT_S = 0.02
 
 # How often the queue is looked at while what waits there cannot be attempted yet.
 _LOOK_AGAIN_S = 0.1
+
+# A claim moves so many jobs into RQ's list at most: more than one takes out of it.
+_FILL_AT_MOST = 100
 
 # A probe is one of the so many most urgent pushes, or the one that came last, in turn.
 _PROBE_AMONG = 5
@@ -105,13 +109,17 @@ class Claims:
         self._now = now
         self._turn = 0
         self._popped: bytes | None = None
-        self._claim = redis.register_script(script("claim.lua"))
+        self._claim = redis.register_script(
+            read_script("pushes.store", "waiting.lua") + script("claim.lua")
+        )
         always = {
             "accounts": [share.facts() for share in quota.shares.values()],
             "prefix": keys.PREFIX,
             "pauses": keys.PAUSES,
             "job_prefix": Job.redis_job_namespace_prefix,
             "queue": rq.queue.key,
+            "deferred": rq.queue.deferred_job_registry.key,
+            "fill_at_most": _FILL_AT_MOST,
             "popped": rq.queue.intermediate_queue_key,
             "lanes": list(Lane),
             "lanes_by_turn": policy.TURNS,

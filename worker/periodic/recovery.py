@@ -93,7 +93,7 @@ class Recovery:
 
         Such as those that `rq requeue` put there: a worker then judges them like any other.
         """
-        found = self._names(self._ledger.rq.queue.key) - self._in_order()
+        found = self._ledger.rq.waiting() - self._in_order()
         for job_id in found & self._suspected_unplaced:
             if key := keys.find_key(job_id):
                 place = keys.ready(key.account, Lane.BACKLOG)
@@ -118,16 +118,16 @@ class Recovery:
 
     def _numbers_differ(self) -> bool:
         """Compare the counts of ledger, RQ and the order of serving, which is cheap."""
-        queue, places = self._ledger.rq.queue, self._places()
+        rq, places = self._ledger.rq, self._places()
         pipeline = self._ledger.redis.pipeline(transaction=True)
         for state in (State.QUEUED, State.RETRYING, State.HELD):
             pipeline.zcard(keys.index(state))
-        pipeline.llen(queue.key)
-        pipeline.llen(queue.intermediate_queue_key)
-        pipeline.zcard(queue.scheduled_job_registry.key)
+        rq.count_queued(pipeline)
+        pipeline.zcard(rq.queue.scheduled_job_registry.key)
         for place in places:
             pipeline.zcard(place)
-        queued, retrying, held, waiting, popped, scheduled, *ordered = pipeline.execute()
+        queued, retrying, held, listed, deferred, popped, scheduled, *ordered = pipeline.execute()
+        waiting = listed + deferred
         return bool(
             queued != waiting + popped or retrying + held != scheduled or waiting != sum(ordered)
         )
@@ -139,7 +139,7 @@ class Recovery:
             for state in (State.QUEUED, State.RETRYING, State.HELD)
             for key in indexes.members(self._ledger.redis, state)
         }
-        in_rq = self._names(queue.key) & self._in_order()
+        in_rq = self._ledger.rq.waiting() & self._in_order()
         in_rq |= self._names(queue.intermediate_queue_key)
         in_rq |= set(
             cast(list[bytes], self._ledger.redis.zrange(queue.scheduled_job_registry.key, 0, -1))
