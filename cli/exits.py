@@ -13,6 +13,7 @@ from typing import Any
 import click
 from redis.exceptions import AuthenticationError, ConnectionError, RedisError, TimeoutError  # noqa: A004 - redis's own names
 
+from cli.lazy import LazyGroup
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
 
 
@@ -28,7 +29,7 @@ class NotConfigured(click.ClickException):
     exit_code = EXIT_CONFIGURATION
 
 
-class Terminal(click.Group):
+class Terminal(LazyGroup):
     """A group of commands that ends in sentences for operators, whatever its commands raise."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature

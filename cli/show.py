@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import click
 
-from cli import options, order_ids, output
+from cli import output
+from cli.arguments import options, order_ids
 from cli.context import opened
 from cli.exits import Refused
 from pushes import policy

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 
 import click
 
-from cli import census, options, output, watching
+from cli import census, output
+from cli.arguments import options
+from cli.arguments.moments import describe_span
 from cli.context import opened
-from cli.moments import describe_span
+from cli.output import watch as watching
 from pushes.model import State
 from pushes.policy import SUSPICIOUS_UNKNOWN
 from pushes.read import overview

@@ -4,10 +4,10 @@ import os
 
 import click
 
-from cli import options, output
+from cli import output
+from cli.arguments import options
 from cli.context import opened
 from cli.doctor.check import Check, Severity
-from cli.doctor.examination import examine
 
 
 @click.command()
@@ -21,6 +21,8 @@ def doctor(ctx: click.Context, account: str | None, *, as_json: bool) -> None:
     which it tries with one GET of an order that does not exist, and whether it is held. Nothing
     is changed. Ends with 1 when something failed, else with 0. Run it with the worker's settings.
     """
+    from cli.doctor.examination import examine  # noqa: PLC0415 - loads requests: not for --help
+
     with opened() as context:
         only = context.choose_configured_account(account) if account else None
         checks = examine(context, os.environ, only)

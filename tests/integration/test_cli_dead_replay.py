@@ -241,7 +241,7 @@ def test_it_keeps_the_pace_it_is_told(
         def wait(self) -> None:
             rates.append(None)
 
-    monkeypatch.setattr("cli.replaying.Pace", RecordingPace)
+    monkeypatch.setattr("cli.dead.replay.Pace", RecordingPace)
     keys = [dead(ledger), dead(ledger)]
     ids = [key.order_id for key in keys]
     assert replay_(redis_url, *ids, "--rate", "2.5") == replayed(*keys)

@@ -303,7 +303,7 @@ def let_happen(monkeypatch: pytest.MonkeyPatch, *happenings: Callable[[], object
         slept.append(seconds)
         happenings[len(slept) - 1]()
 
-    monkeypatch.setattr("cli.watching.time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr("cli.output.watch.time", SimpleNamespace(sleep=sleep))
     return slept
 
 

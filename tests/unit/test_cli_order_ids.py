@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli import order_ids
+from cli.arguments import order_ids
 
 A = "0c3e1f2a-1111-6222-a333-444455556666"
 B = "1c3e1f2a-1111-6222-a333-444455556666"

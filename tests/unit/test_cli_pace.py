@@ -1,4 +1,4 @@
-from cli.pace import Pace
+from cli.batch.pace import Pace
 
 
 class FakeClock:

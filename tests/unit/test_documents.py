@@ -249,7 +249,10 @@ def test_it_names_commands_that_exist(
 def test_it_names_every_command() -> None:
     def paths(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         if isinstance(command, click.Group):
-            for name, inner in command.commands.items():
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                assert inner
                 yield from paths(inner, (*path, name))
         else:
             yield path

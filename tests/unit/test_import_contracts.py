@@ -83,6 +83,26 @@ def test_it_keeps_flask_out_of_the_worker_process() -> None:
     assert loaded(imported, "flask", "service", "cli", "sandbox") == set()
 
 
+@pytest.mark.parametrize("arguments", [("status",), ("show", "x"), ("dead", "list"), ("--help",)])
+def test_it_loads_for_a_command_only_what_that_needs(arguments: tuple[str, ...]) -> None:
+    """Flask, requests and the client of Klarna would make each command start half as fast."""
+    run = "import sys\nfrom cli.main import terminal\nterminal(sys.argv[1:], standalone_mode=False)"
+    shown = "import atexit, sys\natexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", shown + run, *arguments],
+        cwd=ROOT,
+        env={"REDIS_URL": "redis://127.0.0.1:1/0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    loaded = {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+    assert "click" in loaded
+    assert (
+        loaded & {"flask", "requests", "klarna", "service", "worker", "prometheus_client"} == set()
+    )
+
+
 @pytest.mark.parametrize("package", ["service", "pushes", "worker", "klarna", "cli", "sandbox"])
 def test_it_neither_connects_nor_reads_the_environment_at_import(package: str) -> None:
     imported = import_all(package)

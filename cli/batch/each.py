@@ -10,8 +10,8 @@ from typing import TypedDict
 
 from redis.exceptions import RedisError
 
+from cli.batch.pace import Pace
 from cli.exits import Refused, what_happened
-from cli.pace import Pace
 from pushes.model import Push, PushKey
 from pushes.operate.replay import NotDeadError
 from pushes.read import views

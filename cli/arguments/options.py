@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cli.moments import parse
+from cli.arguments.moments import parse
 from pushes.model import Reason
 from pushes.read.dead_letters import Filter
 

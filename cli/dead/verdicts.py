@@ -7,8 +7,9 @@ from typing import Protocol
 
 import click
 
-from cli import batch, output
-from cli.pace import Pace
+from cli import output
+from cli.batch import each as batch
+from cli.batch.pace import Pace
 from pushes.model import Push, PushKey
 from pushes.store.ledger import Ledger
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import click
 
-from cli import options, output
+from cli import output
+from cli.arguments import options
 from cli.context import Context, opened
 from cli.exits import Refused
 from pushes.accounts.holds import Holds, Resumed

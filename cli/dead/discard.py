@@ -2,9 +2,10 @@
 
 import click
 
-from cli import options, order_ids, verdicts
+from cli.arguments import options, order_ids
+from cli.batch.pace import Pace
 from cli.context import opened
-from cli.pace import Pace
+from cli.dead import verdicts
 from pushes.model import PushKey
 from pushes.operate import replay
 

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import click
 
-from cli import options, output
+from cli import output
+from cli.arguments import options
 from cli.context import opened
-from cli.dead_pages import read_page
+from cli.dead.pages import read_page
 from pushes.read import views
 
 # A page is read in one answer; more would hold up Redis for everybody.
@@ -15,15 +16,7 @@ _MOST = 10_000
 _COLUMNS = ("order_id", "account", "died_at", "reason", "last_error")
 
 
-@click.group()
-def dead() -> None:
-    """List, replay and discard dead letters.
-
-    These are the pushes that failed for good: an operator decides what becomes of them.
-    """
-
-
-@dead.command("list")
+@click.command("list")
 @options.dead_letter_filters
 @options.account
 @click.option(

@@ -9,9 +9,11 @@ from typing import TextIO
 
 import click
 
-from cli import batch, options, order_ids, output
+from cli import output
+from cli.arguments import options, order_ids
+from cli.batch import each as batch
+from cli.batch.pace import Pace
 from cli.context import opened
-from cli.pace import Pace
 from pushes.life import Origin
 from pushes.model import Lane, Push, PushKey, State
 

@@ -9,10 +9,12 @@ from functools import partial
 
 import click
 
-from cli import batch, options, order_ids, verdicts
+from cli.arguments import options, order_ids
+from cli.batch import each as batch
+from cli.batch.pace import Pace
 from cli.context import Context, opened
-from cli.dead_pages import all_dead
-from cli.pace import Pace
+from cli.dead import verdicts
+from cli.dead.pages import all_dead
 from pushes.model import Push, PushKey
 from pushes.operate import replay
 from pushes.read.dead_letters import Filter

@@ -1,0 +1,1 @@
+"""What an operator gives a command: options, times, order ids."""
