@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import click
+from redis import Redis
 
 from pushes.accounts.settings import read_names
 from pushes.settings import Problems, Settings, load
@@ -28,6 +29,11 @@ class Context:
 
     ledger: Ledger
     configured: tuple[str, ...]
+
+    @property
+    def redis(self) -> Redis:
+        """The Redis that holds the ledger."""
+        return self.ledger.redis
 
     def known_accounts(self) -> list[str]:
         """Name the configured accounts and those that ever had a push."""

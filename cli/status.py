@@ -1,10 +1,11 @@
 """`klarna-ack status`: how many pushes are in each state, and whether anybody works on them."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import click
 
-from cli import census, output
+from cli import output
 from cli.arguments import options
 from cli.arguments.moments import describe_span
 from cli.context import opened
@@ -12,6 +13,8 @@ from cli.output import watch as watching
 from pushes.model import State
 from pushes.policy import SUSPICIOUS_UNKNOWN
 from pushes.read import overview
+
+_ACCOUNT_COLUMNS = ("account", "waiting", "dead", "held", "since", "next probe", "because")
 
 
 @click.command()
@@ -27,7 +30,8 @@ def status(*, watch: bool, as_json: bool) -> None:
     with opened() as context:
 
         def look() -> overview.StatusView:
-            return census.read(context, datetime.now(UTC))
+            now = datetime.now(UTC)
+            return overview.status(overview.read(context.redis, now, context.configured))
 
         if watch:
             watching.watch(look, blocks, as_json=as_json)
@@ -42,10 +46,7 @@ def blocks(view: overview.StatusView) -> list[output.Block]:
     states = [(word, count, State.of(word).sentence) for word, count in view["states"].items()]
     waiting_s = view["oldest_waiting_s"]
     waiting = "nothing waits" if waiting_s is None else f"{describe_span(waiting_s)} ago"
-    accounts = [
-        (name, account["held"], account["since"], account["cause"])
-        for name, account in view["accounts"].items()
-    ]
+    accounts = [_account(name, account) for name, account in view["accounts"].items()]
     work: list[tuple[str, output.Cell]] = [
         ("oldest waiting order first pushed", waiting),
         ("workers alive", view["workers"]),
@@ -53,7 +54,7 @@ def blocks(view: overview.StatusView) -> list[output.Block]:
     shown: list[output.Block] = [
         output.Table(("state", "pushes", "meaning"), states),
         output.Facts("Work", work),
-        output.Table(("account", "held", "since", "because"), accounts),
+        output.Table(_ACCOUNT_COLUMNS, accounts),
     ]
     if any(group["orders"] for group in view["at_risk"]):
         shown.insert(2, _at_risk(view["at_risk"]))
@@ -73,9 +74,35 @@ def blocks(view: overview.StatusView) -> list[output.Block]:
         for name, account in view["accounts"].items()
         if account["paused_until"]
     ]
+    return [*shown, *_about_workers(view), *_about_unreadable(view["unreadable"])]
+
+
+def _account(name: str, account: overview.AccountStatusView) -> tuple[output.Cell, ...]:
+    more = "+" if account["states_partial"] else ""
+    dead = account["states"]["dead"]
+    waiting = sum(account["states"].values()) - dead
+    held = (account["held"], account["since"], account["probe_at"], account["cause"])
+    return (name, f"{waiting}{more}", f"{dead}{more}", *held)
+
+
+def _about_workers(view: overview.StatusView) -> Iterator[str]:
+    if view["suspended"]:
+        yield (
+            "`rq suspend` keeps the workers from taking orders, so nothing is acknowledged:"
+            ' `rq resume --url "$REDIS_URL"` lets them go on.'
+        )
     if not view["workers"]:
-        shown.append("No worker is alive, so nothing is acknowledged: start `python -m worker`.")
-    return shown
+        yield "No worker is alive, so nothing is acknowledged: start `python -m worker`."
+    if others := view["other_workers"]:
+        yield (
+            f"{others} of the workers on the queue are `rq worker`, which takes orders and cannot"
+            " acknowledge them: stop them."
+        )
+
+
+def _about_unreadable(sentences: list[str]) -> Iterator[str]:
+    for sentence in sentences:
+        yield f"Not counted here: {sentence}. Find out who wrote that to this Redis."
 
 
 def _at_risk(groups: list[overview.AtRiskView]) -> output.Table:

@@ -17,7 +17,8 @@ from cli.doctor.check import Check, Severity
 from klarna import make_clients, resolve_api_url
 from pushes.accounts.holds import Holds
 from pushes.accounts.settings import Account, CallSettings, read_accounts, read_tokens
-from pushes.read.workers import live_workers
+from pushes.read import workers
+from pushes.read.unreadable import Unreadable
 from pushes.settings import Problems, load
 from pushes.store import indexes
 from pushes.store.ledger import Ledger
@@ -29,8 +30,8 @@ def examine(context: Context, environment: Mapping[str, str], only: str | None) 
     """Look at Redis, the workers and each account, or `only` one. Raises RedisError."""
     return [
         *_redis(context.ledger),
-        redis_checks.workers(live_workers(context.ledger.redis)),
-        *redis_checks.unconfigured(indexes.accounts(context.ledger.redis), context.configured),
+        *redis_checks.workers(workers.read(context.redis, Unreadable())),
+        *redis_checks.unconfigured(indexes.accounts(context.redis), context.configured),
         *_accounts(context, environment, [only] if only else list(context.configured)),
     ]
 
@@ -59,7 +60,7 @@ def _accounts(
         yield account_checks.token(name, is_set=tokens.get(name) is not None)
         if not isinstance(configured, Check):
             yield from _calls(name, configured[name])
-        yield from account_checks.standing(name, Holds(context.ledger.redis).standing(name))
+        yield from account_checks.standing(name, Holds(context.redis).standing(name))
 
 
 def _read_accounts(environment: Mapping[str, str]) -> dict[str, Account] | Check:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cli.doctor.check import Check, Severity
+from pushes.read.workers import LiveWorkers
 from pushes.store.connection import OLDEST_VERSION
 from pushes.store.durability import persistence_fault
 
@@ -69,12 +70,20 @@ def clocks(ours: datetime, theirs: datetime) -> Check:
     return Check("clock", Severity.OK, seen)
 
 
-def workers(alive: int) -> Check:
-    """Look whether anybody makes attempts."""
-    if not alive:
+def workers(live: LiveWorkers) -> Iterator[Check]:
+    """Look whether anybody makes attempts, and whether anybody takes jobs who cannot."""
+    seen = f"{live.ours} alive"
+    if live.suspended:
+        remedy = 'Run `rq resume --url "$REDIS_URL"`: nothing is acknowledged meanwhile.'
+        yield Check("workers", Severity.FAILED, f"{seen}, suspended by `rq suspend`", remedy)
+    elif not live.ours:
         remedy = "Start `python -m worker`: nothing is acknowledged without it."
-        return Check("workers", Severity.FAILED, "none is alive", remedy)
-    return Check("workers", Severity.OK, f"{alive} alive")
+        yield Check("workers", Severity.FAILED, "none of ours is alive", remedy)
+    else:
+        yield Check("workers", Severity.OK, seen)
+    if live.others:
+        remedy = "Stop them: they take jobs of our queue and cannot do them. Ours put those back."
+        yield Check("other workers", Severity.WARNING, f"{live.others} of `rq worker`", remedy)
 
 
 def unconfigured(in_ledger: list[str], configured: tuple[str, ...]) -> Iterator[Check]:

@@ -5,7 +5,7 @@ one hash in Redis that all workers see. Whoever makes it is told so, and says so
 it: a probe that passes, for the first two; an operator, for any.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -92,16 +92,7 @@ class Holds:
 
     def get(self, account: str) -> AccountHold | None:
         """Read why an account is held; None while it is not."""
-        return _decode(cast(dict[bytes, bytes], self._redis.hgetall(keys.hold(account))))
-
-    def all(self) -> dict[str, AccountHold]:
-        """Read why accounts are held, of all that are."""
-        names = sorted(name.decode() for name in _members(self._redis, keys.HOLDS))
-        pipeline = self._redis.pipeline(transaction=False)
-        for name in names:
-            pipeline.hgetall(keys.hold(name))
-        found = zip(names, map(_decode, pipeline.execute()), strict=True)
-        return {name: hold for name, hold in found if hold}
+        return decode(cast(dict[bytes, bytes], self._redis.hgetall(keys.hold(account))))
 
     def begin(self, account: str, reason: HoldReason, cause: str, by: str | None = None) -> bool:
         """Hold an account; False when it is held already, for a reason that counts as much."""
@@ -128,7 +119,7 @@ class Holds:
         facts: list[Fact] = [account, ",".join(reasons), int(ends_pause), _STEPS_TTL_S]
         raw = self._end(_keys(account), [*facts, clock.argument(self._now)])
         held, pause = cast(tuple[list[bytes], list[bytes]], raw)
-        hold = _decode(dict(zip(held[::2], held[1::2], strict=True)))
+        hold = decode(dict(zip(held[::2], held[1::2], strict=True)))
         if not pause:
             return Resumed(hold, None)
         until, cause = (word.decode() for word in pause)
@@ -154,20 +145,9 @@ class Holds:
 
     def standing(self, account: str) -> Standing:
         """Read how an account is."""
-        return self.standings([account])[account]
-
-    def standings(self, accounts: Iterable[str]) -> dict[str, Standing]:
-        """Read how accounts are, in a few round trips however many they are."""
-        names = list(accounts)
-        if not names:
-            return {}
-        raw = self._redis.mget([keys.unknown_in_a_row(name) for name in names])
-        counts = dict(zip(names, cast(list[bytes | None], raw), strict=True))
-        held, paused = self.all(), self._pauses.active()
-        return {
-            name: Standing(held.get(name), int(counts[name] or 0), paused.get(name))
-            for name in names
-        }
+        count = cast(bytes | None, self._redis.get(keys.unknown_in_a_row(account)))
+        paused = self._pauses.active().get(account)
+        return Standing(self.get(account), decode_count(count), paused)
 
 
 def _keys(account: str) -> list[str]:
@@ -175,19 +155,21 @@ def _keys(account: str) -> list[str]:
     return [*of_account, keys.PAUSES]
 
 
-def _members(redis: Redis, name: str) -> set[bytes]:
-    return cast(set[bytes], redis.smembers(name))
-
-
-def _decode(raw: dict[bytes, bytes]) -> AccountHold | None:
-    facts = {name.decode(): value.decode() for name, value in raw.items()}
-    if "reason" not in facts:
+def decode(fields: Mapping[bytes, bytes]) -> AccountHold | None:
+    """Read the hash of a hold; None when there is none. Raises ValueError when it is no hold."""
+    raw = {name.decode(): value.decode() for name, value in fields.items()}
+    if "reason" not in raw:
         return None
     return AccountHold(
-        HoldReason(facts["reason"]),
-        facts.get("cause", ""),
-        codec.moment(facts["since"]),
-        facts.get("by"),
-        int(facts.get("probes", 0)),
-        codec.moment(facts["probe_at"]) if "probe_at" in facts else None,
+        HoldReason(raw["reason"]),
+        raw.get("cause", ""),
+        codec.moment(raw["since"]),
+        raw.get("by"),
+        codec.number(raw.get("probes", 0)),
+        codec.moment(raw["probe_at"]) if "probe_at" in raw else None,
     )
+
+
+def decode_count(raw: bytes | None) -> int:
+    """Read how many orders in a row were unknown. Raises ValueError when it is no count."""
+    return codec.number(raw or 0)

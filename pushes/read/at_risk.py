@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from redis import Redis
-from redis.client import Pipeline
 
 from pushes.store import codec, keys
 
@@ -45,23 +44,22 @@ class RiskGroup:
     partial: bool
 
 
-def count(redis: Redis, now: datetime) -> dict[int, int]:
-    """Count the orders with less than so many hours left; `OVERDUE` are past the deadline."""
+def read(redis: Redis, now: datetime, *, with_amounts: bool = True) -> list[RiskGroup]:
+    """Count them, with their amounts; with too many to read, those with time left come first.
+
+    Reads in no transaction: a full Redis refuses those.
+    """
+    at_most = AMOUNTS_READ if with_amounts else 0
     pipeline = redis.pipeline(transaction=False)
-    _count(pipeline, now)
-    return dict(zip((*HOURS, OVERDUE), pipeline.execute(), strict=True))
-
-
-def read(redis: Redis, now: datetime) -> list[RiskGroup]:
-    """Count them with their amounts; with too many to read, those with time left come first."""
-    pipeline = redis.pipeline(transaction=True)
-    _count(pipeline, now)
+    for under_h in HOURS:
+        pipeline.zcount(keys.UNACKNOWLEDGED, *_bounds(under_h, now))
+    pipeline.zcount(keys.UNACKNOWLEDGED, "-inf", codec.epoch(now))
     low, high = _bounds(HOURS[0], now)
     past = codec.epoch(now), "-inf"
-    pipeline.zrangebyscore(keys.UNACKNOWLEDGED, low, high, 0, AMOUNTS_READ, withscores=True)
-    pipeline.zrevrangebyscore(keys.UNACKNOWLEDGED, *past, 0, AMOUNTS_READ, withscores=True)
+    pipeline.zrangebyscore(keys.UNACKNOWLEDGED, low, high, 0, at_most, withscores=True)
+    pipeline.zrevrangebyscore(keys.UNACKNOWLEDGED, *past, 0, at_most, withscores=True)
     *numbers, soonest, overdue = pipeline.execute()
-    overdue = cast(list[_Place], overdue)[: AMOUNTS_READ - len(soonest)]
+    overdue = cast(list[_Place], overdue)[: at_most - len(soonest)]
     amounts = _amounts(redis, [*soonest, *overdue])
     groups = []
     for under_h, orders in zip((*HOURS, OVERDUE), numbers, strict=True):
@@ -69,12 +67,6 @@ def read(redis: Redis, now: datetime) -> list[RiskGroup]:
         members = [member for member, at in soonest if at < until] if under_h else _names(overdue)
         groups.append(_group(under_h, orders, [amounts[member] for member in members]))
     return groups
-
-
-def _count(pipeline: Pipeline, now: datetime) -> None:
-    for under_h in HOURS:
-        pipeline.zcount(keys.UNACKNOWLEDGED, *_bounds(under_h, now))
-    pipeline.zcount(keys.UNACKNOWLEDGED, "-inf", codec.epoch(now))
 
 
 def _bounds(under_h: int, now: datetime) -> tuple[str, str]:

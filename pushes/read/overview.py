@@ -1,39 +1,167 @@
 """How everything is: what `klarna-ack status`, `/metrics` and the web's API all answer.
 
-Every key is always there, null when unknown; times and amounts are those of `pushes.views`.
+Read once, by one function. What cannot be read is left out and named. Every key of the JSON is
+always there, null when unknown; times and amounts are those of `pushes.read.views`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from redis import Redis
 
 from pushes import policy
-from pushes.accounts.holds import Standing
+from pushes.accounts import holds
+from pushes.accounts.holds import AccountHold, Standing
+from pushes.accounts.pauses import Pauses
 from pushes.model import PUSH_WINDOW, State
+from pushes.read import alarms, at_risk, by_account, workers
 from pushes.read.alarms import Alarm
 from pushes.read.at_risk import RiskGroup
+from pushes.read.by_account import AccountCounts
+from pushes.read.unreadable import Unreadable
 from pushes.read.views import instant, optional
-from pushes.store import codec, keys
+from pushes.read.workers import LiveWorkers
+from pushes.resends import ResendCounts
+from pushes.store import codec, counters, indexes, keys, resend_counts
 
 
-def counts(redis: Redis, now: datetime) -> dict[State, int]:
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How everything was at one moment. `unreadable` are sentences, one a fact."""
+
+    at: datetime
+    states: Mapping[State, int]
+    oldest_deadline: datetime | None
+    workers: LiveWorkers
+    standings: Mapping[str, Standing]
+    by_account: AccountCounts
+    at_risk: Sequence[RiskGroup]
+    alarms: Mapping[Alarm, datetime]
+    resends: ResendCounts
+    events: Mapping[str, int]
+    unreadable: Sequence[str]
+
+    @property
+    def oldest_waiting_s(self) -> float | None:
+        """How long ago the order that waits longest was first pushed; None when none waits."""
+        if self.oldest_deadline is None:
+            return None
+        return max(0.0, (self.at - (self.oldest_deadline - PUSH_WINDOW)).total_seconds())
+
+
+def read(
+    redis: Redis, now: datetime, configured: Iterable[str] = (), *, in_detail: bool = True
+) -> Overview:
+    """Read how everything is; `configured` are accounts to tell of besides those in the ledger.
+
+    In detail, amounts and counts by account are read, too: some round trips more. Reads only, and
+    in no transaction, which a full Redis would refuse. Raises RedisError.
+    """
+    unreadable = Unreadable()
+    by_state = counts(redis, now, unreadable)
+    accounts = sorted({*configured, *_known_accounts(redis, unreadable)})
+    return Overview(
+        at=now,
+        states=by_state,
+        oldest_deadline=oldest_deadline(redis, unreadable),
+        workers=workers.read(redis, unreadable),
+        standings=_standings(redis, accounts, unreadable),
+        by_account=(
+            by_account.read(redis, accounts, by_state, unreadable) if in_detail else AccountCounts()
+        ),
+        at_risk=unreadable.ask(
+            keys.UNACKNOWLEDGED, lambda: at_risk.read(redis, now, with_amounts=in_detail), []
+        ),
+        alarms=unreadable.ask("an alarm", lambda: alarms.raised(redis), {}),
+        resends=unreadable.ask(
+            keys.RESEND_TOTALS, lambda: resend_counts.totals(redis), ResendCounts()
+        ),
+        events=unreadable.ask(name=keys.COUNTERS, ask=lambda: counters.totals(redis), otherwise={}),
+        unreadable=unreadable.sentences,
+    )
+
+
+def counts(redis: Redis, now: datetime, unreadable: Unreadable | None = None) -> dict[State, int]:
     """Count the pushes in each state; settled ones of the retention time only."""
+    unreadable = unreadable or Unreadable()
     horizon = codec.epoch(now - policy.RETENTION)
     pipeline = redis.pipeline(transaction=False)
     for state in State:
         pipeline.zcount(keys.index(state), horizon if state.is_settled else "-inf", "+inf")
-    return dict(zip(State, pipeline.execute(), strict=True))
+    answers = pipeline.execute(raise_on_error=False)
+    return {
+        state: unreadable.read(keys.index(state), answer, int, 0)
+        for state, answer in zip(State, answers, strict=True)
+    }
 
 
-def oldest_deadline(redis: Redis) -> datetime | None:
+def oldest_deadline(redis: Redis, unreadable: Unreadable | None = None) -> datetime | None:
     """Say when the first of the waiting pushes reaches its deadline."""
+    unreadable = unreadable or Unreadable()
+    waiting = [state for state in State if state.is_waiting]
     pipeline = redis.pipeline(transaction=False)
-    for state in (state for state in State if state.is_waiting):
+    for state in waiting:
         pipeline.zrange(keys.index(state), 0, 0, withscores=True)
-    scores = [member[1] for members in pipeline.execute() for member in members]
-    return codec.moment(str(min(scores))) if scores else None
+    found = [
+        unreadable.read(f"the first of {keys.index(state)}", answer, _deadlines, [])
+        for state, answer in zip(waiting, pipeline.execute(raise_on_error=False), strict=True)
+    ]
+    return min((deadline for deadlines in found for deadline in deadlines), default=None)
+
+
+def _deadlines(members: list[tuple[bytes, float]]) -> list[datetime]:
+    return [codec.moment(str(score)) for _, score in members]
+
+
+def _known_accounts(redis: Redis, unreadable: Unreadable) -> list[str]:
+    """Name the accounts of the ledger, and note what stands among them and is no name."""
+    members = unreadable.ask(
+        keys.ACCOUNTS, lambda: cast(set[bytes], redis.smembers(keys.ACCOUNTS)), set()
+    )
+    names = {member: indexes.account_of(member) for member in sorted(members)}
+    unreadable.sentences += [
+        f"{keys.ACCOUNTS} holds {member[:40]!r}, which names no account"
+        for member, name in names.items()
+        if name is None
+    ]
+    return [name for name in names.values() if name is not None]
+
+
+def _standings(
+    redis: Redis, accounts: Sequence[str], unreadable: Unreadable
+) -> dict[str, Standing]:
+    """Read how accounts are, in a few round trips however many they are."""
+    if not accounts:
+        return {}
+    counted = [keys.unknown_in_a_row(account) for account in accounts]
+    in_a_row = cast(list[bytes | None], redis.mget(counted))
+    held = _held(redis, unreadable)
+    paused = unreadable.ask(keys.PAUSES, Pauses(redis).active, {})
+    return {
+        account: Standing(
+            held.get(account),
+            unreadable.read(name, count, holds.decode_count, 0),
+            paused.get(account),
+        )
+        for account, name, count in zip(accounts, counted, in_a_row, strict=True)
+    }
+
+
+def _held(redis: Redis, unreadable: Unreadable) -> dict[str, AccountHold | None]:
+    members = unreadable.ask(
+        keys.HOLDS, lambda: cast(set[bytes], redis.smembers(keys.HOLDS)), set()
+    )
+    names = sorted(member.decode(errors="replace") for member in members)
+    pipeline = redis.pipeline(transaction=False)
+    for name in names:
+        pipeline.hgetall(keys.hold(name))
+    answers = zip(names, pipeline.execute(raise_on_error=False), strict=True)
+    return {
+        name: unreadable.read(keys.hold(name), answer, holds.decode, None)
+        for name, answer in answers
+    }
 
 
 class AccountView(TypedDict):
@@ -51,6 +179,13 @@ class AccountView(TypedDict):
     paused_until: str | None
     pause_cause: str | None
     unknown_in_a_row: int
+
+
+class AccountStatusView(AccountView):
+    """The same with the counts of what is not settled; `states_partial`: at least so many."""
+
+    states: dict[str, int]
+    states_partial: bool
 
 
 class AtRiskView(TypedDict):
@@ -76,38 +211,41 @@ class AlarmView(TypedDict):
 
 
 class StatusView(TypedDict):
-    """How everything is."""
+    """How everything is. `workers` are ours; `other_workers` take our jobs and cannot do them."""
 
+    read_at: str
     states: dict[str, int]
     oldest_waiting_s: float | None
     workers: int
-    accounts: dict[str, AccountView]
+    other_workers: int
+    suspended: bool
+    accounts: dict[str, AccountStatusView]
     at_risk: list[AtRiskView]
     alarms: list[AlarmView]
+    unreadable: list[str]
 
 
-def status(  # noqa: PLR0913 - each fact was read on its own
-    by_state: Mapping[State, int],
-    oldest: datetime | None,
-    workers: int,
-    accounts: Mapping[str, Standing],
-    now: datetime,
-    *,
-    at_risk: Iterable[RiskGroup],
-    alarms: Mapping[Alarm, datetime],
-) -> StatusView:
-    """Show how everything is; `accounts` names every account there is."""
-    waiting_s = None
-    if oldest is not None:
-        first_push_at = oldest - PUSH_WINDOW
-        waiting_s = max(0.0, round((now - first_push_at).total_seconds(), 3))
+def status(seen: Overview) -> StatusView:
+    """Show how everything is."""
+    waiting_s = seen.oldest_waiting_s
     return {
-        "states": {str(state): by_state[state] for state in State},
-        "oldest_waiting_s": waiting_s,
-        "workers": workers,
-        "accounts": {name: account(accounts[name]) for name in sorted(accounts)},
-        "at_risk": [_at_risk(group) for group in at_risk],
-        "alarms": [_alarm(alarm, since) for alarm, since in alarms.items()],
+        "read_at": instant(seen.at),
+        "states": {str(state): seen.states[state] for state in State},
+        "oldest_waiting_s": None if waiting_s is None else round(waiting_s, 3),
+        "workers": seen.workers.ours,
+        "other_workers": seen.workers.others,
+        "suspended": seen.workers.suspended,
+        "accounts": {
+            name: {
+                **account(standing),
+                "states": {str(state): n for state, n in seen.by_account.of(name).items()},
+                "states_partial": seen.by_account.partial,
+            }
+            for name, standing in seen.standings.items()
+        },
+        "at_risk": [_at_risk(group) for group in seen.at_risk],
+        "alarms": [_alarm(alarm, since) for alarm, since in seen.alarms.items()],
+        "unreadable": list(seen.unreadable),
     }
 
 

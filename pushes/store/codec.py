@@ -27,6 +27,9 @@ _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
 _ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
 _ORDER = "order."
 
+# What Redis counts in. A longer number is a mistake, and as text it may have thousands of digits.
+_LARGEST = 2**63 - 1
+
 # Made once: `json.dumps` would make an encoder for each commit.
 to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
@@ -100,7 +103,7 @@ def decode_amount(values: Sequence[bytes | None] | Exception) -> Amount | None:
     if minor_units is None or currency is None:
         return None
     try:
-        return Amount(int(minor_units), currency.decode())
+        return Amount(number(minor_units), currency.decode())
     except ValueError:
         return None
 
@@ -145,3 +148,11 @@ def epoch(at: datetime) -> str:
 def moment(text: str) -> datetime:
     """Read a time written by `epoch`. Raises ValueError when it is none."""
     return datetime.fromtimestamp(float(text), UTC)
+
+
+def number(text: str | bytes | int) -> int:
+    """Read a whole number. Raises ValueError when it is none, or none that Redis could count to."""
+    value = int(text)
+    if abs(value) > _LARGEST:
+        raise ValueError("the number has more than 63 bits")
+    return value

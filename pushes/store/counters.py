@@ -4,7 +4,7 @@ from typing import cast
 
 from redis import Redis
 
-from pushes.store import keys
+from pushes.store import codec, keys
 
 
 def add(redis: Redis, event: str, count: int = 1) -> None:
@@ -15,4 +15,4 @@ def add(redis: Redis, event: str, count: int = 1) -> None:
 def totals(redis: Redis) -> dict[str, int]:
     """Read what was counted since the first push."""
     raw = cast(dict[bytes, bytes], redis.hgetall(keys.COUNTERS))
-    return {event.decode(): int(count) for event, count in raw.items()}
+    return {event.decode(): codec.number(count) for event, count in raw.items()}

@@ -9,7 +9,7 @@ from typing import cast
 from redis import Redis
 
 from pushes import policy
-from pushes.model import Change, Lane, Push, PushKey, Reason, State
+from pushes.model import Change, Lane, Push, PushKey, Reason, State, is_account
 from pushes.store import codec, keys, resend_counts
 from pushes.store.rq_mirror import Command
 
@@ -40,8 +40,15 @@ def removal(push: Push) -> list[Command]:
 
 
 def accounts(redis: Redis) -> list[str]:
-    """Name the accounts that ever had a push. Raises RedisError."""
-    return sorted(name.decode() for name in cast(set[bytes], redis.smembers(keys.ACCOUNTS)))
+    """Name the accounts that ever had a push, past what names none. Raises RedisError."""
+    members = cast(set[bytes], redis.smembers(keys.ACCOUNTS))
+    return sorted(name for member in members if (name := account_of(member)))
+
+
+def account_of(member: bytes) -> str | None:
+    """Read a member of the accounts; None when it can name no account."""
+    name = member.decode(errors="replace")
+    return name if is_account(name) else None
 
 
 def members(redis: Redis, state: State) -> list[PushKey]:

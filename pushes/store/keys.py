@@ -33,6 +33,9 @@ COUNTERS = f"{PREFIX}:counters"
 # Written to learn whether Redis takes writes; holds nothing.
 WRITE_PROBE = f"{PREFIX}:write-probe"
 
+# The field by which RQ's entry of a worker tells that it is one of ours: it holds our version.
+WORKER_VERSION_FIELD = "klarna_ack_version"
+
 
 def record(key: PushKey) -> str:
     """Name the hash that holds a `pushes.model.Push`."""

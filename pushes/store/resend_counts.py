@@ -69,7 +69,7 @@ def last_hour(redis: Redis, now: datetime) -> ResendCounts:
 def totals(redis: Redis) -> ResendCounts:
     """Read what was counted since the ledger began."""
     seen, missed = redis.hmget(keys.RESEND_TOTALS, ["seen", "missed"])
-    return ResendCounts(int(seen or 0), int(missed or 0))
+    return ResendCounts(codec.number(seen or 0), codec.number(missed or 0))
 
 
 def _settled(push: Push) -> list[Command]:

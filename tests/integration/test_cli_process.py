@@ -172,7 +172,9 @@ def test_it_watches_until_ctrl_c(redis_url: str, program: list[str]) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(_TIMEOUT_S) == 0
         assert (process.stdout.read(), process.stderr.read()) == ("", "")
-    assert first == second == answer(run(redis_url, "status", "--json"))
+    looks = [first, second, answer(run(redis_url, "status", "--json"))]
+    assert [look.pop("read_at") for look in looks] != [None, None, None]
+    assert looks[0] == looks[1] == looks[2]
 
 
 def test_it_redraws_a_terminal_until_ctrl_c(redis_url: str) -> None:

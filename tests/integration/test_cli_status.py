@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 from redis import Redis
+from rq.suspension import suspend
 from rq.worker import SimpleWorker
 
 from devtools.local.embedded import EmbeddedServer
@@ -16,9 +17,11 @@ from pushes.model import HoldReason, PushKey, State
 from pushes.policy import SUSPICIOUS_UNKNOWN
 from pushes.read import views
 from pushes.read.alarms import Alarm, set_off
+from pushes.store import keys
 from pushes.store.ledger import Ledger
 from tests.builders import a_key, put
 from tests.integration.test_cli_support import (
+    NOW_TEXT,
     after,
     answer,
     at,
@@ -44,9 +47,10 @@ def say_goodbye(worker: SimpleWorker) -> None:
 
 @pytest.fixture
 def worker(ledger: Ledger) -> Iterator[SimpleWorker]:
-    """A worker that RQ knows; it does no work."""
+    """A worker that RQ knows, and that says it is ours; it does no work."""
     worker = SimpleWorker([ledger.rq.queue], connection=ledger.redis)
     be_born(worker)
+    ledger.redis.hset(worker.key, keys.WORKER_VERSION_FIELD, "0.1.0")
     yield worker
     say_goodbye(worker)
 
@@ -62,30 +66,31 @@ def status(redis_url: str, **env: str) -> object:
         return answer(run(redis_url, "status", "--json", **env))
 
 
-NOT_HELD = {
-    "held": None,
-    "cause": None,
-    "since": None,
-    "by": None,
-    "probe_at": None,
-    "paused_until": None,
-    "pause_cause": None,
-    "unknown_in_a_row": 0,
-}
-
-
-def held(reason: str) -> dict[str, object]:
-    """What the status shows of an account that `hold` has held."""
-    first_s = {"outage": 5, "credentials": 60}[reason]
+def account(**states: int) -> dict[str, object]:
+    """What the status shows of an account that is not held."""
     return {
-        "held": reason,
-        "cause": "HTTP 503",
-        "since": views.instant(after(0)),
+        "held": None,
+        "cause": None,
+        "since": None,
         "by": None,
-        "probe_at": views.instant(after(0) + timedelta(seconds=first_s)),
+        "probe_at": None,
         "paused_until": None,
         "pause_cause": None,
         "unknown_in_a_row": 0,
+        "states": {str(state): states.get(state, 0) for state in State if not state.is_settled},
+        "states_partial": False,
+    }
+
+
+def held(reason: str, **states: int) -> dict[str, object]:
+    """What the status shows of an account that `hold` has held."""
+    first_s = {"outage": 5, "credentials": 60}[reason]
+    return {
+        **account(**states),
+        "held": reason,
+        "cause": "HTTP 503",
+        "since": views.instant(after(0)),
+        "probe_at": views.instant(after(0) + timedelta(seconds=first_s)),
     }
 
 
@@ -104,17 +109,22 @@ def at_risk(**orders: int) -> list[dict[str, object]]:
 
 
 NO_STATES = dict.fromkeys((str(state) for state in State), 0)
+NOTHING = {
+    "read_at": NOW_TEXT,
+    "states": NO_STATES,
+    "oldest_waiting_s": None,
+    "workers": 0,
+    "other_workers": 0,
+    "suspended": False,
+    "accounts": {"default": account()},
+    "at_risk": at_risk(),
+    "alarms": [],
+    "unreadable": [],
+}
 
 
 def test_it_shows_every_state_of_an_empty_system(redis_url: str) -> None:
-    assert status(redis_url) == {
-        "states": NO_STATES,
-        "oldest_waiting_s": None,
-        "workers": 0,
-        "accounts": {"default": NOT_HELD},
-        "at_risk": at_risk(),
-        "alarms": [],
-    }
+    assert status(redis_url) == NOTHING
 
 
 def test_it_counts_what_is_in_each_state_and_how_long_the_oldest_waits(
@@ -125,13 +135,12 @@ def test_it_counts_what_is_in_each_state_and_how_long_the_oldest_waits(
     put(ledger, State.RETRYING, now=after(-90))
     put(ledger, State.DEAD, now=after(-900))
     Holds(ledger.redis, lambda: after(0)).begin("default", HoldReason.CREDENTIALS, "HTTP 503")
-    assert status(redis_url) == {
+    assert status(redis_url) == NOTHING | {
         "states": {**dict.fromkeys(map(str, State), 1), "retrying": 2, "dead": 2},
         "oldest_waiting_s": 5400.0,
-        "workers": 0,
-        "accounts": {"default": held("credentials")},
-        "at_risk": at_risk(),
-        "alarms": [],
+        "accounts": {
+            "default": held("credentials", queued=1, running=1, retrying=2, held=1, dead=2)
+        },
     }
 
 
@@ -140,17 +149,10 @@ def test_it_names_the_configured_accounts_and_those_of_the_ledger(
 ) -> None:
     put(ledger, State.ACKNOWLEDGED, a_key("closed-shop"))
     hold(ledger, a_key("eu"), HoldReason.OUTAGE)
-    assert status(redis_url, ACCOUNTS_FILE=two_accounts(tmp_path)) == {
+    assert status(redis_url, ACCOUNTS_FILE=two_accounts(tmp_path)) == NOTHING | {
         "states": {**NO_STATES, "acknowledged": 1, "held": 1},
         "oldest_waiting_s": 0.0,
-        "workers": 0,
-        "accounts": {
-            "closed-shop": NOT_HELD,
-            "eu": held("outage"),
-            "us": NOT_HELD,
-        },
-        "at_risk": at_risk(),
-        "alarms": [],
+        "accounts": {"closed-shop": account(), "eu": held("outage", held=1), "us": account()},
     }
 
 
@@ -161,10 +163,32 @@ def test_it_sees_an_account_held_behind_another_with_many(ledger: Ledger, redis_
     shown = status(redis_url)
     assert isinstance(shown, dict)
     assert shown["accounts"] == {
-        "default": NOT_HELD,
-        "eu": held("outage"),
-        "us": held("credentials"),
+        "default": account(),
+        "eu": held("outage", held=5),
+        "us": held("credentials", held=1),
     }
+
+
+def test_it_counts_a_worker_that_cannot_acknowledge_apart(
+    redis_client: "Redis", redis_url: str
+) -> None:
+    be_born(SimpleWorker(["klarna-ack"], connection=redis_client))
+    assert status(redis_url) == NOTHING | {"workers": 0, "other_workers": 1}
+    assert run(redis_url, "status").stdout.endswith(
+        "\n\nNo worker is alive, so nothing is acknowledged: start `python -m worker`.\n\n"
+        "1 of the workers on the queue are `rq worker`, which takes orders and cannot acknowledge"
+        " them: stop them.\n"
+    )
+
+
+@pytest.mark.usefixtures("worker")
+def test_it_tells_that_the_workers_are_suspended(redis_client: "Redis", redis_url: str) -> None:
+    suspend(redis_client)
+    assert status(redis_url) == NOTHING | {"workers": 1, "suspended": True}
+    assert run(redis_url, "status").stdout.endswith(
+        "\n\n`rq suspend` keeps the workers from taking orders, so nothing is acknowledged:"
+        ' `rq resume --url "$REDIS_URL"` lets them go on.\n'
+    )
 
 
 @pytest.mark.usefixtures("worker")
@@ -234,8 +258,10 @@ def test_it_is_aligned_text_when_piped(ledger: Ledger, redis_url: str) -> None:
         "oldest waiting order first pushed  2 h 5 min ago\n"
         "workers alive                      0\n"
         "\n"
-        "account  held         since                     because\n"
-        "default  credentials  2026-03-01T10:00:00.000Z  Klarna says 401.\n"
+        "account  waiting  dead  held         since                     next probe             "
+        "   because\n"
+        "default  1        0     credentials  2026-03-01T10:00:00.000Z  2026-03-01T10:01:00.000Z"
+        "  Klarna says 401.\n"
         "\n"
         "No worker is alive, so nothing is acknowledged: start `python -m worker`.\n"
     )
@@ -258,7 +284,7 @@ def test_it_shows_what_runs_out_of_time(ledger: Ledger, redis_url: str) -> None:
         "in less than 4 h            1       1 unknown\n"
         "passed                      1       1 unknown\n"
         "\n"
-        "account  held  since  because\n"
+        "account  waiting  dead  held  since  next probe  because\n"
     ) in shown
 
 
@@ -285,8 +311,8 @@ def test_it_has_no_warning_while_a_worker_is_alive(redis_url: str) -> None:
         "oldest waiting order first pushed  nothing waits\n"
         "workers alive                      1\n"
         "\n"
-        "account  held  since  because\n"
-        "default  -     -      -\n"
+        "account  waiting  dead  held  since  next probe  because\n"
+        "default  0        0     -     -      -           -\n"
     )
 
 
@@ -313,15 +339,15 @@ def test_it_watches_until_ctrl_c_a_json_line_a_look(
     slept = let_happen(monkeypatch, lambda: put(ledger, State.QUEUED), interrupt)
     with at(after(1)):
         result = run(redis_url, "status", "--watch", "--json")
-    states = '{"queued": %d, "running": 0, "retrying": 0, "held": 0, "acknowledged": 0, '
-    states += '"not_needed": 0, "dead": 0}'
-    line = '{"states": ' + states + ', "oldest_waiting_s": %s, "workers": 0, '
-    line += '"accounts": {"default": {"held": null, "cause": null, "since": null, "by": null, '
-    line += '"probe_at": null, "paused_until": null, "pause_cause": null, '
-    line += '"unknown_in_a_row": 0}}, '
-    line += f'"at_risk": {json.dumps(at_risk())}, "alarms": []}}\n'
     assert (result.exit_code, result.stderr, slept) == (0, "", [2.0, 2.0])
-    assert result.stdout == line % (0, "null") + line % (1, "60.0")
+    first, second = map(json.loads, result.stdout.splitlines())
+    later = NOTHING | {"read_at": "2026-03-01T12:01:00.000Z"}
+    assert first == later
+    assert second == later | {
+        "states": NO_STATES | {"queued": 1},
+        "oldest_waiting_s": 60.0,
+        "accounts": {"default": account(queued=1)},
+    }
 
 
 def test_it_watches_in_text_too(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from klarna import resolve_api_url
 from pushes.accounts.holds import AccountHold, Standing
 from pushes.model import HoldReason
 from pushes.policy import SUSPICIOUS_UNKNOWN
+from pushes.read.workers import LiveWorkers
 from tests.builders import NOW
 
 WELL = {
@@ -84,8 +85,21 @@ def test_it_compares_the_clocks(apart_s: float, severity: str) -> None:
 
 
 def test_it_wants_a_worker() -> None:
-    assert redis_checks.workers(0).severity is Severity.FAILED
-    assert redis_checks.workers(2) == Check("workers", Severity.OK, "2 alive")
+    assert [check.severity for check in redis_checks.workers(LiveWorkers())] == [Severity.FAILED]
+    assert list(redis_checks.workers(LiveWorkers(2))) == [Check("workers", Severity.OK, "2 alive")]
+
+
+def test_it_takes_workers_that_are_suspended_for_none() -> None:
+    (check,) = redis_checks.workers(LiveWorkers(2, suspended=True))
+
+    assert (check.severity, check.seen) == ("failed", "2 alive, suspended by `rq suspend`")
+
+
+def test_it_tells_workers_that_cannot_do_what_they_take() -> None:
+    ours, others = redis_checks.workers(LiveWorkers(0, others=3))
+
+    assert (ours.severity, ours.seen) == ("failed", "none of ours is alive")
+    assert (others.severity, others.seen) == ("warning", "3 of `rq worker`")
 
 
 def test_it_names_accounts_that_nobody_has_configured() -> None:

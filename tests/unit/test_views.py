@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 from pushes.accounts.holds import AccountHold, Standing
 from pushes.accounts.pauses import Pause
@@ -8,6 +9,10 @@ from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason
 from pushes.read import overview, views
 from pushes.read.alarms import Alarm
 from pushes.read.at_risk import RiskGroup
+from pushes.read.by_account import AccountCounts
+from pushes.read.overview import Overview
+from pushes.read.workers import LiveWorkers
+from pushes.resends import ResendCounts
 
 ORDER_ID = "0c3e1f2a-1111-6222-a333-444455556666"
 KEY = PushKey("eu", ORDER_ID)
@@ -197,16 +202,42 @@ def test_it_shows_a_dead_letter_in_one_line() -> None:
     }
 
 
+def an_overview(**facts: Any) -> Overview:  # noqa: ANN401 - as `replace`
+    nothing = Overview(
+        at=AT,
+        states=dict.fromkeys(State, 0),
+        oldest_deadline=None,
+        workers=LiveWorkers(),
+        standings={},
+        by_account=AccountCounts(),
+        at_risk=[],
+        alarms={},
+        resends=ResendCounts(),
+        events={},
+        unreadable=[],
+    )
+    return replace(nothing, **facts)
+
+
 def test_it_shows_how_everything_is() -> None:
     counts = {state: number for number, state in enumerate(State)}
     hold = AccountHold(HoldReason.CREDENTIALS, "HTTP 401", AT, probe_at=after(1))
-    accounts = {"us": Standing(None, 7, Pause("us", after(2), "HTTP 429")), "eu": Standing(hold)}
-    oldest_deadline = after(-90) + timedelta(hours=48)
-    raised = {Alarm.PUSHES_NOT_REACHING_US: AT}
-    late = RiskGroup(0, 3, {"SEK": 6000, "EUR": 1}, 1, partial=True)
-    assert overview.status(
-        counts, oldest_deadline, 2, accounts, AT, at_risk=[late], alarms=raised
-    ) == {
+    seen = an_overview(
+        states=counts,
+        oldest_deadline=after(-90) + timedelta(hours=48),
+        workers=LiveWorkers(2, 1, suspended=True),
+        standings={
+            "eu": Standing(hold),
+            "us": Standing(None, 7, Pause("us", after(2), "HTTP 429")),
+        },
+        by_account=AccountCounts({"eu": {State.HELD: 3, State.DEAD: 6}}, partial=True),
+        at_risk=[RiskGroup(0, 3, {"SEK": 6000, "EUR": 1}, 1, partial=True)],
+        alarms={Alarm.PUSHES_NOT_REACHING_US: AT},
+        unreadable=["a key"],
+    )
+    none = {"queued": 0, "running": 0, "retrying": 0, "held": 0, "dead": 0}
+    assert overview.status(seen) == {
+        "read_at": "2026-01-31T08:15:00.250Z",
         "states": {
             "queued": 0,
             "running": 1,
@@ -218,6 +249,8 @@ def test_it_shows_how_everything_is() -> None:
         },
         "oldest_waiting_s": 5400.0,
         "workers": 2,
+        "other_workers": 1,
+        "suspended": True,
         "accounts": {
             "eu": {
                 "held": "credentials",
@@ -228,6 +261,8 @@ def test_it_shows_how_everything_is() -> None:
                 "paused_until": None,
                 "pause_cause": None,
                 "unknown_in_a_row": 0,
+                "states": {**none, "held": 3, "dead": 6},
+                "states_partial": True,
             },
             "us": {
                 "held": None,
@@ -238,6 +273,8 @@ def test_it_shows_how_everything_is() -> None:
                 "paused_until": views.instant(after(2)),
                 "pause_cause": "HTTP 429",
                 "unknown_in_a_row": 7,
+                "states": none,
+                "states_partial": True,
             },
         },
         "at_risk": [
@@ -257,18 +294,17 @@ def test_it_shows_how_everything_is() -> None:
                 "action": Alarm.PUSHES_NOT_REACHING_US.action,
             }
         ],
+        "unreadable": ["a key"],
     }
 
 
 def test_it_says_null_when_nothing_waits() -> None:
-    view = overview.status(dict.fromkeys(State, 0), None, 0, {}, AT, at_risk=[], alarms={})
-    assert view["oldest_waiting_s"] is None
+    assert overview.status(an_overview())["oldest_waiting_s"] is None
 
 
 def test_it_never_lets_an_order_wait_since_the_future() -> None:
     a_clock_ahead = after(1) + timedelta(hours=48)
-    view = overview.status(dict.fromkeys(State, 0), a_clock_ahead, 0, {}, AT, at_risk=[], alarms={})
-    assert view["oldest_waiting_s"] == 0.0
+    assert overview.status(an_overview(oldest_deadline=a_clock_ahead))["oldest_waiting_s"] == 0.0
 
 
 def test_it_writes_every_time_in_utc() -> None:

@@ -6,6 +6,7 @@ It is RQ's own `BaseWorker` as far as Redis is concerned; the work loop is `runn
 import os
 import socket
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 from redis import Redis
 from rq.job import Job
@@ -15,6 +16,7 @@ from rq.utils import utcformat
 from rq.worker import BaseWorker, WorkerStatus
 from rq.worker_registration import register
 
+from pushes.store import keys
 from pushes.store.rq_mirror import LEASE_S, RqMirror
 from worker.names import new_name
 
@@ -37,6 +39,7 @@ class Heartbeat(BaseWorker):
         )
         self.hostname, self.pid = socket.gethostname(), os.getpid()
         self.is_suspended = False  # by `rq suspend`
+        self._our_version = version("klarna-ack")
         self._counted = 0
 
     def beat(self, active: int, done: int) -> None:
@@ -47,7 +50,12 @@ class Heartbeat(BaseWorker):
         Writes the whole entry, so that one lost with Redis's memory is there again.
         """
         state = WorkerStatus.BUSY if active else WorkerStatus.IDLE
-        entry = {**self.serialize(), "last_heartbeat": utcformat(datetime.now(UTC)), "state": state}
+        entry = {
+            **self.serialize(),
+            "last_heartbeat": utcformat(datetime.now(UTC)),
+            "state": state,
+            keys.WORKER_VERSION_FIELD: self._our_version,
+        }
         pipeline = self.connection.pipeline(transaction=False)
         pipeline.hset(self.key, mapping=entry)
         pipeline.hincrby(self.key, "successful_job_count", done - self._counted)
