@@ -160,15 +160,21 @@ def started(push: Push, worker: str, execution_id: str, now: datetime) -> Change
     )
 
 
-def _leave_running(push: Push, now: datetime, state: State, *, judged: bool = False) -> Push:
-    # Klarna repeats its answer to a key it knows. Once it has judged the order, the next call
-    # needs a new key to be judged anew; until then the same key keeps one call from counting twice.
+def _end_attempt(push: Push, now: datetime, state: State, *, judged: bool = False) -> Push:
+    # What died before is forgotten: this attempt has come to its end. Klarna repeats its answer to
+    # a key it knows: once it has judged the order, the next call needs a new key to be judged anew;
+    # until then the same key keeps one call from counting twice.
+    left = _leave_running(push, now, state)
+    since = None if judged else push.idempotent_since
+    return replace(left, crashes=0, idempotent_since=since)
+
+
+def _leave_running(push: Push, now: datetime, state: State) -> Push:
     return replace(
         push,
         state=state,
         rev=push.rev + 1,
         changed_at=now,
-        idempotent_since=None if judged else push.idempotent_since,
         worker=None,
         execution_id=None,
     )
@@ -177,7 +183,7 @@ def _leave_running(push: Push, now: datetime, state: State, *, judged: bool = Fa
 def acknowledged(push: Push, now: datetime) -> Change:
     """Klarna said 2xx to acknowledge."""
     after = replace(
-        _leave_running(push, now, State.ACKNOWLEDGED, judged=True),
+        _end_attempt(push, now, State.ACKNOWLEDGED, judged=True),
         acknowledged_at=now,
         last_error=None,
     )
@@ -186,7 +192,7 @@ def acknowledged(push: Push, now: datetime) -> Change:
 
 def not_needed(push: Push, now: datetime) -> Change:
     """Klarna shows the order as cancelled, expired or closed."""
-    after = replace(_leave_running(push, now, State.NOT_NEEDED, judged=True), last_error=None)
+    after = replace(_end_attempt(push, now, State.NOT_NEEDED, judged=True), last_error=None)
     return Change(push, after, (Entry(now, "not_needed"),))
 
 
@@ -212,7 +218,7 @@ def retrying(  # noqa: PLR0913 - one step of the life, each fact named by the ca
 ) -> Change:
     """Try again at `at`. `failed`, `not_found`, `limited` say what is spent, if anything."""
     after = replace(
-        _leave_running(push, now, State.RETRYING, judged=not_found),
+        _end_attempt(push, now, State.RETRYING, judged=not_found),
         failures=push.failures + failed,
         not_found=push.not_found + not_found,
         limited=push.limited + limited,
@@ -226,7 +232,7 @@ def retrying(  # noqa: PLR0913 - one step of the life, each fact named by the ca
 
 def held(push: Push, why: HoldReason, now: datetime, error: str) -> Change:
     """Wait with the account, after an attempt that is not spent."""
-    after = replace(_leave_running(push, now, State.HELD), reason=why, last_error=error)
+    after = replace(_end_attempt(push, now, State.HELD), reason=why, last_error=error)
     return Change(push, after, (Entry(now, "held", detail=f"{why}: {error}"),))
 
 
@@ -247,14 +253,14 @@ def resumed(push: Push, now: datetime) -> Change | None:
 
 def dead(push: Push, reason: Reason, now: datetime, error: str) -> Change:
     """Leave the push to an operator."""
-    leaving = _leave_running(push, now, State.DEAD, judged=reason not in _UNCLEAR)
+    leaving = _end_attempt(push, now, State.DEAD, judged=reason not in _UNCLEAR)
     after = replace(leaving, reason=reason, last_error=error)
     return Change(push, after, (Entry(now, "dead", detail=f"{reason}: {error}"),))
 
 
 def due(push: Push, now: datetime) -> Change | None:
-    """Queue a push whose time has come. None when it no longer waits for a time."""
-    if push.state is not State.RETRYING:
+    """Queue a push whose time has come. None when it waits for no time, or for a process alone."""
+    if push.state is not State.RETRYING or push.runs_alone:
         return None
     return Change(push, _waiting_no_longer(push, now))
 
@@ -274,19 +280,25 @@ def _waiting_no_longer(push: Push, now: datetime) -> Push:
 
 
 def crashed(push: Push, now: datetime) -> Change | None:
-    """Put back a push whose worker died under it; dead after the third time."""
+    """Let a push whose worker died wait for an attempt alone; dead after two deaths of such.
+
+    The first death may be that of any order under way, or of none; one alone is its own.
+    """
     if push.state is not State.RUNNING:
         return None
     error = f"worker {push.worker} died during the attempt"
     crashed_once_more = replace(
-        _leave_running(push, now, State.QUEUED),
+        _leave_running(push, now, State.RETRYING),
         crashes=push.crashes + 1,
+        next_attempt_at=now + policy.ALONE_AFTER[min(push.crashes, len(policy.ALONE_AFTER) - 1)],
         last_error=error,
     )
     entry = Entry(now, "crashed", detail=error)
     if crashed_once_more.crashes < policy.MAX_CRASHES:
         return Change(push, crashed_once_more, (entry,))
-    after = replace(crashed_once_more, state=State.DEAD, reason=Reason.CRASH_LOOP)
+    after = replace(
+        crashed_once_more, state=State.DEAD, reason=Reason.CRASH_LOOP, next_attempt_at=None
+    )
     return Change(push, after, (entry, Entry(now, "dead", detail=Reason.CRASH_LOOP)))
 
 
@@ -303,7 +315,8 @@ def requeued(push: Push, now: datetime) -> Change | None:
     """Put a waiting push back in the queue: its job is not where the record says it is."""
     if not push.state.is_waiting or push.state is State.RUNNING:
         return None
-    after = _waiting_no_longer(push, now)
+    # One that is to run alone stays where it waits for that; only its job is made anew.
+    after = replace(push, rev=push.rev + 1) if push.runs_alone else _waiting_no_longer(push, now)
     return Change(push, after, (Entry(now, "requeued"),), rebuilds_job=True)
 
 

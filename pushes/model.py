@@ -109,8 +109,8 @@ class Reason(StrEnum):
     CRASH_LOOP = (
         "crash_loop",
         (
-            "The worker died three times while it worked on this push. Look at the worker's log"
-            " and memory, then replay."
+            "Its worker died during the attempt, and so did two processes that did nothing else."
+            " Look at the worker's log and memory for what this order does to it, then replay."
         ),
     )
     UNREADABLE = (
@@ -199,10 +199,10 @@ class Push:
     """The ledger's record of one order: everything known about its push. Times are aware UTC.
 
     `rev` counts the changes of the record: whoever writes says which revision it saw, so no
-    change is lost and no late worker overwrites a newer one. `failures`, `not_found` and
-    `crashes` count what was spent since the push was last queued afresh; `attempts` counts
-    every attempt ever started. `after_failure` says of a retry that a failure planned it, not a
-    rate limit nor a 404.
+    change is lost and no late worker overwrites a newer one. `failures` and `not_found` count
+    what was spent since the push was last given fresh attempts; `crashes` counts the deaths of its
+    workers since an attempt last came to its end; `attempts` counts every attempt ever started.
+    `after_failure` says of a retry that a failure planned it, not a rate limit nor a 404.
     """
 
     key: PushKey
@@ -235,6 +235,11 @@ class Push:
     def deadline_at(self) -> datetime:
         """When Klarna stops re-sending: first push + 48 h."""
         return self.first_push_at + PUSH_WINDOW
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether its next attempt is the only one of its process: its last worker died."""
+        return self.crashes > 0
 
     @property
     def is_unacknowledged(self) -> bool:

@@ -25,8 +25,13 @@ UNKNOWN_REMEMBERED = timedelta(minutes=5)
 # Acknowledged records answer "did we?" for as long as orders are commonly disputed or captured.
 RETENTION = timedelta(days=30)
 
-# A job whose worker died this often is likely what kills it.
+# After the first death of its worker an order is attempted alone, in a process that does nothing
+# else; after two deaths of such a process it is what kills them.
 MAX_CRASHES = 3
+
+# How long after each death: at once after the first, which most likely was not its own. The pause
+# after the second is longer than a row of kills that happens to hit the same order again.
+ALONE_AFTER = (timedelta(0), timedelta(seconds=60))
 
 # Klarna keeps an idempotency key for 24 hours (Klarna docs, "Idempotency").
 IDEMPOTENCY_WINDOW = timedelta(hours=24)

@@ -16,6 +16,7 @@ from worker.attempt.attempt import Report
 from worker.attempt.outcomes import Acknowledged, Outcome
 from worker.claiming.claims import Claim
 from worker.claiming.quota import Share
+from worker.clock import SYSTEM_CLOCK, Clock
 from worker.wiring import Parts, assemble
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -69,6 +70,22 @@ def put(ledger: Ledger, state: State, key: PushKey | None = None, now: datetime 
     return changes[-1].after
 
 
+class ManualClock:
+    """A time that the test moves; whoever sleeps moves it, too."""
+
+    def __init__(self, at: datetime = NOW) -> None:
+        self._start = self.time = at
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return (self.time - self._start).total_seconds()
+
+    def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
 class Unlimited:
     """A quota that lets every call pass at once."""
 
@@ -102,6 +119,7 @@ def worker_parts(  # noqa: PLR0913 - whatever a test wants to be different
     rate_per_s: float = 1_000_000,
     outage_after_failures: int = OUTAGE_AFTER_FAILURES,
     redis_now: Now | None = None,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Parts:
     """The parts of a worker that has no credentials: it makes no call."""
     return assemble(
@@ -112,6 +130,7 @@ def worker_parts(  # noqa: PLR0913 - whatever a test wants to be different
         retry_policy=RetryPolicy(),
         outage_after_failures=outage_after_failures,
         redis_now=redis_now,
+        clock=clock,
     )
 
 

@@ -1,4 +1,4 @@
-"""`python -m worker [--burst]`: make attempts until told to stop."""
+"""`python -m worker [--burst | --alone]`: make attempts until told to stop."""
 
 import argparse
 import logging
@@ -10,7 +10,10 @@ from klarna import make_clients
 from pushes import log
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
 from pushes.store.connection import connect
+from pushes.store.ledger import Ledger
 from pushes.store.rq_mirror import RqMirror
+from worker import alone
+from worker.alone import AloneProcess
 from worker.periodic.heartbeat import Heartbeat
 from worker.runner import Runner
 from worker.settings import load
@@ -26,7 +29,12 @@ def main() -> int:
     """Run a worker with the process's environment; return the exit code."""
     arguments = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
     arguments.add_argument("--burst", action="store_true", help="end when nothing is waiting")
-    burst = arguments.parse_args().burst
+    arguments.add_argument(
+        "--alone",
+        action="store_true",
+        help="attempt only orders whose worker died, one by one, then end; workers start this",
+    )
+    wanted = arguments.parse_args()
     try:
         configuration = load(os.environ)
     except ConfigurationError as error:
@@ -51,7 +59,9 @@ def main() -> int:
         retry_policy=configuration.retry_policy,
         outage_after_failures=settings.outage_after_failures,
     )
-    Runner(parts, heartbeat, settings.concurrency).work(burst=burst)
+    if wanted.alone:
+        return alone.run(parts, Ledger(redis), heartbeat.name, configuration.accounts)
+    Runner(parts, heartbeat, AloneProcess(redis), settings.concurrency).work(burst=wanted.burst)
     return 0
 
 

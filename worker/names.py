@@ -1,4 +1,4 @@
-"""Names of workers: unique, readable, and telling whether the process behind one can still live.
+"""Names of attempts and of workers; those tell whether the process behind one can still live.
 
 shop-4711-1f3a9c20-8d41be    host, process id, process-id space, a random part
 """
@@ -6,6 +6,7 @@ shop-4711-1f3a9c20-8d41be    host, process id, process-id space, a random part
 import os
 import socket
 from pathlib import Path
+from random import getrandbits
 from uuid import uuid4
 from zlib import crc32
 
@@ -16,6 +17,11 @@ _PID_NAMESPACE = Path("/proc/self/ns/pid")
 def new_name() -> str:
     """Name this process, anew with every call."""
     return f"{socket.gethostname()}-{os.getpid()}-{_pid_space()}-{uuid4().hex[:6]}"
+
+
+def new_execution_id() -> str:
+    """Name an attempt, anew with every call; no secret."""
+    return f"{getrandbits(128):032x}"
 
 
 def is_gone(name: str) -> bool:

@@ -9,11 +9,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from queue import SimpleQueue
 
 from redis.exceptions import RedisError
 
 from pushes import log
+from worker.alone import AloneProcess
 from worker.attempt.attempt import Attempt, Ending
 from worker.claiming.claims import Claim
 from worker.periodic.heartbeat import Heartbeat
@@ -35,6 +37,9 @@ _BURST_LOOKS_S = 0.01
 # How often the worker shows that it lives: a third of what it promises.
 _BEAT_EVERY_S = 5.0
 
+# How often it is looked whether an order waits for an attempt alone.
+_ALONE_EVERY_S = 1.0
+
 # Two calls may take 30 s at the very worst, supervisors kill sooner: what is not done this long
 # after the signal is put back.
 _DRAIN_S = 16.0
@@ -46,9 +51,12 @@ _DEREGISTER_S = 2.0
 class Runner:
     """One worker process. `work` blocks until stopped; signals stop it."""
 
-    def __init__(self, parts: Parts, heartbeat: Heartbeat, concurrency: int) -> None:
+    def __init__(
+        self, parts: Parts, heartbeat: Heartbeat, alone: AloneProcess, concurrency: int
+    ) -> None:
         self._parts = parts
         self._heartbeat = heartbeat
+        self._alone = alone
         self._concurrency = concurrency
         self._slots = threading.Semaphore(concurrency)
         self._begun: SimpleQueue[Attempt] = SimpleQueue()
@@ -70,7 +78,8 @@ class Runner:
             return
         _log.info("worker.started", worker=self._heartbeat.name, concurrency=self._concurrency)
         beat = PeriodicTask("heartbeat", _BEAT_EVERY_S, self._beat)
-        loops = [Loop(task) for task in [beat, *self._parts.tasks]]
+        alone = PeriodicTask("alone", _ALONE_EVERY_S, self._start_alone)
+        loops = [Loop(task) for task in [beat, alone, *self._parts.tasks]]
         for loop in loops:
             loop.start()
         for number in range(self._concurrency):
@@ -137,7 +146,7 @@ class Runner:
     def _is_over(self) -> bool:
         """Whether a burst is over: nothing under way, nothing due. Waits a moment if it is not."""
         is_due = any(task.act() for task in self._parts.tasks if task.queues)
-        if self._parts.under_way.attempts() or is_due:
+        if self._parts.under_way.attempts() or is_due or self._start_alone():
             self._stopping.wait(_BURST_LOOKS_S)
             return False
         return True
@@ -164,6 +173,9 @@ class Runner:
         else:
             redis_health.note_there()
 
+    def _start_alone(self) -> bool:
+        return self._alone.start_when_due(datetime.now(UTC))
+
     def _drain(self) -> None:
         """Wait for what is under way; put back what is not done in time, or at a second signal."""
         while self._parts.under_way.attempts() and time.monotonic() < self._drain_until:
@@ -174,6 +186,7 @@ class Runner:
         """Put back what is left and deregister, as far as Redis lets us in a moment."""
         for loop in loops:
             loop.stop()
+        self._alone.stop()
         _start(self._deregister, "deregister").join(_DEREGISTER_S)
         done = self._parts.under_way.done
         _log.info("worker.stopped", worker=self._heartbeat.name, attempts=done)

@@ -120,6 +120,8 @@ def _places(push: Push | None) -> dict[str, str]:
         places[keys.unknown(push.key.account)] = score
     if push.state is State.HELD:
         places[keys.held(push.key.account)] = score
+    if push.runs_alone and push.state is State.RETRYING and push.next_attempt_at:
+        places[keys.ALONE] = codec.epoch(push.next_attempt_at)
     if push.is_unacknowledged:
         places[keys.UNACKNOWLEDGED] = codec.epoch(push.deadline_at)
     if isinstance(push.reason, Reason):

@@ -24,6 +24,12 @@ UNACKNOWLEDGED = f"{PREFIX}:unacknowledged"
 # The orders that Klarna should push again, scored by when that push counts as missed.
 RESENDS = f"{PREFIX}:resends"
 
+# The orders that wait for an attempt alone, since their worker died, scored by when it is due.
+ALONE = f"{PREFIX}:alone"
+
+# Held by the one process that makes attempts alone at this moment.
+ALONE_LOCK = f"{PREFIX}:alone:lock"
+
 # How many re-sends came and how many did not, since the ledger began: one hash.
 RESEND_TOTALS = f"{PREFIX}:resends:totals"
 

@@ -32,9 +32,9 @@ Command = tuple[Word, ...]
 # How long a worker may be silent before its attempts are given to others. Renewed every third.
 LEASE_S = 15
 
-# Where RQ's schedule keeps a held push: nobody knows when its account is served again, and RQ's
-# own scheduler must not think that it does.
-_WHEN_RESUMED = datetime(2100, 1, 1, tzinfo=UTC)
+# Where RQ's schedule keeps a push that no time queues: a held one waits for its account, and one
+# whose worker died for an attempt alone. RQ's own scheduler must not think that it knows.
+_NOT_BY_TIME = datetime(2100, 1, 1, tzinfo=UTC)
 
 # RQ keeps the list of a job's executions, and the executions of a worker, this much longer.
 _RQ_MARGIN_S = 60
@@ -174,7 +174,9 @@ class RqMirror:
         ]
 
     def _schedule(self, push: Push) -> list[Command]:
-        due = push.next_attempt_at or _WHEN_RESUMED
+        due = push.next_attempt_at
+        if due is None or push.runs_alone:  # it is not for the clock to queue it
+            due = _NOT_BY_TIME
         return [
             ("HSET", rq_job.key(push), "status", JobStatus.SCHEDULED.value, *_ended(push)),
             ("ZADD", self._scheduled, due.timestamp(), keys.job_id(push.key)),

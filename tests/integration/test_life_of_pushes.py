@@ -2,6 +2,8 @@
 every accepted order is in exactly one state, and RQ's registries say the same as the ledger.
 """
 
+import dataclasses
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +22,8 @@ from pushes.operate import replay
 from pushes.read import dead_letters
 from pushes.store import indexes, keys, records
 from pushes.store.ledger import Ledger
-from tests.builders import NOW, ScriptedAcknowledger, claim, pop, worker_parts
+from tests.builders import NOW, ManualClock, ScriptedAcknowledger, claim, pop, worker_parts
+from worker import alone
 from worker.attempt.attempt import Attempt
 from worker.attempt.outcomes import (
     AccountSignal,
@@ -78,7 +81,7 @@ class Life(RuleBasedStateMachine):
         before = records.get(self.ledger.redis, key)
         push = self.ledger.accept(key, datetime.now(NOW.tzinfo) + timedelta(minutes=4))
         self.accepted.add(key)
-        if before and before.state is State.RETRYING:
+        if before and before.state is State.RETRYING and not before.runs_alone:
             assert (push.state, push.failures) == (State.QUEUED, before.failures - 1)
 
     @rule(lose_reply=st.booleans())
@@ -135,6 +138,19 @@ class Life(RuleBasedStateMachine):
         far = datetime.now(NOW.tzinfo) + timedelta(days=400)
         due.queue_due(self.ledger, far)
         self.backlog.release(far)
+
+    @rule(outcome=st.sampled_from(OUTCOMES))
+    def attempt_alone(self, outcome: Outcome) -> None:
+        """The process that does nothing else makes an attempt of each whose worker died."""
+        self.scripted.next = outcome
+        alone.work(
+            dataclasses.replace(self.worker, acknowledger=self.scripted),
+            self.ledger,
+            "worker-4",
+            ["default"],
+            threading.Event(),
+            clock=ManualClock(datetime.now(NOW.tzinfo) + timedelta(days=1)),
+        )
 
     @rule()
     def hold_the_account(self) -> None:

@@ -45,7 +45,7 @@ def test_it_waits_for_the_lease_and_not_longer(ledger: Ledger) -> None:
     assert recovery.requeue_abandoned(JUST_AFTER, {str(push.execution_id)}) == 0
     assert recovery.requeue_abandoned(JUST_AFTER) == 1
 
-    assert state_of(ledger, push) is State.QUEUED
+    assert state_of(ledger, push) is State.RETRYING
     assert counters.totals(ledger.redis) == {"abandoned_requeued": 1}
     assert [entry.event for entry in records.timeline(ledger.redis, push.key)] == [
         "pushed",
@@ -58,7 +58,7 @@ def test_it_puts_back_a_running_push_that_rqs_own_cleaning_took_out(ledger: Ledg
     ledger.redis.delete(ledger.rq.queue.started_job_registry.key)
 
     assert Recovery(ledger).requeue_abandoned(NOW) == 1
-    assert state_of(ledger, push) is State.QUEUED
+    assert state_of(ledger, push) is State.RETRYING
 
 
 def test_it_believes_no_lease_while_redis_was_away_but_that_a_process_is_gone(
@@ -73,7 +73,7 @@ def test_it_believes_no_lease_while_redis_was_away_but_that_a_process_is_gone(
     recovery.scan(JUST_AFTER, leases_tell=False)
 
     assert left == [State.RUNNING] * 2
-    assert [state_of(ledger, push) for push in (first, second)] == [State.QUEUED] * 2
+    assert [state_of(ledger, push) for push in (first, second)] == [State.RETRYING] * 2
 
 
 def test_it_finds_an_orphan_the_second_time_it_looks(ledger: Ledger) -> None:

@@ -330,7 +330,10 @@ def test_rq_info_and_rq_empty_cost_no_push(
 
     assert shown == {"queue": 2, "started": 0, "finished": 0, "failed": 0}
     assert left == {}
-    assert [push.crashes for push in settled] == [1, 0]
+    events = [
+        [entry.event for entry in records.timeline(redis_client, push.key)] for push in settled
+    ]
+    assert ["crashed" in one for one in events] == [True, False]
     assert [len(sandbox.requests(push.key.order_id)) for push in settled] == [2, 2]
     assert as_rq_counts(redis_client) == {"finished": 2}
     assert as_the_ledger_counts(ledger, datetime.now(UTC)) == {"finished": 2}

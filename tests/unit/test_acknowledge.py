@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -19,7 +19,7 @@ from klarna import (
 )
 from pushes.model import HoldReason, Push, Reason, State
 from pushes.policy import RetryPolicy
-from tests.builders import NOW, Unlimited, a_push
+from tests.builders import NOW, ManualClock, Unlimited, a_push
 from worker.attempt.acknowledge import Acknowledger, idempotency_key
 from worker.attempt.attempt import Report
 from worker.attempt.outcomes import (
@@ -62,16 +62,6 @@ class FakeKlarna:
             raise self.answer
 
 
-class StoppedClock:
-    def now(self) -> datetime:
-        return NOW
-
-    def monotonic(self) -> float:
-        return 0.0
-
-    def sleep(self, seconds: float) -> None: ...
-
-
 def attempt(
     klarna: FakeKlarna, push: Push = PUSH, clock: Clock = SYSTEM_CLOCK
 ) -> tuple[Outcome, Report]:
@@ -97,7 +87,7 @@ def test_it_gets_the_order_and_then_acknowledges_it() -> None:
 
 
 def test_it_notes_what_it_does_at_the_clocks_time() -> None:
-    _, report = attempt(FakeKlarna([an_order()]), clock=StoppedClock())
+    _, report = attempt(FakeKlarna([an_order()]), clock=ManualClock())
 
     assert [entry.at for entry in report.entries] == [NOW, NOW]
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -277,19 +278,40 @@ def test_it_queues_nothing_that_waits_for_no_time(state: State) -> None:
     assert life.due(a_push(state), SOON) is None
 
 
-def test_it_puts_a_push_back_twice_after_a_crash_and_gives_up_the_third_time() -> None:
+def test_it_attempts_a_push_alone_after_a_crash_and_gives_up_after_two_deaths_alone() -> None:
     states = []
     push = a_push(State.RUNNING)
     for _ in range(policy.MAX_CRASHES):
         push = after(life.crashed(push, NOW))
-        states.append((push.state, push.reason, push.crashes, push.failures))
-        push = after(life.started(push, "w", "c" * 32, NOW)) if push.state is State.QUEUED else push
+        states.append((push.state, push.reason, push.crashes, push.next_attempt_at))
+        if push.state is State.RETRYING:
+            assert life.due(push, NOW + timedelta(hours=1)) is None
+            push = after(life.started(push, "w", "c" * 32, NOW))
 
     assert states == [
-        (State.QUEUED, None, 1, 0),
-        (State.QUEUED, None, 2, 0),
-        (State.DEAD, Reason.CRASH_LOOP, 3, 0),
+        (State.RETRYING, None, 1, NOW),
+        (State.RETRYING, None, 2, NOW + timedelta(seconds=60)),
+        (State.DEAD, Reason.CRASH_LOOP, 3, None),
     ]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda push: life.acknowledged(push, NOW),
+        lambda push: life.not_needed(push, NOW),
+        lambda push: life.retrying(push, SOON, NOW, error="HTTP 503", failed=True),
+        lambda push: life.held(push, HoldReason.OUTAGE, NOW, "HTTP 503"),
+        lambda push: life.dead(push, Reason.REJECTED, NOW, "HTTP 400"),
+    ],
+)
+def test_it_forgets_a_crash_when_an_attempt_comes_to_its_end(
+    end: Callable[[Push], Change],
+) -> None:
+    alone = after(life.started(after(life.crashed(a_push(State.RUNNING), NOW)), "w", "c" * 32, NOW))
+
+    assert alone.runs_alone
+    assert not end(alone).after.runs_alone
 
 
 def test_it_releases_a_push_as_if_the_attempt_had_not_begun() -> None:

@@ -5,7 +5,6 @@ Refused: jobs that are no push of ours, whoever put them there.
 
 from contextlib import suppress
 from datetime import datetime
-from random import getrandbits
 
 from pushes import life
 from pushes.life import Origin
@@ -18,6 +17,7 @@ from worker.attempt.settle import log_step
 from worker.attempt.under_way import UnderWay
 from worker.claiming.claims import Claim, ClaimKind, Claims
 from worker.clock import Clock
+from worker.names import new_execution_id
 
 
 class Starter:
@@ -104,6 +104,8 @@ def _decide(claim: Claim, worker: str, now: datetime) -> Change | None:
     except rq_job.UnreadableJobError as error:
         dead = life.dead(push, Reason.UNREADABLE, now, str(error))
         return dead if push.state.is_waiting else None
+    if push.runs_alone:  # somebody queued it by hand: `worker.alone` attempts it
+        return life.requeued(push, now)
     if claim.kind is ClaimKind.PARK and claim.why_held:
         return life.parked(push, claim.why_held, now)
-    return life.started(push, worker, f"{getrandbits(128):032x}", now)
+    return life.started(push, worker, new_execution_id(), now)

@@ -16,6 +16,9 @@ from worker.periodic import due, prune, resends
 from worker.periodic.recovery import Recovery
 from worker.periodic.resume import HeldBacklog
 
+# The task that a process needs which makes attempts and does nothing else.
+LEASES = "leases"
+
 # Leases are renewed three times before they lapse.
 _RENEW_EVERY_S = LEASE_S / 3
 
@@ -67,7 +70,7 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
         recovery.scan(clock.now(), alive, leases_tell=redis_health.leases_tell)
 
     return [
-        PeriodicTask("leases", _RENEW_EVERY_S, under_way.renew_leases),
+        PeriodicTask(LEASES, _RENEW_EVERY_S, under_way.renew_leases),
         PeriodicTask("due", _DUE_EVERY_S, lambda: due.queue_due(ledger, clock.now()), queues=True),
         PeriodicTask("resume", _DUE_EVERY_S, lambda: backlog.release(clock.now()), queues=True),
         PeriodicTask("recovery", _RECOVER_EVERY_S, recover),

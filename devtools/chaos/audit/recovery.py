@@ -20,8 +20,8 @@ _IN_FLIGHT_S = 0.05
 class Interruption(Enum):
     """What became of the worker that had the order in hand."""
 
-    KILLED = "killed worker: until each attempt it had under way is begun again"
-    FROZEN = "frozen worker, so its lease has to lapse: until each attempt is begun again"
+    KILLED = "killed worker: until each order it had under way is attempted again, alone"
+    FROZEN = "frozen worker, so its lease has to lapse: until each order is attempted again, alone"
     POPPED = "killed between taking a job and beginning it: until it is begun"
 
 
