@@ -10,9 +10,9 @@ from redis import Redis
 
 from devtools.local.processes import Processes, Worker, poll
 from devtools.local.sandbox_control import SandboxControl
+from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.model import PushKey, Reason, State
 from pushes.operate import replay
-from pushes.settings import DEFAULT_ACCOUNT
 from pushes.store import records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, an_order_id

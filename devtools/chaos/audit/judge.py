@@ -47,9 +47,15 @@ def judge(trial: Trial) -> None:
         )
 
 
+def _in_turn_s(trial: Trial) -> float:
+    """Say how long the interrupted orders take: they are attempted one after the other."""
+    return len(trial.interrupted) * (2 * trial.latency_s + _ATTEMPT_S)
+
+
 def _await_quiet(trial: Trial) -> None:
     """Until nothing waits any more, or the time is up: then the audit says what still does."""
-    until = time.monotonic() + _QUIET_WITHIN_S
+    within_s = _QUIET_WITHIN_S + _in_turn_s(trial)
+    until = time.monotonic() + within_s
     while time.monotonic() < until:
         trial.testbed.resume()
         if _is_quiet(trial):
@@ -57,7 +63,7 @@ def _await_quiet(trial: Trial) -> None:
             if _is_quiet(trial):
                 return
         time.sleep(_LOOK_EVERY_S)
-    trial.result.broken.append(f"not quiet within {_QUIET_WITHIN_S:.0f} s")
+    trial.result.broken.append(f"not quiet within {within_s:.0f} s")
 
 
 def _is_quiet(trial: Trial) -> bool:
@@ -91,12 +97,11 @@ def _look(trial: Trial) -> Evidence:
 def _measure(trial: Trial, seen: Evidence) -> None:
     result = trial.result
     found = recovery.delays(trial.interrupted, seen.requests, trial.latency_s)
-    # Orders whose worker died are attempted one after the other.
-    in_turn_s = len(trial.interrupted) * (2 * trial.latency_s + _ATTEMPT_S)
+    limit_s = _RECOVERY_LIMIT_S + _in_turn_s(trial)
     for how in recovery.Interruption:
         seconds = [delay for attempt, delay in found.items() if attempt.how is how]
         if seconds:
-            result.times.append(Times(how.value, seconds, _RECOVERY_LIMIT_S + in_turn_s))
+            result.times.append(Times(how.value, seconds, limit_s))
     result.times += [measure(trial, seen) for measure in trial.measures]
     for times in result.times:
         if times.limit_s is not None and times.slowest_s > times.limit_s:
