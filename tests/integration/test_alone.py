@@ -105,7 +105,7 @@ def test_an_order_is_dead_after_two_deaths_alone(ledger: Ledger) -> None:
 
 def test_it_leaves_orders_of_held_and_unknown_accounts_for_later(ledger: Ledger) -> None:
     held, unknown = crashed(ledger), crashed(ledger, a_key("elsewhere"))
-    Holds(ledger.redis).begin("default", HoldReason.OUTAGE, "HTTP 503", NOW)
+    Holds(ledger.redis).begin("default", HoldReason.OUTAGE, "HTTP 503")
 
     assert work(ledger, Watched(ledger), ManualClock()) == 0
 
