@@ -25,7 +25,9 @@ class NewOrder(TypedDict, total=False):
     amount: int
     currency: str
     visible_after_s: float
+    merchant: str
     push: bool
+    push_url: str
     first_push_after_s: float
     count: int
 
@@ -80,6 +82,39 @@ class SentPush(TypedDict):
     url: str
     status: int | None  # None: no answer came
     ms: float
+
+
+class ReceivedBody(TypedDict):
+    """A message as the shop's receiver logged it."""
+
+    seq: int
+    at: str
+    path: str
+    message_id: str | None
+    order_id: str | None
+    body: Any  # JSON if it is any, else text
+    verified: bool
+    problem: str | None
+    taken: bool  # the shop has the order now
+    repeat: bool  # this message was taken before
+    status: int | None  # None: no answer was sent
+    fault: str | None
+
+
+class PluginCallBody(TypedDict):
+    """A call as the plugin's double logged it."""
+
+    seq: int
+    at: str
+    method: str
+    path: str
+    query: str
+    order_id: str | None
+    body: str
+    read: int | None  # what Klarna's side answered to its GET and acknowledge; None: not asked
+    acknowledged: int | None
+    status: int | None  # None: no answer was sent
+    fault: str | None
 
 
 class FaultBody(TypedDict):
@@ -164,6 +199,18 @@ class SandboxControl:
         """Return the pushes it has sent, in order; `since` is the `seq` of one already seen."""
         pushes: list[SentPush] = self._call("GET", "pushes", query={"since": since})
         return pushes
+
+    def received(self, order_id: str | None = None) -> list[ReceivedBody]:
+        """Return what came to the shop's receiver at `/receiver/…`, in order."""
+        query: dict[str, str | int | None] = {"order_id": order_id}
+        received: list[ReceivedBody] = self._call("GET", "receiver/messages", query=query)
+        return received
+
+    def plugin_calls(self, order_id: str | None = None) -> list[PluginCallBody]:
+        """Return what came to the plugin's double at `/plugin/…`, in order."""
+        query: dict[str, str | int | None] = {"order_id": order_id}
+        calls: list[PluginCallBody] = self._call("GET", "plugin/calls", query=query)
+        return calls
 
     def reset(self) -> None:
         """Forget everything but the settings."""

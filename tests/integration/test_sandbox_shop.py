@@ -4,12 +4,14 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
+from devtools.local.sandbox_control import PluginCallBody, ReceivedBody, SandboxControl
 from tests.sandboxes import UNKNOWN_ID, RawAnswer, RunningSandbox, running, wait_for
 
 _OTHER_SECRET = "whsec_" + "AAAA" * 8
@@ -284,3 +286,15 @@ def test_it_leaves_klarnas_faults_to_klarnas_side(shop: RunningSandbox) -> None:
     add_fault(shop, "status", "any")
 
     assert hand_over(shop, UNKNOWN_ID).status == 200
+
+
+def test_it_is_read_by_the_control_client_of_the_tools(shop: RunningSandbox) -> None:
+    order_id = shop.new_order()
+    hand_over(shop, order_id)
+    shop.ask("POST", f"/plugin/{order_id}", b"", {})
+
+    with closing(SandboxControl(shop.url)) as control:
+        (message,), (call,) = control.received(order_id), control.plugin_calls(order_id)
+
+    assert set(message) == set(ReceivedBody.__annotations__)
+    assert set(call) == set(PluginCallBody.__annotations__)
