@@ -14,21 +14,24 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from cli.exits import Refused
 from cli.main import terminal
 from devtools.local.processes import ROOT
 from klarna import PRESETS
 from pushes import log
 from pushes.accounts.settings import CommonToken, OneAccount
+from pushes.settings import EXIT_CONFIGURATION
 from pushes.settings.problems import is_secret
 from service import make_app
 from service.settings import WebSettings
 from service.settings import load as load_web
-from tests.documents import DOCUMENTS, README, code, table, words
+from tests.documents import DOCUMENTS, OPERATIONS, README, code, table, words
 from worker.settings import WorkerSettings
 from worker.settings import load as load_worker
 
 NO_DEFAULT = "\N{EN DASH}"
 GUNICORN = ROOT / "deploy" / "gunicorn.conf.py"
+EXIT_CODES = "| Exit code of the web process or the worker | Meaning |"
 
 
 # Settings
@@ -106,6 +109,17 @@ def test_it_reads_all_of_gunicorns_settings(monkeypatch: pytest.MonkeyPatch) -> 
     assert GUNICORN.read_text().count("os.environ") == len(of_gunicorn())
     assert f"{config['limit_request_line']:,} bytes" in README.read_text()
     assert f"with {config['threads']} threads each" in README.read_text()
+
+
+def test_it_tells_the_exit_codes() -> None:
+    codes = f"{Refused.exit_code} refused or failed, {click.UsageError.exit_code} wrong usage"
+    assert f"{codes}, {EXIT_CONFIGURATION} configuration" in README.read_text()
+    assert f"{codes}, {EXIT_CONFIGURATION} the settings are not usable" in OPERATIONS.read_text()
+    assert [code for code, _ in table(OPERATIONS, EXIT_CODES)] == [
+        "0",
+        f"{EXIT_CONFIGURATION}",
+        "any other",
+    ]
 
 
 def test_it_names_every_secret_that_can_be_a_file() -> None:
