@@ -54,7 +54,9 @@ def pushed_again(push: Push, now: datetime, origin: Origin = KLARNA) -> Change:
     One that Klarna did not know gets a single look, unless an operator (`by`) pushes it.
     """
     event, by, lane = origin.event, origin.by, origin.lane
-    counted = replace(push, rev=push.rev + 1, pushes=push.pushes + 1, last_push_at=now)
+    counted = replace(
+        push, rev=push.rev + 1, pushes=push.pushes + 1, last_push_at=now, unreadable=None
+    )
     if _is_to_be_revived(push, now) and (by or not _is_unknown_of_late(push, now)):
         entry = Entry(now, event, detail=f"was {push.state}", by=by)
         # Klarna opens its 48 hours anew when it pushes after they were over.
@@ -127,6 +129,7 @@ def _with_fresh_attempts(push: Push, now: datetime) -> Push:
         execution_id=None,
         last_error=None,
         discarded=False,
+        unreadable=None,
     )
 
 
@@ -258,6 +261,15 @@ def dead(push: Push, reason: Reason, now: datetime, error: str) -> Change:
     return Change(push, after, (Entry(now, "dead", detail=f"{reason}: {error}"),))
 
 
+def quarantined(push: Push, now: datetime) -> Change | None:
+    """Write a record anew that cannot be read: dead. None when it is readable."""
+    if push.unreadable is None:
+        return None
+    after = replace(push, rev=push.rev + 1, changed_at=now, unreadable=None)
+    entry = Entry(now, "dead", detail=f"{Reason.UNREADABLE}: {push.last_error}")
+    return Change(push, after, (entry,), rebuilds_job=True)
+
+
 def due(push: Push, now: datetime) -> Change | None:
     """Queue a push whose time has come. None when it waits for no time, or for a process alone."""
     if push.state is not State.RETRYING or push.runs_alone:
@@ -336,5 +348,5 @@ def discarded(push: Push, by: str, why: str, now: datetime) -> Change | None:
     """
     if push.state is not State.DEAD or push.discarded:
         return None
-    after = replace(push, rev=push.rev + 1, changed_at=now, discarded=True)
+    after = replace(push, rev=push.rev + 1, changed_at=now, discarded=True, unreadable=None)
     return Change(push, after, (Entry(now, "discarded", detail=why, by=by),))

@@ -115,7 +115,10 @@ class Reason(StrEnum):
     )
     UNREADABLE = (
         "unreadable",
-        "What the queue held for this push could not be read. Replay makes the job anew.",
+        (
+            "What Redis held for this push could not be read, its record or its job. Find out who"
+            " wrote it; replay makes both anew."
+        ),
     )
     INTERNAL_ERROR = (
         "internal_error",
@@ -203,6 +206,8 @@ class Push:
     what was spent since the push was last given fresh attempts; `crashes` counts the deaths of its
     workers since an attempt last came to its end; `attempts` counts every attempt ever started.
     `after_failure` says of a retry that a failure planned it, not a rate limit nor a 404.
+    `unreadable` is set while the record in Redis cannot be read, and names its content: the rest is
+    then what could be made out, and the next change writes it anew.
     """
 
     key: PushKey
@@ -230,6 +235,7 @@ class Push:
     lane: Lane = Lane.FRESH
     source: str | None = None
     order: OrderSnapshot = field(default_factory=OrderSnapshot)
+    unreadable: str | None = None
 
     @property
     def deadline_at(self) -> datetime:

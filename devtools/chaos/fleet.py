@@ -17,7 +17,7 @@ from devtools.local.processes import Web, Worker
 
 # Events that mean a mistake in the program; whatever Klarna and Redis do must not lead to one.
 _INTERNAL_ERROR = re.compile(
-    r"failed_here|not_settled|record\.unreadable|attempt\.hung|foreign_job|^Traceback"
+    r"failed_here|not_settled|record\.quarantined|key_set_aside|not_committed|attempt\.hung|foreign_job|^Traceback"
 )
 
 

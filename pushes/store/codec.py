@@ -1,12 +1,13 @@
 """How a push and its timeline are written in Redis: short strings, nothing that is empty.
 
-Values under 64 bytes keep a hash packed. Times are epoch seconds with milliseconds.
+Values under 64 bytes keep a hash packed. Times are epoch seconds with milliseconds, cut off.
+Whatever is written can be read back: what Redis or Python could not take again is left out.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pushes.model import Entry, HoldReason, Lane, OrderSnapshot, Push, PushKey, Reason, State
@@ -30,6 +31,9 @@ _ORDER = "order."
 # What Redis counts in. A longer number is a mistake, and as text it may have thousands of digits.
 _LARGEST = 2**63 - 1
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
 # Made once: `json.dumps` would make an encoder for each commit.
 to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
@@ -39,48 +43,98 @@ def encode(push: Push) -> dict[str, str]:
     raw = {"state": str(push.state)}
     raw |= {name: str(value) for name in _NUMBERS if (value := getattr(push, name))}
     raw |= {name: epoch(value) for name in _TIMES if (value := getattr(push, name))}
-    raw |= {name: value for name in _TEXTS if (value := getattr(push, name))}
+    raw |= {name: _text(value) for name in _TEXTS if (value := getattr(push, name))}
     if push.reason:
         raw["reason"] = str(push.reason)
     if push.lane is not Lane.FRESH:
         raw["lane"] = str(push.lane)
     raw |= {name: "1" for name in _FLAGS if getattr(push, name)}
     for name in _ORDER_FIELDS:
-        value = getattr(push.order, name)
-        if value is not None:
-            raw[_ORDER + name] = epoch(value) if isinstance(value, datetime) else str(value)
+        if (value := getattr(push.order, name)) is not None and (text := _order_text(value)):
+            raw[_ORDER + name] = text
     return raw
 
 
+def _order_text(value: datetime | int | str) -> str | None:
+    if isinstance(value, datetime):
+        return epoch(value)
+    if isinstance(value, int):
+        return str(value) if abs(value) <= _LARGEST else None
+    return _text(value)
+
+
+def _text(value: str) -> str:
+    """Replace what is no character: half of a surrogate pair, which Redis's JSON refuses."""
+    return value if value.isascii() else value.encode(errors="replace").decode()
+
+
 def decode(key: PushKey, raw: Mapping[str, str]) -> Push:
-    """Read a record back. Raises ValueError or KeyError when it is not one."""
+    """Read a record back. Raises ValueError, KeyError, TypeError or OverflowError when it is none.
+
+    An empty field counts as none: a change writes it so before it takes the field out.
+    """
+    raw = {name: text for name, text in raw.items() if text}
     known: dict[str, Any] = {name: raw[name] for name in _TEXTS if name in raw}
     known |= {name: moment(raw[name]) for name in _TIMES if name in raw}
-    known |= {name: int(raw[name]) for name in _NUMBERS if name in raw}
+    known |= {name: number(raw[name]) for name in _NUMBERS if name in raw}
     known["state"] = state = State.of(raw["state"])
     if "lane" in raw:
         known["lane"] = Lane(raw["lane"])
     if "reason" in raw:
         known["reason"] = _reason(state, raw["reason"])
     known |= {name: True for name in _FLAGS if name in raw}
-    return Push(key=key, order=_decode_order(raw), **known)
+    order = {name: _reader_of(name)(raw[_ORDER + name]) for name in _in_order(raw)}
+    return Push(key=key, order=OrderSnapshot(**order), **known)
+
+
+def salvage(key: PushKey, raw: Mapping[str, str]) -> Push:
+    """Make out what can be of a record that `decode` refuses: dead, for an operator to decide.
+
+    What tells when Klarna pushed the order, and what was done about it, is kept field by field.
+    """
+    count = {name: _try(number, raw.get(name)) or 0 for name in _NUMBERS}
+    at = {name: _try(moment, raw.get(name)) for name in _TIMES}
+    oldest = min((time for time in at.values() if time), default=_EPOCH)
+    order = {name: _try(_reader_of(name), raw[_ORDER + name]) for name in _in_order(raw)}
+    return Push(
+        key,
+        State.DEAD,
+        rev=max(0, count["rev"]),
+        first_push_at=at["first_push_at"] or oldest,
+        last_push_at=at["last_push_at"] or oldest,
+        changed_at=at["changed_at"] or oldest,
+        reason=Reason.UNREADABLE,
+        pushes=count["pushes"],
+        attempts=count["attempts"],
+        verified_at=at["verified_at"],
+        acknowledged_at=at["acknowledged_at"],
+        idempotent_since=at["idempotent_since"],
+        discarded=bool(raw.get("discarded")),
+        source=raw.get("source") or None,
+        order=OrderSnapshot(**order),
+    )
+
+
+def _try(read: Callable[[str], Any], text: str | None) -> Any:  # noqa: ANN401 - what `read` returns
+    try:
+        return read(text) if text else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _reason(state: State, word: str) -> Reason | HoldReason:
     return Reason.of(word) if state is State.DEAD else HoldReason(word)
 
 
-def _decode_order(raw: Mapping[str, str]) -> OrderSnapshot:
-    known: dict[str, Any] = {}
-    for name, text in raw.items():
-        if not name.startswith(_ORDER):
-            continue
-        field = name.removeprefix(_ORDER)
-        if field in _ORDER_NUMBERS:
-            known[field] = int(text)
-        else:
-            known[field] = moment(text) if field == "expires_at" else text
-    return OrderSnapshot(**known)
+def _in_order(raw: Mapping[str, str]) -> Iterator[str]:
+    """Name the facts of the order; a newer version may have written others."""
+    return (name for name in _ORDER_FIELDS if _ORDER + name in raw)
+
+
+def _reader_of(name: str) -> Callable[[str], Any]:
+    if name in _ORDER_NUMBERS:
+        return number
+    return moment if name == "expires_at" else str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +165,7 @@ def decode_amount(values: Sequence[bytes | None] | Exception) -> Amount | None:
 def encode_entry(entry: Entry) -> str:
     """Write one line of a timeline as JSON, without what is empty."""
     facts = {
-        "at": round(entry.at.timestamp(), 3),
+        "at": float(epoch(entry.at)),
         "event": entry.event,
         "call": entry.call,
         "status": entry.http_status,
@@ -121,14 +175,20 @@ def encode_entry(entry: Entry) -> str:
         "detail": entry.detail,
         "by": entry.by,
     }
-    return to_json({name: fact for name, fact in facts.items() if fact is not None})
+    return to_json(
+        {
+            name: _text(fact) if isinstance(fact, str) else fact
+            for name, fact in facts.items()
+            if fact is not None
+        }
+    )
 
 
 def decode_entry(text: str) -> Entry:
-    """Read one line of a timeline back."""
+    """Read one line of a timeline back. Raises ValueError, KeyError, TypeError or OverflowError."""
     facts = json.loads(text)
     return Entry(
-        at=datetime.fromtimestamp(facts["at"], UTC),
+        at=moment(facts["at"]),
         event=facts["event"],
         call=facts.get("call"),
         http_status=facts.get("status"),
@@ -141,13 +201,16 @@ def decode_entry(text: str) -> Entry:
 
 
 def epoch(at: datetime) -> str:
-    """Write a time as epoch seconds with milliseconds."""
-    return f"{at.timestamp():.3f}"
+    """Write a time as epoch seconds with milliseconds. What is finer is cut off.
+
+    Rounded up, the last moment of the year 9999 would be none that can be read.
+    """
+    return f"{(at - _EPOCH) // _MILLISECOND / 1000:.3f}"
 
 
 def moment(text: str) -> datetime:
-    """Read a time written by `epoch`. Raises ValueError when it is none."""
-    return datetime.fromtimestamp(float(text), UTC)
+    """Read a time written by `epoch`. Raises ValueError or OverflowError when it is none."""
+    return _EPOCH + round(float(text) * 1000) * _MILLISECOND
 
 
 def number(text: str | bytes | int) -> int:

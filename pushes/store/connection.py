@@ -8,6 +8,12 @@ from urllib.parse import unquote, urlsplit
 
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import (
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -16,6 +22,14 @@ from pushes.store.url import check_form
 OLDEST_VERSION = (6, 2)  # BLMOVE, without which RQ loses a job killed between pop and start.
 
 _SENTINEL_PORT = 26379
+
+# What Redis says that concerns all commands alike. In scripts, older versions put it into the text
+# of another error.
+_FOR_ALL = (NoPermissionError, OutOfMemoryError, ReadOnlyError)
+_STATES = (
+    *("ACL failure", "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH"),
+    *("NOPERM", "NOREPLICAS", "OOM", "READONLY"),
+)
 
 
 def connect(url: str, *, timeout_s: float, retries: int) -> Redis:
@@ -42,6 +56,17 @@ def check_url(url: str) -> str:
     check_form(url)
     connect(url, timeout_s=1, retries=0).close()
     return url
+
+
+def is_of_one_key(error: Exception) -> bool:
+    """Whether Redis refused a command for what one key holds.
+
+    Not when it does not answer, nor when every other command like it is refused as well: for its
+    own state, or for the caller's rights.
+    """
+    if not isinstance(error, ResponseError) or isinstance(error, _FOR_ALL):
+        return False
+    return not any(word in str(error) for word in _STATES)
 
 
 def read_script(package: str, *names: str) -> str:

@@ -1,7 +1,6 @@
 """What a change writes besides the RQ job: indexes, timeline, record. Pure, but for the readers.
 
-Every index is derived from the record before and after, so none can be forgotten. The record
-comes last: what stands in it is true of everything else.
+Every index is derived from the record before and after, so none can be forgotten.
 """
 
 from typing import cast
@@ -10,7 +9,7 @@ from redis import Redis
 
 from pushes import policy
 from pushes.model import Change, Lane, Push, PushKey, Reason, State, is_account
-from pushes.store import codec, keys, resend_counts
+from pushes.store import codec, keys, quarantine
 from pushes.store.rq_mirror import Command
 
 # The field of a record that says which change wrote it last.
@@ -20,23 +19,57 @@ _RETENTION_S = int(policy.RETENTION.total_seconds())
 
 
 def commands(change: Change) -> list[Command]:
-    """List what a change writes: indexes, timeline, and the record as the last."""
-    before, after = change.before, change.after
-    return [
-        *_index(before, after),
-        *_proof(before, after),
-        *resend_counts.commands(change),
-        *_timeline(change),
-        *_record(change),
-    ]
+    """List what a change writes in the indexes."""
+    return [*_index(change), *_proof(change.before, change.after)]
+
+
+def timeline(change: Change) -> list[Command]:
+    """List what a change adds to the timeline."""
+    name = keys.timeline(change.after.key)
+    written: list[Command] = []
+    if change.entries:
+        written.append(("RPUSH", name, *map(codec.encode_entry, change.entries)))
+        if change.before:
+            written.append(("LTRIM", name, -policy.MAX_TIMELINE_ENTRIES, -1))
+    return [*written, *_expiry(name, change)]
+
+
+def record(change: Change) -> list[Command]:
+    """List what writes the record: one command, so that it is never half written.
+
+    A field that is gone is written empty, which counts as none, and taken out afterwards.
+    """
+    name = keys.record(change.after.key)
+    old = codec.encode(change.before) if change.before and not change.before.unreadable else {}
+    new = codec.encode(change.after)
+    gone = old.keys() - new.keys()
+    changed = [pair for pair in new.items() if pair not in old.items()]
+    words = [word for pair in (*changed, *((field, "") for field in gone)) for word in pair]
+    written: Command = ("HSET", name, *words, COMMIT_FIELD, change.token)
+    swept: list[Command] = [("HDEL", name, *gone)] if gone else []
+    if change.before and change.before.unreadable:
+        return [*quarantine.set_aside(name), written, *_expiry(name, change)]
+    return [*_expiry(name, change), written, *swept]
 
 
 def removal(push: Push) -> list[Command]:
     """List what takes a push out of the ledger as if it had never been there."""
     member = keys.job_id(push.key)
-    places = [*_places(push), keys.RESENDS]
-    gone: list[Command] = [("ZREM", place, member) for place in places]
+    stands_in = [*places(push), keys.RESENDS]
+    gone: list[Command] = [("ZREM", place, member) for place in stands_in]
     return [*gone, ("DEL", keys.timeline(push.key), keys.record(push.key))]
+
+
+def every_place(key: PushKey) -> list[str]:
+    """Name every index that a push could stand in."""
+    return [
+        *map(keys.index, State),
+        keys.UNACKNOWLEDGED,
+        keys.ALONE,
+        keys.held(key.account),
+        keys.unknown(key.account),
+        *(keys.dead_letters(key.account, reason) for reason in Reason),
+    ]
 
 
 def accounts(redis: Redis) -> list[str]:
@@ -55,28 +88,6 @@ def members(redis: Redis, state: State) -> list[PushKey]:
     """List the pushes in one state, the most urgent or oldest first. Raises RedisError."""
     raw = cast(list[bytes], redis.zrange(keys.index(state), 0, -1))
     return [key for member in raw if (key := keys.find_key(member))]
-
-
-def _timeline(change: Change) -> list[Command]:
-    timeline = keys.timeline(change.after.key)
-    written: list[Command] = []
-    if change.entries:
-        written.append(("RPUSH", timeline, *map(codec.encode_entry, change.entries)))
-        if change.before:
-            written.append(("LTRIM", timeline, -policy.MAX_TIMELINE_ENTRIES, -1))
-    return [*written, *_expiry(timeline, change)]
-
-
-def _record(change: Change) -> list[Command]:
-    record = keys.record(change.after.key)
-    old = codec.encode(change.before) if change.before else {}
-    new = codec.encode(change.after)
-    changed = [pair for pair in new.items() if pair not in old.items()]
-    gone = old.keys() - new.keys()
-    written: list[Command] = [("HDEL", record, *gone)] if gone else []
-    words = [word for pair in changed for word in pair]
-    written.append(("HSET", record, *words, COMMIT_FIELD, change.token))
-    return [*written, *_expiry(record, change)]
 
 
 def _expiry(name: str, change: Change) -> list[Command]:
@@ -100,9 +111,13 @@ def _proof(before: Push | None, after: Push) -> list[Command]:
     ]
 
 
-def _index(before: Push | None, after: Push) -> list[Command]:
-    old, new = _places(before), _places(after)
-    member = keys.job_id(after.key)
+def _index(change: Change) -> list[Command]:
+    before, after = change.before, change.after
+    if change.rebuilds_job:  # whatever the record says, it may stand anywhere
+        old: dict[str, str] = dict.fromkeys(every_place(after.key), "")
+    else:
+        old = places(before) if before else {}
+    new, member = places(after), keys.job_id(after.key)
     moved: list[Command] = [("ZREM", place, member) for place in old if place not in new]
     moved += [("ZADD", place, new[place], member) for place in new if old.get(place) != new[place]]
     if before is None or after.state is State.DEAD:
@@ -110,20 +125,20 @@ def _index(before: Push | None, after: Push) -> list[Command]:
     return moved
 
 
-def _places(push: Push | None) -> dict[str, str]:
+def places(push: Push) -> dict[str, str]:
     """Name the indexes a push stands in, each with its score there."""
-    if push is None or push.discarded:
+    if push.discarded:
         return {}
     score = codec.epoch(push.deadline_at if push.state.is_waiting else push.changed_at)
-    places = {keys.index(push.state): score}
+    found = {keys.index(push.state): score}
     if push.state.is_waiting and push.lane is Lane.UNKNOWN:
-        places[keys.unknown(push.key.account)] = score
+        found[keys.unknown(push.key.account)] = score
     if push.state is State.HELD:
-        places[keys.held(push.key.account)] = score
+        found[keys.held(push.key.account)] = score
     if push.runs_alone and push.state is State.RETRYING and push.next_attempt_at:
-        places[keys.ALONE] = codec.epoch(push.next_attempt_at)
+        found[keys.ALONE] = codec.epoch(push.next_attempt_at)
     if push.is_unacknowledged:
-        places[keys.UNACKNOWLEDGED] = codec.epoch(push.deadline_at)
+        found[keys.UNACKNOWLEDGED] = codec.epoch(push.deadline_at)
     if isinstance(push.reason, Reason):
-        places[keys.dead_letters(push.key.account, push.reason)] = score
-    return places
+        found[keys.dead_letters(push.key.account, push.reason)] = score
+    return found

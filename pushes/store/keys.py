@@ -122,6 +122,11 @@ def dead_letters(account: str, reason: Reason) -> str:
     return f"{PREFIX}:dead:{account}:{reason}"
 
 
+def unreadable(name: str) -> str:
+    """Name where a key is kept that was set aside, because nobody could read it."""
+    return f"{PREFIX}:unreadable:{name.removeprefix(f'{PREFIX}:')}"
+
+
 def job_id(key: PushKey) -> str:
     """Name the RQ job, which is also the member in every index: account, underscore, order id."""
     return f"{key.account}_{key.order_id}"

@@ -21,7 +21,7 @@ from rq.job import JobStatus
 from rq.results import Result
 from rq.serializers import JSONSerializer
 
-from pushes.model import Change, Push, Reason, State
+from pushes.model import Change, Lane, Push, Reason, State
 from pushes.store import codec, keys, rq_job
 
 # One word of a command. Text only, since the ledger sends commands as JSON. Besides Redis's own
@@ -59,21 +59,33 @@ class RqMirror:
         self._unchanging = _unchanging_fields(redis)
 
     def move(self, change: Change) -> list[Command]:
-        """List the commands that bring the job from its old place to its new one."""
+        """List the commands that bring the job from its old place to its new one.
+
+        All but the last, which `enqueue` lists.
+        """
         before, after = change.before, change.after
         if before is None:
-            return self._enqueue(after)
+            return self._prepare(after)
         if not change.moves_job:
             return []
         job_id = keys.job_id(after.key)
         commands = [*self._leave(before), ("LREM", self._popped, 1, job_id)]
         if change.rebuilds_job:  # it may stand anywhere: somebody else has moved it
             places = (self._scheduled, self._finished, self._failed)
-            commands += [("ZREM", place, job_id) for place in places]
+            lanes = (keys.ready(after.key.account, lane) for lane in Lane)
+            commands += [("ZREM", place, job_id) for place in (*places, *lanes)]
             commands.append(("LEAVE_QUEUE", self._waiting, self._deferred, job_id))
         if after.discarded:
             return [*commands, ("DEL", *_keys_of(after))]
         return [*commands, *self._enter(before, after)]
+
+    def enqueue(self, change: Change) -> list[Command]:
+        """List what puts the job into the queue, which twice done would put it there twice."""
+        if change.after.state is not State.QUEUED or not change.moves_job:
+            return []
+        push, job_id = change.after, keys.job_id(change.after.key)
+        join = ("JOIN_QUEUE", self._waiting, self._deferred, rq_job.key(push), job_id)
+        return [(*join, codec.epoch(push.first_push_at))]
 
     def remove(self, push: Push) -> list[Command]:
         """List the commands that remove the job from RQ, wherever it stands."""
@@ -116,7 +128,7 @@ class RqMirror:
     def _enter(self, before: Push, after: Push) -> list[Command]:
         match after.state:
             case State.QUEUED:
-                return [("DEL", *_keys_of(after)), *self._enqueue(after)]
+                return [("DEL", *_keys_of(after)), *self._prepare(after)]
             case State.RUNNING:
                 return self._start(after)
             case State.RETRYING | State.HELD:
@@ -126,14 +138,10 @@ class RqMirror:
             case State.DEAD:
                 return self._fail(before, after)
 
-    def _enqueue(self, push: Push) -> list[Command]:
+    def _prepare(self, push: Push) -> list[Command]:
         return [
             ("SADD", self.queue.redis_queues_keys, self._waiting),
             self._save_job(push),
-            (
-                *("JOIN_QUEUE", self._waiting, self._deferred, rq_job.key(push)),
-                *(keys.job_id(push.key), codec.epoch(push.first_push_at)),
-            ),
             (
                 *("ZADD", keys.ready(push.key.account, push.lane)),
                 *(codec.epoch(push.deadline_at), keys.job_id(push.key)),
@@ -194,7 +202,7 @@ class RqMirror:
         ]
 
     def _fail(self, before: Push, after: Push) -> list[Command]:
-        epitaph = b64encode(zlib.compress(_epitaph(after).encode())).decode()
+        epitaph = b64encode(zlib.compress(_epitaph(after).encode(errors="replace"))).decode()
         # A job that never ran may be dead because its hash is rubbish: it is made anew.
         anew = [] if before.state is State.RUNNING else [("DEL", rq_job.key(after))]
         return [

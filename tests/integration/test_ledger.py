@@ -11,7 +11,6 @@ from pushes.read import dead_letters, overview
 from pushes.read.dead_letters import CursorError, Filter
 from pushes.store import keys, records
 from pushes.store.ledger import Ledger
-from pushes.store.records import UnreadableRecordError
 from tests.builders import NOW, a_key, put
 from worker.periodic.prune import forget_expired
 
@@ -116,16 +115,6 @@ def test_it_knows_the_first_deadline_of_what_waits(ledger: Ledger) -> None:
     put(ledger, State.ACKNOWLEDGED, now=NOW - timedelta(hours=5))
 
     assert overview.oldest_deadline(ledger.redis) == NOW + timedelta(hours=48)
-
-
-def test_it_lets_no_unreadable_record_hold_up_another(ledger: Ledger) -> None:
-    broken, no_hash, fine = a_key(), a_key(), put(ledger, State.RETRYING)
-    ledger.redis.hset(keys.record(broken), mapping={"rev": "7", "state": "asleep"})
-    ledger.redis.set(keys.record(no_hash), "rubbish")
-
-    assert records.get_many(ledger.redis, [broken, no_hash, fine.key]) == [None, None, fine]
-    with pytest.raises(UnreadableRecordError, match=keys.record(broken)):
-        records.get(ledger.redis, broken)
 
 
 def test_it_pages_through_the_dead_letters_oldest_first(ledger: Ledger) -> None:

@@ -364,3 +364,18 @@ def test_it_moves_the_job_exactly_when_the_state_changes(state: State) -> None:
     assert not Change(push, replace(push, pushes=9)).moves_job
     assert Change(None, push).moves_job
     assert Change(push, push, rebuilds_job=True).moves_job
+
+
+def test_every_step_from_an_unreadable_record_writes_it_anew() -> None:
+    push = a_push(State.DEAD, unreadable="its content", reason=Reason.UNREADABLE)
+    steps = [
+        life.pushed_again(push, NOW),
+        life.pushed_again(replace(push, discarded=True), NOW),
+        life.started(push, "worker", "a" * 32, NOW),
+        life.replayed(push, "ops", "why", NOW),
+        life.discarded(push, "ops", "why", NOW),
+        life.quarantined(push, NOW),
+    ]
+
+    assert [step and step.after.unreadable for step in steps] == [None] * 6
+    assert life.quarantined(a_push(State.DEAD), NOW) is None

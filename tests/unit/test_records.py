@@ -1,26 +1,28 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushes.model import Entry, OrderSnapshot, State
-from pushes.store.codec import decode, decode_entry, encode, encode_entry
-from tests.builders import a_push
+from pushes import life
+from pushes.model import Entry, OrderSnapshot, Reason, State
+from pushes.store.codec import decode, decode_entry, encode, encode_entry, salvage
+from tests.builders import NOW, a_push
 
 moments = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)).map(  # noqa: DTZ001 - made aware below
     lambda naive: naive.replace(microsecond=naive.microsecond // 1000 * 1000, tzinfo=UTC)
 )
 texts = st.none() | st.text(min_size=1)
+amounts = st.integers(-(2**63) + 1, 2**63 - 1)
 orders = st.builds(
     OrderSnapshot,
     status=texts,
     fraud_status=texts,
-    order_amount=st.none() | st.integers(),
-    captured_amount=st.none() | st.integers(),
-    refunded_amount=st.none() | st.integers(),
-    remaining_authorized_amount=st.none() | st.integers(),
+    order_amount=st.none() | amounts,
+    captured_amount=st.none() | amounts,
+    refunded_amount=st.none() | amounts,
+    remaining_authorized_amount=st.none() | amounts,
     purchase_currency=texts,
     expires_at=st.none() | moments,
     klarna_reference=texts,
@@ -57,3 +59,78 @@ def test_it_reads_a_line_of_the_timeline_back(entry: Entry) -> None:
 @pytest.mark.parametrize("state", [State.QUEUED, State.ACKNOWLEDGED])
 def test_it_keeps_values_short_enough_for_redis_to_pack_them(state: State) -> None:
     assert max(len(value) for value in encode(a_push(state)).values()) <= 64
+
+
+# What no honest sender writes: every moment there is, amounts of any size, half characters.
+extreme_moments = st.datetimes(timezones=st.just(UTC)) | st.just(
+    datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+)
+extreme_numbers = st.none() | st.integers() | st.integers(10**4000, 10**4200)
+extreme_texts = (
+    st.none() | st.text(st.characters(), min_size=1, max_size=40) | st.just("\ud800\x00")
+)
+extreme_orders = st.builds(
+    OrderSnapshot,
+    **dict.fromkeys(("status", "klarna_reference", "merchant_reference1"), extreme_texts),
+    **dict.fromkeys(("order_amount", "captured_amount"), extreme_numbers),
+    expires_at=st.none() | extreme_moments,
+)
+extreme_entries = st.builds(
+    Entry,
+    at=extreme_moments,
+    event=st.just("call"),
+    http_status=st.none() | st.integers(),
+    elapsed_ms=st.none() | st.integers(),
+    error_code=extreme_texts,
+    correlation_id=extreme_texts,
+    detail=extreme_texts,
+)
+
+
+def kept(value: object) -> object:
+    """A value as the record keeps it."""
+    match value:
+        case datetime():
+            return value.replace(microsecond=value.microsecond // 1000 * 1000)
+        case int():
+            return value if abs(value) < 2**63 else None
+        case str():
+            return value.encode(errors="replace").decode()
+    return value
+
+
+@given(order=extreme_orders, at=extreme_moments, error=extreme_texts)
+def test_it_reads_back_whatever_it_wrote(
+    order: OrderSnapshot, at: datetime, error: str | None
+) -> None:
+    push = replace(a_push(State.RETRYING), order=order, verified_at=at, last_error=error)
+
+    back = decode(push.key, encode(push))
+
+    facts = {name: kept(value) for name, value in asdict(order).items()}
+    expected = replace(
+        push,
+        order=OrderSnapshot(**facts),  # type: ignore[arg-type]  # of the fields' types
+        verified_at=kept(at),  # type: ignore[arg-type]  # as above
+        last_error=kept(error),  # type: ignore[arg-type]  # as above
+    )
+    assert back == expected
+    assert decode(push.key, encode(back)) == back
+
+
+@given(extreme_entries)
+def test_it_reads_a_line_of_the_timeline_back_whatever_it_says(entry: Entry) -> None:
+    back = decode_entry(encode_entry(entry))
+
+    assert decode_entry(encode_entry(back)) == back
+    assert back.detail == kept(entry.detail)
+
+
+@given(st.dictionaries(st.sampled_from([*encode(a_push(State.DEAD)), "x"]), st.text(max_size=9)))
+def test_it_makes_something_out_of_any_hash(raw: dict[str, str]) -> None:
+    push = salvage(a_push().key, raw)
+    change = life.quarantined(replace(push, unreadable="its content"), NOW)
+
+    assert (push.state, push.reason) == (State.DEAD, Reason.UNREADABLE)
+    assert change
+    assert decode(push.key, encode(change.after)) == change.after

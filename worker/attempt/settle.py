@@ -3,12 +3,13 @@
 Refused: writing the outcome of an attempt whose push was given to another worker meanwhile.
 """
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from pushes import log
 from pushes.model import Push, Reason, State
 from pushes.store import keys
-from pushes.store.ledger import Ledger
+from pushes.store.connection import is_of_one_key
+from pushes.store.ledger import CommitResult, Ledger, log_not_committed
 from worker.attempt.account_health import AccountHealth
 from worker.attempt.attempt import Ending
 from worker.attempt.outcomes import AccountSignal
@@ -50,6 +51,10 @@ class Settler:
                 judged = judged or self._accounts.judge(endings)
                 self._commit(judged)
             except RedisError as error:
+                if not judged and is_of_one_key(error):
+                    _log_not_judged(endings, error)
+                    judged = endings
+                    continue
                 self._redis_health.note_away(error)
                 self._clock.sleep(_AGAIN_AFTER_S)
                 continue
@@ -62,7 +67,7 @@ class Settler:
         """Commit in one round trip for all; calling it again with the same endings is safe."""
         well = {one.account for one in endings if one.outcome.signal is AccountSignal.WELL}
         known = {one.account for one in endings if one.report.order}
-        current = self._ledger.commit_many(
+        results = self._ledger.commit_each(
             [ending.change for ending in endings],
             forget=[
                 *map(keys.failing, well),
@@ -70,14 +75,25 @@ class Settler:
                 *map(keys.unknown_in_a_row, known),
             ],
         )
-        for ending, is_current in zip(endings, current, strict=True):
-            # Not current: the record was counted meanwhile, or given to another worker.
-            key = ending.attempt.push.key
-            settled = ending.change if is_current else self._ledger.advance(key, ending.step)
-            if settled:
-                log_step(settled.after, round(ending.attempt.age_s * 1000))
-            else:
-                _log_superseded(ending.attempt.push)
+        for ending, result in zip(endings, results, strict=True):
+            if result is CommitResult.STALE:
+                self._settle_again(ending)
+            elif result is CommitResult.MADE:
+                log_step(ending.change.after, _took_ms(ending))
+
+    def _settle_again(self, ending: Ending) -> None:
+        """Settle of the present record: it was counted meanwhile, or given to another worker."""
+        try:
+            settled = self._ledger.advance(ending.attempt.push.key, ending.step)
+        except ResponseError as error:
+            if not is_of_one_key(error):
+                raise
+            log_not_committed(ending.attempt.push.key, error)
+            return
+        if settled is None:
+            _log_superseded(ending.attempt.push)
+        else:
+            log_step(settled.after, _took_ms(ending))
 
 
 def _log_not_settled(endings: list[Ending], error: Exception) -> None:
@@ -88,6 +104,20 @@ def _log_not_settled(endings: list[Ending], error: Exception) -> None:
         action="report this with the traceback",
         exc_info=error,
     )
+
+
+def _log_not_judged(endings: list[Ending], error: Exception) -> None:
+    _log.error(
+        "account.not_judged",
+        accounts=sorted({ending.account for ending in endings}),
+        error=str(error)[:200],
+        meaning="the orders are settled, but these outcomes hold, pause or resume no account",
+        action="rename the key of a wrong type, see the runbook; find out who writes to this Redis",
+    )
+
+
+def _took_ms(ending: Ending) -> int:
+    return round(ending.attempt.age_s * 1000)
 
 
 def log_step(push: Push, took_ms: int | None = None) -> None:

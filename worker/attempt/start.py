@@ -3,15 +3,13 @@
 Refused: jobs that are no push of ours, whoever put them there.
 """
 
-from contextlib import suppress
 from datetime import datetime
 
 from pushes import life
 from pushes.life import Origin
 from pushes.model import Change, Lane, Push, Reason, State
 from pushes.store import counters, rq_job
-from pushes.store.ledger import Ledger
-from pushes.store.records import UnreadableRecordError
+from pushes.store.ledger import CommitResult, Ledger
 from worker.attempt.attempt import Attempt
 from worker.attempt.settle import log_step
 from worker.attempt.under_way import UnderWay
@@ -59,11 +57,13 @@ class Starter:
             else:
                 self._drop(claim, now)
             done.add(claim.key)
-        current = self._ledger.commit_many([change for _, change in changes])
-        for (claim, change), is_current in zip(changes, current, strict=True):
-            if not is_current:
+        results = self._ledger.commit_each([change for _, change in changes])
+        for (claim, change), result in zip(changes, results, strict=True):
+            if result is CommitResult.STALE:
                 continue
             done.add(claim.key)
+            if result is CommitResult.FAILED:  # it stays popped, where recovery finds it
+                continue
             if change.after.state is State.RUNNING:
                 begun.append(self._new_attempt(change.after, claim))
             else:
@@ -82,8 +82,7 @@ class Starter:
     def _drop(self, claim: Claim, now: datetime) -> None:
         """Forget a job; one without a record is taken in anew, since it may be an order."""
         if claim.push is None:
-            with suppress(UnreadableRecordError):  # logged when it was read
-                self._ledger.accept(claim.key, now, Origin("found_in_queue", lane=Lane.BACKLOG))
+            self._ledger.accept(claim.key, now, Origin("found_in_queue", lane=Lane.BACKLOG))
         self._claims.forget(claim.key)
 
     def _log_without_attempt(self, push: Push) -> None:
@@ -95,8 +94,8 @@ class Starter:
 def _decide(claim: Claim, worker: str, now: datetime) -> Change | None:
     """Say what becomes of a claimed push. None: its job needs nothing more, and is dropped."""
     push = claim.push
-    if push is None:
-        return None
+    if push is None or push.unreadable:
+        return life.quarantined(push, now) if push else None
     if claim.data is None:
         return life.requeued(push, now)
     try:

@@ -171,7 +171,7 @@ class Claims:
             replace(
                 claim,
                 data=b"" if isinstance(data, ResponseError) else data,
-                push=records.read_or_log(claim.key, record),
+                push=records.read(claim.key, record),
             )
             for claim, data, record in zip(claims, answers[::2], answers[1::2], strict=True)
         ]
@@ -186,7 +186,7 @@ class Claims:
         return Claim(
             key,
             data,
-            records.read_or_log(key, record),
+            records.read(key, record),
             ClaimKind(kind.decode()),
             self._clock.monotonic() + float(wait_s) if float(wait_s) else None,
             HoldReason(why_held.decode()) if why_held else None,

@@ -10,7 +10,7 @@ from typing import cast
 
 from pushes import life, log
 from pushes.model import Change
-from pushes.store import counters, keys, records
+from pushes.store import counters, keys
 from pushes.store.connection import read_script
 from pushes.store.ledger import Ledger
 
@@ -38,7 +38,7 @@ def queue_due(ledger: Ledger, now: datetime) -> int:
     wanted = {job_id: key for job_id in due if (key := keys.find_key(job_id))}
     changes: list[Change] = []
     astray = set(due) - wanted.keys()
-    for job_id, push in zip(wanted, records.get_many(ledger.redis, wanted.values()), strict=True):
+    for job_id, push in zip(wanted, ledger.read_many(wanted.values(), now), strict=True):
         change = life.due(push, now) if push else None
         if change:
             changes.append(change)

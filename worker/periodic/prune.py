@@ -71,5 +71,6 @@ def _cut_batch(ledger: Ledger, account: str, keep: int) -> list[Push]:
     if excess <= 0:
         return []
     oldest = cast(list[bytes], ledger.redis.zrange(place, 0, excess - 1))
-    found = records.get_many(ledger.redis, map(keys.parse_job_id, map(bytes.decode, oldest)))
+    wanted = [key for name in oldest if (key := keys.find_key(name))]
+    found = records.get_many(ledger.redis, wanted)
     return ledger.remove_many([one for one in found if one and one.reason is Reason.NO_SUCH_ORDER])

@@ -14,10 +14,13 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import cast
 
+from redis.exceptions import ResponseError
+
 from pushes import life, log
 from pushes.model import Change, Lane, Push, PushKey, State
-from pushes.store import counters, indexes, keys, records
-from pushes.store.ledger import Ledger
+from pushes.store import counters, indexes, keys
+from pushes.store.connection import is_of_one_key
+from pushes.store.ledger import Ledger, Step, log_not_committed
 from worker.attempt.settle import log_step
 from worker.claiming.claims import drop_foreign_job
 from worker.names import is_gone
@@ -57,9 +60,7 @@ class Recovery:
 
         A worker that is seen to have ended, on this machine, is not waited for.
         """
-        running = records.get_many(
-            self._ledger.redis, indexes.members(self._ledger.redis, State.RUNNING)
-        )
+        running = self._ledger.read_many(indexes.members(self._ledger.redis, State.RUNNING), now)
         leases = self._leases()
         put_back = 0
         for push in running:
@@ -147,8 +148,12 @@ class Recovery:
         return {key for key in in_ledger if keys.job_id(key).encode() not in in_rq}
 
     def _requeue(self, kind: str, key: PushKey, now: datetime) -> bool:
-        if self._ledger.advance(key, lambda push: life.requeued(push, now)) is None:
-            return False
+        def requeued(push: Push) -> Change | None:
+            return life.quarantined(push, now) or life.requeued(push, now)
+
+        change = self._advance(key, requeued)
+        if change is None or change.after.state is State.DEAD:
+            return change is not None
         counters.add(self._ledger.redis, f"{kind}_requeued")
         _log.warning(
             f"push.{kind}_requeued",
@@ -164,7 +169,7 @@ class Recovery:
                 return None
             return life.crashed(push, now)
 
-        change = self._ledger.advance(abandoned.key, crashed, abandoned)
+        change = self._advance(abandoned.key, crashed, abandoned)
         if change is None:
             return False
         counters.add(self._ledger.redis, "abandoned_requeued")
@@ -180,6 +185,16 @@ class Recovery:
         if change.after.state is State.DEAD:
             log_step(change.after)
         return True
+
+    def _advance(self, key: PushKey, step: Step, seen: Push | None = None) -> Change | None:
+        """Advance one push; what prevents it is logged and holds up no other."""
+        try:
+            return self._ledger.advance(key, step, seen)
+        except ResponseError as error:
+            if not is_of_one_key(error):
+                raise
+            log_not_committed(key, error)
+            return None
 
     def _leases(self) -> dict[str, float]:
         registry = self._ledger.rq.queue.started_job_registry

@@ -9,7 +9,7 @@ from typing import cast
 
 from pushes import life, log, policy
 from pushes.model import Lane
-from pushes.store import indexes, keys, records
+from pushes.store import indexes, keys
 from pushes.store.ledger import Ledger
 from worker.claiming.quota import Quota, Share
 
@@ -50,8 +50,8 @@ class HeldBacklog:
         if wanted <= 0:
             return 0
         first = cast(list[bytes], self._ledger.redis.zrange(keys.held(share.name), 0, wanted - 1))
-        pushes = records.get_many(
-            self._ledger.redis, [key for name in first if (key := keys.find_key(name))]
+        pushes = self._ledger.read_many(
+            [key for name in first if (key := keys.find_key(name))], now
         )
         changes = [
             change for push in pushes if push and (change := life.resumed(push, now)) is not None
