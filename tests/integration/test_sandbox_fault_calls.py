@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,17 @@ def test_it_closes_before_the_announced_length(
 
     assert f"Content-Length: {len(body) + 9}".encode() in head
     assert outcome(klarna, order_id) == (200, bool(rest), "short_body")
+
+
+def test_it_answers_late(klarna: RunningSandbox, order_id: str) -> None:
+    whole = klarna.get(order_id).body
+    add_fault(klarna, "slow", params={"delay_s": 0.3})
+    began = time.monotonic()
+
+    answer = klarna.get(order_id)
+
+    assert (answer.status, answer.body, time.monotonic() - began >= 0.3) == (200, whole, True)
+    assert outcome(klarna, order_id) == (200, False, "slow")
 
 
 @pytest.mark.parametrize("name", ["drip", "drip_headers"])
