@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pushes import log
-from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
+from pushes.settings import ConfigurationError, complain
 from service import deps, errors, health, metrics
 from service.push import intake
 from service.query import TolerantRequest
@@ -24,8 +24,7 @@ def create_app(environment: Mapping[str, str] | None = None) -> Flask:
     try:
         settings = load(environment)
     except ConfigurationError as error:
-        sys.stderr.write(f"klarna-ack web: the configuration is not usable:\n{error}\n")
-        sys.exit(EXIT_CONFIGURATION)
+        sys.exit(complain("web", error))
     log.configure(settings.log_level, settings.log_format or log.default_form(environment))
     settings.warn_of_missing_tokens()
     return make_app(settings)

@@ -1,14 +1,12 @@
 """`python -m worker [--burst | --alone]`: make attempts until told to stop."""
 
 import argparse
-import logging
 import os
-import sys
 from importlib.metadata import version
 
 from klarna import make_clients
 from pushes import log
-from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
+from pushes.settings import ConfigurationError, complain
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
 from pushes.store.rq_mirror import RqMirror
@@ -38,16 +36,14 @@ def main() -> int:
     try:
         configuration = load(os.environ)
     except ConfigurationError as error:
-        sys.stderr.write(f"klarna-ack worker: the configuration is not usable:\n{error}\n")
-        return EXIT_CONFIGURATION
+        return complain("worker", error)
     settings = configuration.settings
     try:
         clients = make_clients(
             configuration.accounts, pool_size=settings.concurrency, version=version("klarna-ack")
         )
     except ValueError as error:  # proxies and the CA bundle are the environment's, too
-        sys.stderr.write(f"klarna-ack worker: the configuration is not usable:\n{error}\n")
-        return EXIT_CONFIGURATION
+        return complain("worker", error)
     log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     heartbeat = Heartbeat(redis, RqMirror(redis))
@@ -61,12 +57,12 @@ def main() -> int:
     )
     if wanted.alone:
         return alone.run(parts, Ledger(redis), heartbeat.name, configuration.accounts)
-    Runner(parts, heartbeat, AloneProcess(redis), settings.concurrency).work(burst=wanted.burst)
-    return 0
+    runner = Runner(parts, heartbeat, AloneProcess(redis), settings.concurrency)
+    return runner.work(burst=wanted.burst)
 
 
 if __name__ == "__main__":
     code = main()
-    logging.shutdown()
+    log.flush()
     # What hangs in a thread has been put back in the queue; it must not hold up the exit.
     os._exit(code)

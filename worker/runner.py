@@ -48,6 +48,10 @@ _DRAIN_S = 16.0
 _DEREGISTER_S = 2.0
 
 
+# sysexits.h: EX_SOFTWARE. A supervisor is to start the worker again.
+EXIT_SOFTWARE = 70
+
+
 class Runner:
     """One worker process. `work` blocks until stopped; signals stop it."""
 
@@ -65,17 +69,22 @@ class Runner:
         self._stopping = threading.Event()
         self._at_once = threading.Event()
         self._drain_until = 0.0
+        self._exit_code = 0
 
-    def work(self, *, burst: bool = False) -> None:
+    def work(self, *, burst: bool = False) -> int:
         """Make attempts until stopped, or with `burst` until nothing is waiting.
+
+        Return the exit code: 0, or another when a thread of this process ended; then what is under
+        way is put back at once, and the supervisor is to start another process.
 
         SIGTERM or SIGINT: take no more, settle what is under way, at most 16 s. A second one:
         put back what is under way at once.
         """
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        threading.excepthook = self._thread_ended
         if not self._await_redis(self._heartbeat.register_birth):
-            return
+            return self._exit_code
         _log.info("worker.started", worker=self._heartbeat.name, concurrency=self._concurrency)
         beat = PeriodicTask("heartbeat", _BEAT_EVERY_S, self._beat)
         alone = PeriodicTask("alone", _ALONE_EVERY_S, self._start_alone)
@@ -88,6 +97,20 @@ class Runner:
         self._serve(burst=burst)
         self._drain()
         self._leave(loops)
+        return self._exit_code
+
+    def _thread_ended(self, ended: threading.ExceptHookArgs) -> None:
+        """Stop: without one of its threads this process would only seem to work."""
+        self._exit_code = EXIT_SOFTWARE
+        self._at_once.set()
+        self._stopping.set()
+        _log.error(
+            "worker.thread_ended",
+            thread=ended.thread.name if ended.thread else None,
+            meaning="the worker ends and puts back what it has under way; no push is lost",
+            action="report this with the traceback; the supervisor starts another worker",
+            exc_info=(ended.exc_type, ended.exc_value, ended.exc_traceback),
+        )
 
     def _stop(self, _signal: int, _frame: object) -> None:
         if self._stopping.is_set():

@@ -11,10 +11,15 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pushes.settings.environment import read
-from pushes.settings.problems import EXIT_CONFIGURATION, ConfigurationError, Problems
+from pushes.settings.problems import (
+    EXIT_CONFIGURATION,
+    ConfigurationError,
+    Problems,
+    complain,
+)
 from pushes.store.connection import check_url
 
-__all__ = ["EXIT_CONFIGURATION", "ConfigurationError", "Problems", "Settings", "load"]
+__all__ = ["EXIT_CONFIGURATION", "ConfigurationError", "Problems", "Settings", "complain", "load"]
 
 
 def _lower(value: object) -> object:

@@ -3,7 +3,9 @@
 A line names the setting, says what it must be, and shows what it is unless that may be a secret.
 """
 
+import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import groupby
 from typing import TypeVar
 
@@ -52,6 +54,15 @@ class Problems:
     def error(self) -> ConfigurationError:
         """Make the error that lists them all."""
         return ConfigurationError("\n".join(self._lines.values()))
+
+
+def complain(process: str, error: Exception) -> int:
+    """Say on stderr what is wrong with the settings of a process; return its exit code."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(f"klarna-ack {process}: the configuration is not usable:\n{error}\n")
+            sys.stderr.flush()
+    return EXIT_CONFIGURATION
 
 
 def is_secret(field: FieldInfo) -> bool:

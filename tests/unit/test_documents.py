@@ -26,6 +26,7 @@ from service import make_app
 from service.settings import WebSettings
 from service.settings import load as load_web
 from tests.documents import DOCUMENTS, OPERATIONS, README, code, table, words
+from worker.runner import EXIT_SOFTWARE
 from worker.settings import WorkerSettings
 from worker.settings import load as load_worker
 
@@ -117,6 +118,7 @@ def test_it_tells_the_exit_codes() -> None:
     assert f"{codes}, {EXIT_CONFIGURATION} the settings are not usable" in OPERATIONS.read_text()
     assert [code for code, _ in table(OPERATIONS, EXIT_CODES)] == [
         "0",
+        f"{EXIT_SOFTWARE}",
         f"{EXIT_CONFIGURATION}",
         "any other",
     ]
