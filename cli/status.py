@@ -74,6 +74,11 @@ def blocks(view: overview.StatusView) -> list[output.Block]:
         for name, account in view["accounts"].items()
         if account["paused_until"]
     ]
+    shown += [
+        f"No worker serves the account {name} since {account['unserved_since']}: its orders wait."
+        for name, account in view["accounts"].items()
+        if account["unserved_since"]
+    ]
     return [*shown, *_about_workers(view), *_about_unreadable(view["unreadable"])]
 
 

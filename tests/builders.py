@@ -8,6 +8,7 @@ from redis import Redis
 
 from pushes import life
 from pushes.accounts.clock import Now
+from pushes.accounts.serving import Share
 from pushes.model import Change, HoldReason, Push, PushKey, Reason, State
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
 from pushes.store.ledger import Ledger
@@ -15,7 +16,6 @@ from worker.attempt.acknowledge import Acknowledger
 from worker.attempt.attempt import Report
 from worker.attempt.outcomes import Acknowledged, Outcome
 from worker.claiming.claims import Claim
-from worker.claiming.quota import Share
 from worker.clock import SYSTEM_CLOCK, Clock
 from worker.wiring import Parts, assemble
 

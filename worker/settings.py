@@ -7,9 +7,9 @@ from pydantic import Field
 
 from klarna import resolve_api_url
 from pushes import settings as shared
+from pushes.accounts.serving import Share
 from pushes.accounts.settings import Account, CallSettings, read_accounts
 from pushes.policy import RetryPolicy
-from worker.claiming.quota import Share
 
 
 class WorkerSettings(CallSettings):

@@ -9,6 +9,7 @@ from redis import Redis
 from pushes.accounts.clock import Now
 from pushes.accounts.holds import Holds
 from pushes.accounts.pauses import Pauses
+from pushes.accounts.serving import Serving, Share
 from pushes.policy import RetryPolicy
 from pushes.store.ledger import Ledger
 from worker.attempt.account_health import AccountHealth
@@ -17,7 +18,7 @@ from worker.attempt.settle import Settler
 from worker.attempt.start import Starter
 from worker.attempt.under_way import UnderWay
 from worker.claiming.claims import Claims
-from worker.claiming.quota import Quota, Share
+from worker.claiming.quota import Quota
 from worker.clock import SYSTEM_CLOCK, Clock
 from worker.periodic import tasks
 from worker.periodic.resume import HeldBacklog
@@ -56,7 +57,8 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
     """
     ledger = Ledger(redis)
     quota = Quota(redis, shares, redis_now)
-    claims = Claims(redis, ledger.rq, quota, clock, redis_now)
+    serving = Serving(redis, shares.values(), redis_now)
+    claims = Claims(redis, ledger.rq, serving, clock, redis_now)
     under_way = UnderWay(ledger, clock)
     accounts = AccountHealth(
         Holds(redis, redis_now), Pauses(redis, redis_now), outage_after_failures
@@ -73,7 +75,9 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
             ledger=ledger,
             under_way=under_way,
             accounts=accounts,
-            backlog=HeldBacklog(ledger, quota),
+            backlog=HeldBacklog(ledger, serving, shares),
+            serving=serving,
+            redis_now=redis_now,
             redis_health=redis_health,
             clock=clock,
         ),

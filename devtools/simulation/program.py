@@ -11,6 +11,7 @@ from redis import Redis
 
 from devtools.simulation.clock import VirtualClock
 from devtools.simulation.klarna.model import QUOTA_PER_S
+from pushes.accounts.serving import Share
 from pushes.life import Origin
 from pushes.model import Push, PushKey, State
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
@@ -18,7 +19,6 @@ from pushes.store.ledger import Ledger
 from service.push.admission import Admission, TooManyUnverifiedError
 from worker.attempt.acknowledge import OrderClient
 from worker.attempt.attempt import Attempt, Ending
-from worker.claiming.quota import Share
 from worker.wiring import assemble
 
 ACCOUNT = "default"

@@ -50,11 +50,15 @@ class AccountHold:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an account is: what holds or pauses it, how many orders in a row Klarna did not know."""
+    """How an account is: what holds or pauses it, how many orders in a row Klarna did not know.
+
+    `unserved_since` is since when orders of it wait that no worker has the credentials for.
+    """
 
     hold: AccountHold | None = None
     unknown_in_a_row: int = 0
     pause: Pause | None = None
+    unserved_since: datetime | None = None
 
     @property
     def is_suspicious(self) -> bool:
@@ -102,7 +106,7 @@ class Holds:
             facts += [probing.first.total_seconds(), probing.longest.total_seconds()]
         else:
             facts += ["", ""]
-        return bool(self._begin(_keys(account)[:3], [*facts, clock.argument(self._now)]))
+        return bool(self._begin(_keys(account)[:4], [*facts, clock.argument(self._now)]))
 
     def end(self, account: str) -> AccountHold | None:
         """Serve an account again, since a probe passed; returns what held it.
@@ -151,8 +155,8 @@ class Holds:
 
 
 def _keys(account: str) -> list[str]:
-    of_account = [keys.hold(account), keys.failing(account), keys.HOLDS, keys.quota(account)]
-    return [*of_account, keys.PAUSES]
+    hold = [keys.hold(account), keys.failing(account), keys.HOLDS, keys.WORK_ARRIVED]
+    return [*hold, keys.quota(account), keys.PAUSES]
 
 
 def decode(fields: Mapping[bytes, bytes]) -> AccountHold | None:

@@ -39,6 +39,11 @@ class Alarm(StrEnum):
         ),
         "Look at what stands before the web process: DNS, certificate, firewall, proxy.",
     )
+    ACCOUNT_NOT_SERVED = (
+        "account_not_served",
+        "An account has orders, and no worker has its credentials. They wait, and are not tried.",
+        "Add the account to the workers' ACCOUNTS_FILE and restart them.",
+    )
 
 
 def set_off(redis: Redis, alarm: Alarm, now: datetime) -> bool:

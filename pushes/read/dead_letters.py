@@ -1,7 +1,8 @@
 """The dead letters: what waits for an operator, by time, reason and account, without scanning.
 
-The index has one sorted set per account and reason, so that any filter reads only what it
-lists; pages are merged from the sets that match. RQ's FailedJobRegistry holds the same jobs.
+The index has one sorted set of all, one per reason, and one per account and reason, so that any
+filter reads only what it lists; an account's page is merged from its few sets. RQ's
+FailedJobRegistry holds the same jobs.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import cast
 from redis import Redis
 
 from pushes.model import Push, Reason, State
-from pushes.store import codec, indexes, keys, records
+from pushes.store import codec, keys, records
 
 # What one page costs in round trips stays small while a replay of thousands stays quick.
 PAGE = 200
@@ -48,7 +49,7 @@ def count(redis: Redis, wanted: Filter) -> int:
     """Count the dead letters that match."""
     pipeline = redis.pipeline(transaction=False)
     low, high = _bounds(wanted)
-    for partition in _partitions(redis, wanted):
+    for partition in _partitions(wanted):
         pipeline.zcount(partition, low, high)
     return sum(pipeline.execute())
 
@@ -65,7 +66,7 @@ def page(redis: Redis, wanted: Filter, *, limit: int = 50, cursor: str | None = 
 
 
 def _walk_all(redis: Redis, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
-    return merge(*(_walk(redis, name, wanted, after) for name in _partitions(redis, wanted)))
+    return merge(*(_walk(redis, name, wanted, after) for name in _partitions(wanted)))
 
 
 def _walk(redis: Redis, partition: str, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
@@ -86,10 +87,11 @@ def _walk(redis: Redis, partition: str, wanted: Filter, after: _Place | None) ->
         start += PAGE
 
 
-def _partitions(redis: Redis, wanted: Filter) -> list[str]:
-    accounts = [wanted.account] if wanted.account else indexes.accounts(redis)
+def _partitions(wanted: Filter) -> list[str]:
+    if wanted.account is None:
+        return [keys.dead_of(wanted.reason) if wanted.reason else keys.index(State.DEAD)]
     reasons = [wanted.reason] if wanted.reason else list(Reason)
-    return [keys.dead_letters(account, reason) for account in accounts for reason in reasons]
+    return [keys.dead_letters(wanted.account, reason) for reason in reasons]
 
 
 def _bounds(wanted: Filter) -> tuple[str, str]:

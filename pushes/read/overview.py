@@ -12,7 +12,7 @@ from typing import TypedDict, cast
 from redis import Redis
 
 from pushes import policy
-from pushes.accounts import holds
+from pushes.accounts import holds, serving
 from pushes.accounts.holds import AccountHold, Standing
 from pushes.accounts.pauses import Pauses
 from pushes.model import PUSH_WINDOW, State
@@ -139,11 +139,13 @@ def _standings(
     in_a_row = cast(list[bytes | None], redis.mget(counted))
     held = _held(redis, unreadable)
     paused = unreadable.ask(keys.PAUSES, Pauses(redis).active, {})
+    unserved = unreadable.ask(keys.UNSERVED, lambda: serving.unserved_since(redis), {})
     return {
         account: Standing(
             held.get(account),
             unreadable.read(name, count, holds.decode_count, 0),
             paused.get(account),
+            unserved.get(account),
         )
         for account, name, count in zip(accounts, counted, in_a_row, strict=True)
     }
@@ -168,7 +170,8 @@ class AccountView(TypedDict):
     """Whether an account is held, and why; `probe_at` is when it is tried next by itself.
 
     `paused_until` is when a pause ends that Klarna asked for. `unknown_in_a_row` counts the last
-    orders that Klarna did not know, with none known in between.
+    orders that Klarna did not know, with none known in between. `unserved_since`: orders of it
+    wait, and no worker has its credentials.
     """
 
     held: str | None
@@ -179,6 +182,7 @@ class AccountView(TypedDict):
     paused_until: str | None
     pause_cause: str | None
     unknown_in_a_row: int
+    unserved_since: str | None
 
 
 class AccountStatusView(AccountView):
@@ -261,6 +265,7 @@ def account(standing: Standing) -> AccountView:
         "paused_until": instant(pause.until) if pause else None,
         "pause_cause": pause.cause if pause else None,
         "unknown_in_a_row": standing.unknown_in_a_row,
+        "unserved_since": optional(standing.unserved_since),
     }
 
 

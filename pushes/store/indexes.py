@@ -69,6 +69,7 @@ def every_place(key: PushKey) -> list[str]:
         keys.held(key.account),
         keys.unknown(key.account),
         *(keys.dead_letters(key.account, reason) for reason in Reason),
+        *map(keys.dead_of, Reason),
     ]
 
 
@@ -122,6 +123,11 @@ def _index(change: Change) -> list[Command]:
     moved += [("ZADD", place, new[place], member) for place in new if old.get(place) != new[place]]
     if before is None or after.state is State.DEAD:
         moved.append(("SADD", keys.ACCOUNTS, after.key.account))
+    if after.state is State.HELD:
+        moved += [
+            ("SADD", keys.HELD_ACCOUNTS, after.key.account),
+            ("SADD", keys.WORK_ARRIVED, after.key.account),
+        ]
     return moved
 
 
@@ -141,4 +147,5 @@ def places(push: Push) -> dict[str, str]:
         found[keys.UNACKNOWLEDGED] = codec.epoch(push.deadline_at)
     if isinstance(push.reason, Reason):
         found[keys.dead_letters(push.key.account, push.reason)] = score
+        found[keys.dead_of(push.reason)] = score
     return found

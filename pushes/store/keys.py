@@ -18,6 +18,21 @@ HOLDS = f"{PREFIX}:holds"
 # The accounts for which Klarna asked for a pause, scored by its end: epoch seconds.
 PAUSES = f"{PREFIX}:pauses"
 
+# The accounts that got something to do since a worker last looked: one set.
+WORK_ARRIVED = f"{PREFIX}:work:arrived"
+
+# The accounts with something to do, scored by when a worker should look at them: epoch seconds.
+WORK = f"{PREFIX}:work"
+
+# The accounts that have held orders, or had some not long ago: one set.
+HELD_ACCOUNTS = f"{PREFIX}:work:held"
+
+# The groups of accounts that live workers serve, scored by until when: epoch seconds.
+SERVED = f"{PREFIX}:served"
+
+# The accounts with orders that no live worker serves, scored by since when: epoch seconds.
+UNSERVED = f"{PREFIX}:unserved"
+
 # The orders not acknowledged yet, in hand or dead, scored by their deadline: one sorted set.
 UNACKNOWLEDGED = f"{PREFIX}:unacknowledged"
 
@@ -107,6 +122,11 @@ def quota(account: str) -> str:
     return f"{PREFIX}:quota:{account}"
 
 
+def shares(group: str) -> str:
+    """Name the hash of a group of accounts that workers serve: each one's share of a second."""
+    return f"{PREFIX}:shares:{group}"
+
+
 def resends_counted(bucket: int) -> str:
     """Name the hash that counts the re-sends expected in one span of time; it expires."""
     return f"{PREFIX}:resends:{bucket}"
@@ -120,6 +140,11 @@ def alarm(word: str) -> str:
 def dead_letters(account: str, reason: Reason) -> str:
     """Name the sorted set of one account's dead pushes of one reason, scored by time of death."""
     return f"{PREFIX}:dead:{account}:{reason}"
+
+
+def dead_of(reason: Reason) -> str:
+    """Name the sorted set of all dead pushes of one reason, scored by time of death."""
+    return f"{PREFIX}:dead:{reason}"
 
 
 def unreadable(name: str) -> str:

@@ -146,6 +146,7 @@ class RqMirror:
                 *("ZADD", keys.ready(push.key.account, push.lane)),
                 *(codec.epoch(push.deadline_at), keys.job_id(push.key)),
             ),
+            ("SADD", keys.WORK_ARRIVED, push.key.account),
         ]
 
     def _start(self, push: Push) -> list[Command]:

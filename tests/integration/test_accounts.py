@@ -10,6 +10,7 @@ from pushes import policy
 from pushes.accounts import clock
 from pushes.accounts.holds import AccountHold, Holds
 from pushes.accounts.pauses import Pause, Pauses
+from pushes.accounts.serving import Serving, Share
 from pushes.model import HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 from pushes.store import indexes, keys, records
 from pushes.store.ledger import Ledger
@@ -26,7 +27,6 @@ from worker.attempt.outcomes import (
     Spends,
 )
 from worker.claiming.claims import Claim, ClaimKind
-from worker.claiming.quota import Quota, Share
 from worker.periodic.resume import HeldBacklog
 
 OUTAGE_AFTER = 4
@@ -59,7 +59,9 @@ class Office:
     def release(self, now: datetime) -> int:
         """Queue what was held and can be served soon; how many."""
         shares = {name: Share.of(name, 100) for name in ("default", "other")}
-        return HeldBacklog(self.ledger, Quota(self.ledger.redis, shares)).release(now)
+        serving = Serving(self.ledger.redis, shares.values(), self.clock)
+        serving.announce()
+        return HeldBacklog(self.ledger, serving, shares).release(now)
 
     def end(
         self,

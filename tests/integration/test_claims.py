@@ -1,7 +1,9 @@
 """Which jobs a worker may take, in which order, and when each may call Klarna."""
 
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 from redis import Redis
@@ -9,6 +11,7 @@ from redis import Redis
 from pushes import life, policy
 from pushes.accounts.holds import Holds
 from pushes.accounts.pauses import Pauses
+from pushes.accounts.serving import Serving, Share
 from pushes.life import Origin
 from pushes.model import HoldReason, Lane, PushKey, State
 from pushes.operate import replay
@@ -16,7 +19,7 @@ from pushes.store import counters, keys, records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, put
 from worker.claiming.claims import Claimed, ClaimKind, Claims
-from worker.claiming.quota import Quota, QuotaSpentError, Share
+from worker.claiming.quota import Quota, QuotaSpentError
 
 OPERATOR = Origin("queued", "ops", lane=Lane.BACKLOG)
 RATE_PER_S = 10.0
@@ -52,7 +55,10 @@ class ClaimHarness:
         shares = {name: Share.of(name, rate_per_s) for name in accounts or ("default",)}
         now = self.clock.now
         self.quota = Quota(redis, shares, now)
-        self.claims = [Claims(redis, self.ledger.rq, self.quota, self.clock, now) for _ in range(2)]
+        self.serving = Serving(redis, shares.values(), now)
+        self.claims = [
+            Claims(redis, self.ledger.rq, self.serving, self.clock, now) for _ in range(2)
+        ]
         self._turn = 0
 
     def take(self, at_most: int = 32) -> Claimed:
@@ -160,6 +166,65 @@ def test_it_leaves_the_jobs_of_an_account_it_does_not_serve(harness: ClaimHarnes
     taken = harness.take()
 
     assert (taken.claims, taken.wait_s, taken.queue_is_empty) == ([], None, False)
+
+
+def commands_of(redis: Redis, act: Callable[[], object]) -> int:
+    """How many commands Redis carries out for `act`, those inside of scripts included."""
+
+    def total() -> int:
+        stats = cast(dict[str, dict[str, int]], redis.info("commandstats"))
+        return sum(one["calls"] for name, one in stats.items() if name != "cmdstat_info")
+
+    act()  # which loads the script
+    before = total()
+    act()
+    return total() - before
+
+
+def test_a_claim_looks_only_at_the_accounts_that_have_something_to_do(redis_client: Redis) -> None:
+    few, many = (
+        ClaimHarness(redis_client, *(f"shop-{n}" for n in range(count)), rate_per_s=1000)
+        for count in (1, 2000)
+    )
+
+    idle = [commands_of(redis_client, harness.take) for harness in (few, many)]
+    many.push(3, "shop-1999")
+
+    assert idle[0] == idle[1] <= 12
+    assert len(many.take().claims) == 3
+
+
+def test_all_accounts_have_their_turn(redis_client: Redis) -> None:
+    names = [f"shop-{number}" for number in range(20)]
+    harness = ClaimHarness(redis_client, *names, rate_per_s=10)
+    for name in names:
+        harness.push(50, name)
+
+    served = [claim.key.account for _ in range(4) for claim in harness.take(5).claims]
+
+    assert sorted(served) == sorted(names)
+
+
+def test_the_accounts_of_other_workers_hold_up_nobody(redis_client: Redis) -> None:
+    others = [f"other-{number}" for number in range(300)]
+    ClaimHarness(redis_client, *others).serving.announce()
+    harness = ClaimHarness(redis_client, "mine")
+    for name in others:
+        harness.push(1, name)
+    harness.push(1, "mine")
+
+    # What came since the last look is sorted in bit by bit.
+    taken = [claim.key.account for _ in range(7) for claim in harness.take().claims]
+
+    assert taken == ["mine"]
+
+
+def test_it_says_again_what_it_serves_when_redis_has_lost_that(harness: ClaimHarness) -> None:
+    harness.take()
+    harness.push()
+    harness.ledger.redis.delete(harness.serving.key, keys.SERVED)
+
+    assert len(harness.take().claims) == 1
 
 
 def test_it_serves_the_earliest_deadline_of_a_lane_first(redis_client: Redis) -> None:

@@ -40,6 +40,7 @@ def test_it_holds_the_account_and_says_who_and_why(holds: Holds, redis_url: str)
         "paused_until": None,
         "pause_cause": None,
         "unknown_in_a_row": 0,
+        "unserved_since": None,
     }
 
 

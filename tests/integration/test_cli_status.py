@@ -77,6 +77,7 @@ def account(**states: int) -> dict[str, object]:
         "paused_until": None,
         "pause_cause": None,
         "unknown_in_a_row": 0,
+        "unserved_since": None,
         "states": {str(state): states.get(state, 0) for state in State if not state.is_settled},
         "states_partial": False,
     }

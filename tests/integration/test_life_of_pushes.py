@@ -17,6 +17,7 @@ from redis import Redis
 from rq.utils import as_text
 
 from pushes.accounts.holds import Holds
+from pushes.accounts.serving import Serving, Share
 from pushes.model import HoldReason, Lane, Push, PushKey, Reason, State
 from pushes.operate import replay
 from pushes.read import dead_letters
@@ -35,7 +36,6 @@ from worker.attempt.outcomes import (
     Retry,
     Spends,
 )
-from worker.claiming.quota import Quota, Share
 from worker.periodic import due
 from worker.periodic.recovery import Recovery
 from worker.periodic.resume import HeldBacklog
@@ -61,8 +61,10 @@ class Life(RuleBasedStateMachine):
         self.scripted = ScriptedAcknowledger()
         self.worker = worker_parts(redis, "worker-1")
         self.recovery = Recovery(self.ledger)
-        quota = Quota(redis, {"default": Share.of("default", 1_000_000)})
-        self.backlog = HeldBacklog(self.ledger, quota)
+        shares = {"default": Share.of("default", 1_000_000)}
+        serving = Serving(redis, shares.values(), lambda: self.now)
+        serving.announce()
+        self.backlog = HeldBacklog(self.ledger, serving, shares)
         self.holds = Holds(redis, lambda: self.now)
 
     @rule(key=st.sampled_from(KEYS), minutes=st.sampled_from([0, 6]))

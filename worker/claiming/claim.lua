@@ -1,21 +1,34 @@
--- Take the jobs that may be attempted now, the most urgent of each account first.
--- ARGV: what is always asked for, as JSON (`worker/claims.py` says what each field means); how many
--- at most; which account comes first; a job to put back in its place, or ''; the time, or ''.
+-- Take the jobs that may be attempted now: of the accounts that have waited longest for their turn,
+-- of each the most urgent.
+-- ARGV[1]: what is always asked for, as JSON (`claims.py` says what each field means). ARGV[2]: how
+-- many at most. ARGV[3]: a job to put back in its place, or ''. ARGV[4]: the time, or ''.
 -- Returns the jobs taken, {kind, id, wait in s, why held, data, record} each; how long until more
--- can be taken ('' when nothing waits); and how many jobs are left in RQ's list, which is empty only
--- when no job waits beyond it either.
+-- can be taken ('' when nothing waits for a time); and how many jobs are left in RQ's list, which
+-- is empty only when no job waits beyond it either. Returns false when Redis does not know which
+-- accounts this worker serves.
 
 local ask = cjson.decode(ARGV[1])
-local at_most, first, in_hand = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local now = time_of(ARGV[5])
-local taken, wait_s = {}, nil
+local at_most, in_hand = tonumber(ARGV[2]), ARGV[3]
+local now = time_of(ARGV[4])
+local taken, wait_s = {}, ''
 
-local function sooner(seconds)
-  if not wait_s or seconds < wait_s then wait_s = seconds end
-end
+if redis.call('EXISTS', ask.shares) == 0 then return false end
 
 local function ready_key(name, lane)
   return ask.prefix .. ':ready:' .. name .. ':' .. lane
+end
+
+local function has_ready(name)
+  for _, lane in ipairs(ask.lanes) do
+    if redis.call('EXISTS', ready_key(name, lane)) == 1 then return true end
+  end
+  return false
+end
+
+local function read_share(name, share)
+  if not share then return nil end
+  local interval_s, burst_s = string.match(share, '^(%S+) (%S+)$')
+  return {name = name, interval_s = tonumber(interval_s), burst_s = tonumber(burst_s)}
 end
 
 local function found(command, ...)
@@ -41,6 +54,7 @@ local function put_back(id)
   if redis.call('LREM', ask.popped, 1, id) == 0 then return end
   redis.call('RPUSH', ask.queue, id)
   local name = string.match(id, '^([^_]+)_')
+  redis.call('SADD', ask.arrived, name)
   for _, lane in ipairs(ask.lanes) do
     if redis.call('ZSCORE', ready_key(name, lane), id) then return end
   end
@@ -49,8 +63,8 @@ end
 
 local function park(name, why)
   for _, lane in ipairs(ask.lanes) do
-    local ids = redis.call('ZRANGE', ready_key(name, lane), 0, at_most - #taken - 1)
     if #taken >= at_most then return end
+    local ids = redis.call('ZRANGE', ready_key(name, lane), 0, at_most - #taken - 1)
     for _, id in ipairs(ids) do
       pop(name, lane, id)
       hand_over('park', id, 0, why)
@@ -60,35 +74,31 @@ end
 
 -- One at a time over all workers, at growing intervals, and not always the same order: it may be
 -- one that Klarna always fails on. In turn one of the most urgent, and the one that came last.
+-- Returns when the next one is due; nil when there is none.
 local function probe(account, hold, why)
-  local probe_at = tonumber(redis.call('HGET', hold, 'probe_at') or '')
-  if not probe_at then return end
-  local paused_s = pause_of(ask.pauses, account.name, now)
-  local wait_s = math.max(probe_at - now, paused_s)
-  if wait_s > 0 then return sooner(wait_s) end
   local held = ask.prefix .. ':held:' .. account.name
-  local probes = tonumber(redis.call('HGET', hold, 'probes') or '0')
   local waiting = math.min(redis.call('ZCARD', held), ask.probe_among)
-  if waiting == 0 or #taken >= at_most then return end
+  local probe_at = tonumber(redis.call('HGET', hold, 'probe_at') or '')
+  if not probe_at or waiting == 0 then return nil end
+  probe_at = math.max(probe_at, now + pause_of(ask.pauses, account.name, now))
+  if probe_at > now or #taken >= at_most then return probe_at end
+  local probes = tonumber(redis.call('HGET', hold, 'probes') or '0')
   local at = probes % 2 == 1 and -1 or probes / 2 % waiting
-  local slot_s = reserve(ask.prefix .. ':quota:' .. account.name, 'next_at', now,
+  local slot_s, more_s = reserve(ask.prefix .. ':quota:' .. account.name, 'next_at', now,
     account.interval_s, 0, ask.horizon_s, 0)
-  if not slot_s then return sooner(ask.horizon_s) end
+  if not slot_s then return now + more_s end
   local first_s = tonumber(redis.call('HGET', hold, 'probe_first_s'))
   local longest_s = tonumber(redis.call('HGET', hold, 'probe_longest_s'))
-  local pause_s = math.min(longest_s, first_s * 2 ^ (probes + 1))
-  redis.call('HSET', hold, 'probes', probes + 1, 'probe_at', string.format('%.3f', now + pause_s))
+  local next_at = now + math.min(longest_s, first_s * 2 ^ (probes + 1))
+  redis.call('HSET', hold, 'probes', probes + 1, 'probe_at', epoch(next_at))
   hand_over('probe', redis.call('ZRANGE', held, at, at)[1], slot_s, why)
+  return next_at
 end
 
+-- Returns when to look at the account again; nil when nothing of it waits here.
 local function serve(account)
   local paused_s = pause_of(ask.pauses, account.name, now)
-  if paused_s > 0 then
-    for _, lane in ipairs(ask.lanes) do
-      if redis.call('ZCARD', ready_key(account.name, lane)) > 0 then sooner(paused_s) end
-    end
-    return
-  end
+  if paused_s > 0 then return has_ready(account.name) and now + paused_s or nil end
   local quota = ask.prefix .. ':quota:' .. account.name
   local interval_s = interval_of(quota, account.interval_s, now)
   local waiting, next_of = {}, {}
@@ -98,11 +108,12 @@ local function serve(account)
   end
   local turn = tonumber(redis.call('HGET', quota, 'turn') or '0')
   local unknown_at = tonumber(redis.call('HGET', quota, 'unknown_next_at') or '') or 0
+  local taken_before, again_at = #taken, nil
 
   local function can_serve(lane)
     if not waiting[lane][next_of[lane]] then return false end
     if lane ~= ask.unknown_lane or unknown_at - now <= ask.horizon_s then return true end
-    sooner(unknown_at - now - ask.horizon_s)
+    again_at = unknown_at - ask.horizon_s
     return false
   end
 
@@ -114,14 +125,17 @@ local function serve(account)
     end
   end
 
-  local taken_before = #taken
-  while #taken < at_most do
+  while true do
+    if #taken >= at_most then
+      again_at = now
+      break
+    end
     local lane = choose()
     if not lane then break end
     local slot_s, more_s = reserve(quota, 'next_at', now, interval_s, account.burst_s,
       ask.horizon_s, 0)
     if not slot_s then
-      sooner(more_s)
+      again_at = now + more_s
       break
     end
     if lane == ask.unknown_lane then
@@ -139,19 +153,62 @@ local function serve(account)
     redis.call('HSET', quota, 'turn', turn % 1000000)
     redis.call('EXPIRE', quota, ask.quota_ttl_s)
   end
+  return has_ready(account.name) and (again_at or now) or nil
+end
+
+local function visit(account)
+  local hold = ask.prefix .. ':hold:' .. account.name
+  local why = redis.call('HGET', hold, 'reason')
+  if not why then return serve(account) end
+  local again_at = probe(account, hold, why)
+  park(account.name, why)
+  return has_ready(account.name) and now or again_at
+end
+
+local function stamp(time)
+  return string.format('%.6f', time)
+end
+
+local function look_again(name, again_at)
+  if again_at then
+    redis.call('ZADD', ask.work, stamp(again_at), name)
+  else
+    redis.call('ZREM', ask.work, name)
+  end
+end
+
+-- The accounts whose turn it is, so many at a time; those that other workers serve are passed over.
+-- One that is looked at moves behind the others.
+local function visit_all()
+  local passed_over, visits = 0, 0
+  for _ = 1, ask.chunks do
+    local names = redis.call('ZRANGEBYSCORE', ask.work, '-inf', stamp(now), 'LIMIT', passed_over,
+      ask.chunk)
+    if #names == 0 then return end
+    local shares = redis.call('HMGET', ask.shares, unpack(names))
+    for number, name in ipairs(names) do
+      if #taken >= at_most or visits >= ask.chunk then return end
+      local account = read_share(name, shares[number])
+      if account then
+        visits = visits + 1
+        look_again(name, visit(account))
+      else
+        passed_over = passed_over + 1
+      end
+    end
+  end
 end
 
 if in_hand ~= '' then put_back(in_hand) end
-for number = 1, #ask.accounts do
-  local account = ask.accounts[(first + number) % #ask.accounts + 1]
-  local hold = ask.prefix .. ':hold:' .. account.name
-  local why = redis.call('HGET', hold, 'reason')
-  if why then
-    probe(account, hold, why)
-    park(account.name, why)
-  else
-    serve(account)
-  end
+for _, name in ipairs(redis.call('SPOP', ask.arrived, ask.chunk)) do
+  redis.call('ZADD', ask.work, 'LT', stamp(now), name)
 end
+visit_all()
 fill_list(ask.queue, ask.deferred, ask.job_prefix, ask.fill_at_most)
-return {taken, wait_s and tostring(wait_s) or '', redis.call('LLEN', ask.queue)}
+
+local later = redis.call('ZRANGEBYSCORE', ask.work, '(' .. stamp(now), '+inf', 'WITHSCORES',
+  'LIMIT', 0, 1)
+if later[1] and redis.call('HEXISTS', ask.shares, later[1]) == 1 then
+  wait_s = tostring(tonumber(later[2]) - now)
+end
+return {taken, wait_s, redis.call('LLEN', ask.queue)}

@@ -1,9 +1,10 @@
 """Claiming jobs: which pushes may be attempted now, in which order, and when each may call Klarna.
 
-One script over the queue decides for all workers: it serves each account within its quota, fresh
-pushes before what waited, what waited before what Klarna does not know, and in each of these lanes
-the earliest deadline first (`policy.TURNS`). Of a held account it claims one probe at a time,
-and parks the rest. A job that is claimed stands in RQ's intermediate list until its attempt
+One script over the queue decides for all workers: it serves the accounts that have something to
+do, whichever waited longest for its turn first, each within its quota; fresh pushes before what
+waited, what waited before what Klarna does not know, and in each of these lanes the earliest
+deadline first (`policy.TURNS`). Of a held account it claims one probe at a time, and parks the
+rest. A job that is claimed stands in RQ's intermediate list until its attempt
 begins: a worker that dies in between loses nothing, recovery finds it there.
 """
 
@@ -20,12 +21,13 @@ from rq.job import Job
 from pushes import log, policy
 from pushes.accounts import clock as redis_clock
 from pushes.accounts.clock import Now
+from pushes.accounts.serving import Serving
 from pushes.model import HoldReason, Lane, Push, PushKey
 from pushes.store import counters, keys, records
 from pushes.store.connection import read_script
 from pushes.store.records import Raw
 from pushes.store.rq_mirror import RqMirror
-from worker.claiming.quota import TTL_S, Quota, script
+from worker.claiming.quota import TTL_S, script
 from worker.clock import SYSTEM_CLOCK, Clock
 
 _log = log.get(__name__)
@@ -38,6 +40,10 @@ _SHORTEST_WAIT_S = 0.02
 
 # How often the queue is looked at while what waits there cannot be attempted yet.
 _LOOK_AGAIN_S = 0.1
+
+# One claim looks at so many accounts of its own at most, and passes over some thousand of others'.
+_CHUNK = 50
+_CHUNKS = 40
 
 # A claim moves so many jobs into RQ's list at most: more than one takes out of it.
 _FILL_AT_MOST = 100
@@ -90,7 +96,7 @@ class Claimed:
 
 
 class Claims:
-    """Claims jobs for one worker process, of the accounts that `quota` knows.
+    """Claims jobs for one worker process, of the accounts that it serves.
 
     `now` is Redis's time unless given. Every method raises RedisError; then nothing is lost.
     """
@@ -99,7 +105,7 @@ class Claims:
         self,
         redis: Redis,
         rq: RqMirror,
-        quota: Quota,
+        serving: Serving,
         clock: Clock = SYSTEM_CLOCK,
         now: Now | None = None,
     ) -> None:
@@ -107,13 +113,17 @@ class Claims:
         self._rq = rq
         self._clock = clock
         self._now = now
-        self._turn = 0
+        self._serving = serving
         self._popped: bytes | None = None
         self._claim = redis.register_script(
             read_script("pushes.store", "waiting.lua") + script("claim.lua")
         )
         always = {
-            "accounts": [share.facts() for share in quota.shares.values()],
+            "shares": serving.key,
+            "arrived": keys.WORK_ARRIVED,
+            "work": keys.WORK,
+            "chunk": _CHUNK,
+            "chunks": _CHUNKS,
             "prefix": keys.PREFIX,
             "pauses": keys.PAUSES,
             "job_prefix": Job.redis_job_namespace_prefix,
@@ -137,12 +147,11 @@ class Claims:
         if popped and keys.find_key(popped) is None:
             drop_foreign_job(self._redis, self._rq, popped)
             popped = None
-        self._turn += 1  # another account comes first each time: none takes all the free threads
-        asked: list[str | bytes | int | float] = [
-            *(self._always, at_most, self._turn),
-            *(popped or "", redis_clock.argument(self._now)),
-        ]
-        raw, wait_s, left = cast(tuple[list[_Row], bytes, int], self._claim([], asked))
+        answer = self._ask(at_most, popped)
+        if answer is None:  # Redis has lost which accounts we serve
+            self._serving.announce()
+            answer = self._ask(at_most, popped)
+        raw, wait_s, left = answer or ([], b"", 0)
         self._popped = None
         shortest = max(float(wait_s), _SHORTEST_WAIT_S) if wait_s else None
         return Claimed([self._read(row) for row in raw], shortest, queue_is_empty=not left)
@@ -179,6 +188,15 @@ class Claims:
     def forget(self, key: PushKey) -> None:
         """Take a job out of RQ's intermediate list: nothing more is to be done for it."""
         self._redis.lrem(self._rq.queue.intermediate_queue_key, 1, keys.job_id(key))
+
+    def _ask(self, at_most: int, popped: bytes | None) -> tuple[list[_Row], bytes, int] | None:
+        facts: list[str | bytes | float] = [
+            self._always,
+            at_most,
+            popped or "",
+            redis_clock.argument(self._now),
+        ]
+        return cast(tuple[list[_Row], bytes, int] | None, self._claim([], facts))
 
     def _read(self, row: _Row) -> Claim:
         kind, job_id, wait_s, why_held, data, record = row

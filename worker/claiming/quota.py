@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import cast
 
 from redis import Redis
@@ -19,15 +18,9 @@ from redis.exceptions import RedisError
 
 from pushes.accounts import clock
 from pushes.accounts.clock import Fact, Now
+from pushes.accounts.serving import Share
 from pushes.store import keys
 from pushes.store.connection import read_script
-
-# Slots are this share of the quota, evenly spaced. The rest is for what comes late: a call whose
-# thread was not woken in time, and the network.
-_PACE = 0.94
-
-# So much of a second's slots may be used at once after a pause.
-_BURST = 0.01
 
 # A call may be this late for its slot; later, it takes another one.
 GRACE_S = 0.02
@@ -48,24 +41,6 @@ class QuotaSpentError(Exception):
     def __init__(self, wait_s: float) -> None:
         super().__init__(f"the account's quota allows the next call in {wait_s:.1f} s")
         self.wait_s = wait_s
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a script needs to know of one account's quota."""
-
-    name: str
-    interval_s: float
-    burst_s: float
-
-    @classmethod
-    def of(cls, account: str, rate_per_s: float) -> "Share":
-        """Turn requests per second into slots."""
-        return cls(account, 1 / (_PACE * rate_per_s), _BURST / _PACE)
-
-    def facts(self) -> dict[str, object]:
-        """Return it as JSON for a script."""
-        return {"name": self.name, "interval_s": self.interval_s, "burst_s": self.burst_s}
 
 
 class _Reservation:

@@ -43,7 +43,14 @@ def cut_unknown(ledger: Ledger, keep: int = policy.MAX_UNKNOWN_DEAD) -> int:
     A flood of made-up ids must not fill Redis. One that is pushed again is taken in anew. Return
     how many were cut.
     """
-    return sum(_cut_account(ledger, one, keep) for one in indexes.accounts(ledger.redis))
+    if ledger.redis.zcard(keys.dead_of(Reason.NO_SUCH_ORDER)) <= keep:
+        return 0
+    accounts = indexes.accounts(ledger.redis)
+    pipeline = ledger.redis.pipeline(transaction=False)
+    for account in accounts:
+        pipeline.zcard(keys.dead_letters(account, Reason.NO_SUCH_ORDER))
+    found = zip(accounts, cast(list[int], pipeline.execute()), strict=True)
+    return sum(_cut_account(ledger, account, keep) for account, count in found if count > keep)
 
 
 def _cut_account(ledger: Ledger, account: str, keep: int) -> int:

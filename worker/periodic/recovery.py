@@ -17,6 +17,7 @@ from typing import cast
 from redis.exceptions import ResponseError
 
 from pushes import life, log
+from pushes.accounts import serving
 from pushes.model import Change, Lane, Push, PushKey, State
 from pushes.store import counters, indexes, keys
 from pushes.store.connection import is_of_one_key
@@ -99,6 +100,7 @@ class Recovery:
             if key := keys.find_key(job_id):
                 place = keys.ready(key.account, Lane.BACKLOG)
                 self._ledger.redis.zadd(place, {job_id: now.timestamp()})
+                self._ledger.redis.sadd(keys.WORK_ARRIVED, key.account)
             else:
                 drop_foreign_job(self._ledger.redis, self._ledger.rq, job_id)
         self._suspected_unplaced = found - self._suspected_unplaced
@@ -113,7 +115,7 @@ class Recovery:
     def _places(self) -> list[str]:
         return [
             keys.ready(account, lane)
-            for account in indexes.accounts(self._ledger.redis)
+            for account in serving.working_accounts(self._ledger.redis)
             for lane in Lane
         ]
 

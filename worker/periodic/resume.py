@@ -4,45 +4,49 @@ Every worker runs it. The queue is kept short on purpose: what waits here waits 
 deadlines, and a fresh push does not stand behind it.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
-from pushes import life, log, policy
+from pushes import life, policy
+from pushes.accounts.serving import Serving, Share
 from pushes.model import Lane
-from pushes.store import indexes, keys
+from pushes.store import keys
+from pushes.store.connection import read_script
 from pushes.store.ledger import Ledger
-from worker.claiming.quota import Quota, Share
-
-_log = log.get(__name__)
 
 # An order takes two calls of the quota: GET and acknowledge.
 _CALLS_AN_ORDER = 2
 
-# One look queues so many at most, so that it is over soon.
+# One look queues so many orders at most, of so many accounts, so that it is over soon.
 _BATCH = 500
+_ACCOUNTS = 100
 
 
 class HeldBacklog:
     """The held pushes of the accounts that this worker serves."""
 
-    def __init__(self, ledger: Ledger, quota: Quota) -> None:
+    def __init__(self, ledger: Ledger, serving: Serving, shares: Mapping[str, Share]) -> None:
         self._ledger = ledger
-        self._shares = quota.shares
+        self._serving = serving
+        self._shares = shares
+        self._looks = 0
+        self._find = ledger.redis.register_script(read_script("worker.periodic", "release.lua"))
 
     def release(self, now: datetime) -> int:
         """Queue as many as can be attempted soon; return how many this call queued."""
-        pipeline = self._ledger.redis.pipeline(transaction=False)
-        for account in self._shares:
-            pipeline.zcard(keys.held(account))
-            pipeline.exists(keys.hold(account))
-            pipeline.zcard(keys.ready(account, Lane.BACKLOG))
-        answers = pipeline.execute()
-        found = zip(self._shares.values(), answers[::3], answers[1::3], answers[2::3], strict=True)
-        return sum(
-            self._release(share, queued, now)
-            for share, waiting, is_held, queued in found
-            if waiting and not is_held
-        )
+        released = 0
+        for name, queued in self._to_release():
+            if released < _BATCH:
+                released += self._release(self._shares[name], queued, now)
+        return released
+
+    def _to_release(self) -> list[tuple[str, int]]:
+        self._looks += _ACCOUNTS
+        names = [keys.HELD_ACCOUNTS, keys.HOLDS, self._serving.key]
+        facts: list[str | int] = [keys.PREFIX, Lane.BACKLOG, _ACCOUNTS, self._looks]
+        raw = cast(list[tuple[bytes, int]], self._find(names, facts))
+        return [(name.decode(), queued) for name, queued in raw]
 
     def _release(self, share: Share, queued: int, now: datetime) -> int:
         ahead = policy.RELEASED_AHEAD.total_seconds() / (share.interval_s * _CALLS_AN_ORDER)
@@ -57,19 +61,3 @@ class HeldBacklog:
             change for push in pushes if push and (change := life.resumed(push, now)) is not None
         ]
         return sum(self._ledger.commit_many(changes))
-
-    def log_unserved(self) -> None:
-        """Log the accounts whose pushes wait for a worker that has their credentials."""
-        for account in set(indexes.accounts(self._ledger.redis)) - self._shares.keys():
-            pipeline = self._ledger.redis.pipeline(transaction=False)
-            for lane in Lane:
-                pipeline.zcard(keys.ready(account, lane))
-            if waiting := sum(pipeline.execute()):
-                _log.error(
-                    "account.not_configured",
-                    account=account,
-                    waiting=waiting,
-                    meaning="this worker has no credentials for the account and leaves its orders "
-                    "to others; if there are none, they are not acknowledged",
-                    action="add the account to the ACCOUNTS_FILE of the workers",
-                )

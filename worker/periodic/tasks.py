@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from pushes.accounts.clock import Now
+from pushes.accounts.serving import TTL_S, Serving
 from pushes.store.ledger import Ledger
 from pushes.store.rq_mirror import LEASE_S
 from worker.attempt.account_health import AccountHealth
 from worker.attempt.under_way import UnderWay
 from worker.clock import Clock
-from worker.periodic import due, prune, resends
+from worker.periodic import due, prune, resends, unserved
 from worker.periodic.recovery import Recovery
 from worker.periodic.resume import HeldBacklog
 
@@ -33,6 +35,12 @@ _RESENDS_EVERY_S = 30
 
 # What expired is taken out of the indexes this often; nobody waits for it.
 _PRUNE_EVERY_S = 60
+
+# A worker's accounts count as served until it has missed three of these.
+_ANNOUNCE_EVERY_S = TTL_S / 3
+
+# Orders of an account that nobody serves have hours; nobody waits for this.
+_UNSERVED_EVERY_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,8 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
     under_way: UnderWay,
     accounts: AccountHealth,
     backlog: HeldBacklog,
+    serving: Serving,
+    redis_now: Now | None,
     redis_health: LeasesTell,
     clock: Clock,
 ) -> list[PeriodicTask]:
@@ -68,6 +78,10 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
     def recover() -> None:
         alive = under_way.alive()
         recovery.scan(clock.now(), alive, leases_tell=redis_health.leases_tell)
+
+    def find_unserved() -> None:
+        if redis_health.leases_tell:  # else other workers had no time to say what they serve
+            unserved.scan(ledger.redis, serving, redis_now)
 
     return [
         PeriodicTask(LEASES, _RENEW_EVERY_S, under_way.renew_leases),
@@ -80,5 +94,6 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
             lambda: resends.scan(ledger.redis, clock.now(), accounts.has_outage),
         ),
         PeriodicTask("prune", _PRUNE_EVERY_S, lambda: prune.prune(ledger, clock.now())),
-        PeriodicTask("unserved", _PRUNE_EVERY_S, backlog.log_unserved),
+        PeriodicTask("serving", _ANNOUNCE_EVERY_S, serving.announce),
+        PeriodicTask("unserved", _UNSERVED_EVERY_S, find_unserved),
     ]

@@ -29,6 +29,7 @@ def _may_stay(ledger: Ledger) -> set[str]:
     stay = {keys.ACCOUNTS, keys.COUNTERS, keys.UNACKNOWLEDGED, *map(keys.index, State)}
     stay |= {keys.RESENDS, keys.RESEND_TOTALS}
     stay |= {keys.dead_letters(DEFAULT_ACCOUNT, reason) for reason in Reason}
+    stay |= {keys.SERVED, *map(keys.dead_of, Reason)}
     stay |= {queue.key, queue.intermediate_queue_key, queue.redis_queues_keys}
     stay |= {"rq:workers", f"rq:workers:{rq_job.QUEUE}"}
     stay |= {

@@ -1,0 +1,152 @@
+"""Which accounts live workers serve, and at what rate; and which wait for a worker that does.
+
+Workers with the same accounts share one hash of them in Redis, and renew it while one of them
+lives. So a script that finds work by account knows whose it is without being told. An account
+with orders that no live worker serves was taken out of the workers' settings, or never added.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Self, cast
+
+from redis import Redis
+
+from pushes import log
+from pushes.accounts import clock
+from pushes.accounts.clock import Fact, Now
+from pushes.model import Lane
+from pushes.store import codec, keys
+
+_log = log.get(__name__)
+
+# How long accounts count as served after the last worker that serves them has said so: three
+# renewals, and more than a restart takes.
+TTL_S = 75
+
+# Slots are this share of the quota, evenly spaced. The rest is for what comes late: a call whose
+# thread was not woken in time, and the network.
+_PACE = 0.94
+
+# So much of a second's slots may be used at once after a pause.
+_BURST = 0.01
+
+# One round trip writes so many, so that Redis answers others in between.
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How often an account may be called for: a slot every `interval_s` seconds.
+
+    Of what was not used, `burst_s` may be used at once.
+    """
+
+    name: str
+    interval_s: float
+    burst_s: float
+
+    @classmethod
+    def of(cls, account: str, rate_per_s: float) -> Self:
+        """Turn requests per second into slots."""
+        return cls(account, 1 / (_PACE * rate_per_s), _BURST / _PACE)
+
+
+class Serving:
+    """What one worker serves. Threads share it. Every method raises RedisError."""
+
+    def __init__(self, redis: Redis, shares: Iterable[Share], now: Now | None = None) -> None:
+        self._redis = redis
+        self._now = now
+        self._shares = {share.name: f"{share.interval_s!r} {share.burst_s!r}" for share in shares}
+        self.key = keys.shares(_digest(self._shares))
+        self._renew = redis.register_script(clock.script("renew_shares.lua"))
+
+    def announce(self) -> None:
+        """Say that these accounts are served; take up those that waited for it, and log them.
+
+        To be said again every `TTL_S / 3`, and at once when Redis has forgotten it.
+        """
+        taken_up = self._renewed()
+        if taken_up is None:
+            self._write()
+            taken_up = self._renewed()
+        for account in taken_up or []:
+            _log.info("account.served_again", account=account)
+
+    def _renewed(self) -> list[str] | None:
+        names = [self.key, keys.SERVED, keys.UNSERVED, keys.WORK_ARRIVED]
+        raw = cast(list[bytes] | None, self._renew(names, [TTL_S, clock.argument(self._now)]))
+        return None if raw is None else [name.decode() for name in raw]
+
+    def _write(self) -> None:
+        """Write the hash beside, then put it into its place: it is there whole or not at all."""
+        beside, left = f"{self.key}:new", iter(self._shares.items())
+        self._redis.delete(beside)
+        while batch := dict(islice(left, _BATCH)):
+            self._redis.hset(beside, items=[word for pair in batch.items() for word in pair])
+        self._redis.rename(beside, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class UnservedAccount:
+    """An account with orders that no live worker serves: since when, and how many wait."""
+
+    name: str
+    since: datetime
+    queued: int
+    held: int
+
+
+def unserved_since(redis: Redis) -> dict[str, datetime]:
+    """Read which accounts wait for a worker, and since when, as `note_unserved` has found them."""
+    raw = cast(list[tuple[bytes, float]], redis.zrange(keys.UNSERVED, 0, -1, withscores=True))
+    return {name.decode(): codec.moment(str(at)) for name, at in raw}
+
+
+def unserved(redis: Redis) -> list[UnservedAccount]:
+    """Read the same with the numbers of orders, by name."""
+    since = unserved_since(redis)
+    names = sorted(since)
+    waiting = _waiting(redis, names)
+    return [UnservedAccount(name, since[name], *waiting[name]) for name in names]
+
+
+def note_unserved(redis: Redis, now: Now | None = None) -> list[UnservedAccount]:
+    """Find the accounts with orders that no live worker serves; return those newly found.
+
+    They leave the order in which accounts are looked at, and come back with a worker that serves
+    them (`Serving.announce`). Several workers may look at a time: each account is new to one.
+    """
+    find = redis.register_script(clock.script("note_unserved.lua"))
+    names = [keys.WORK, keys.HELD_ACCOUNTS, keys.SERVED, keys.UNSERVED, keys.WORK_ARRIVED]
+    facts: list[Fact] = [keys.PREFIX, ",".join(Lane), clock.argument(now)]
+    new = {name.decode() for name in cast(list[bytes], find(names, facts))}
+    return [account for account in unserved(redis) if account.name in new] if new else []
+
+
+def working_accounts(redis: Redis) -> set[str]:
+    """Name the accounts that may have queued orders: all others have none."""
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.smembers(keys.WORK_ARRIVED)
+    pipeline.zrange(keys.WORK, 0, -1)
+    pipeline.zrange(keys.UNSERVED, 0, -1)
+    answers = cast(list[Iterable[bytes]], pipeline.execute())
+    return {name.decode() for names in answers for name in names}
+
+
+def _waiting(redis: Redis, names: list[str]) -> dict[str, tuple[int, int]]:
+    pipeline = redis.pipeline(transaction=False)
+    for name in names:
+        for lane in Lane:
+            pipeline.zcard(keys.ready(name, lane))
+        pipeline.zcard(keys.held(name))
+    counts = iter(cast(list[int], pipeline.execute()))
+    return {name: (sum(islice(counts, len(Lane))), next(counts)) for name in names}
+
+
+def _digest(shares: Mapping[str, str]) -> str:
+    text = "\n".join(f"{name} {share}" for name, share in sorted(shares.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
