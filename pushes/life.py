@@ -128,6 +128,7 @@ def _with_fresh_attempts(push: Push, now: datetime) -> Push:
         worker=None,
         execution_id=None,
         last_error=None,
+        correlation_id=None,
         discarded=False,
         unreadable=None,
     )
@@ -206,6 +207,9 @@ def reported(
     after = change.after
     if order is not None:
         after = replace(after, order=order, verified_at=seen_at)
+    if after.state.is_settled:
+        named = [entry.correlation_id for entry in entries if entry.correlation_id]
+        after = replace(after, correlation_id=named[-1] if named else None)
     return replace(change, after=after, entries=(*entries, *change.entries))
 
 

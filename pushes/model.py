@@ -205,6 +205,7 @@ class Push:
     change is lost and no late worker overwrites a newer one. `failures` and `not_found` count
     what was spent since the push was last given fresh attempts; `crashes` counts the deaths of its
     workers since an attempt last came to its end; `attempts` counts every attempt ever started.
+    `correlation_id` is Klarna's name for the call that settled the push, for its support;
     `after_failure` says of a retry that a failure planned it, not a rate limit nor a 404.
     `unreadable` is set while the record in Redis cannot be read, and names its content: the rest is
     then what could be made out, and the next change writes it anew.
@@ -230,6 +231,7 @@ class Push:
     worker: str | None = None
     execution_id: str | None = None
     last_error: str | None = None
+    correlation_id: str | None = None
     after_failure: bool = False
     discarded: bool = False
     lane: Lane = Lane.FRESH

@@ -25,6 +25,10 @@ UNKNOWN_REMEMBERED = timedelta(minutes=5)
 # Acknowledged records answer "did we?" for as long as orders are commonly disputed or captured.
 RETENTION = timedelta(days=30)
 
+# The timeline of a settled push is kept for as long as somebody may still look into it; afterwards
+# its record answers "did we, when, and with which correlation id?".
+TIMELINE_KEPT = timedelta(days=1)
+
 # After the first death of its worker an order is attempted alone, in a process that does nothing
 # else; after two deaths of such a process it is what kills them.
 MAX_CRASHES = 3

@@ -3,7 +3,7 @@
 
 from devtools.bench import systems
 from devtools.bench.figures import Figures, Key
-from devtools.bench.measures import intake, quota, waiting
+from devtools.bench.measures import intake, quota, settled, waiting
 from devtools.reporting.goals import Bound, Goal
 
 _AT_LEAST = Bound.AT_LEAST
@@ -65,6 +65,12 @@ def _acknowledging(figures: Figures) -> list[Goal]:
             "memory of a waiting order in Redis, ledger included",
             figures.spread(Key(ours, "", "bytes_per_waiting_order")),
             2500,
+            "bytes",
+        ),
+        Goal(
+            "memory of a settled order in Redis, from the day after on",
+            figures.spread(settled.LATER),
+            600,
             "bytes",
         ),
     ]

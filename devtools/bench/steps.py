@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from devtools.bench import systems
 from devtools.bench.figures import Figures
-from devtools.bench.measures import intake, quota, throughput, waiting
+from devtools.bench.measures import intake, quota, settled, throughput, waiting
 from devtools.bench.plan import Plan
 from devtools.bench.testbed import BenchError, BenchTestbed
 from devtools.local.processes import ProcessError
@@ -58,6 +58,7 @@ def all_steps() -> list[Step]:
             for condition in intake.conditions(view)
         ),
         Step("quota: ours", quota.measure, serves_a_goal=True),
+        Step("memory: ours, settled", settled.measure, serves_a_goal=True),
         Step("waiting: ours", waiting.measure_ours, serves_a_goal=True),
         *(
             Step(f"waiting: {system.name}", partial(_waiting, system), serves_a_goal=False)

@@ -114,8 +114,16 @@ def full(push: Push, timeline: Iterable[Entry], now: datetime) -> PushView:
         "discarded": push.discarded,
         "next_step": _next_step(push),
         "order": _order(push.order),
-        "timeline": [_entry(entry) for entry in timeline],
+        "timeline": [_entry(entry) for entry in (list(timeline) or _remembered(push))],
     }
+
+
+def _remembered(push: Push) -> list[Entry]:
+    """Tell of a settled push whose timeline is not kept any more what its record still knows."""
+    if not push.state.is_settled:
+        return []
+    event, kept = str(push.state), "what else happened is kept for a day"
+    return [Entry(push.changed_at, event, correlation_id=push.correlation_id, detail=kept)]
 
 
 def dead_letter(push: Push, now: datetime) -> DeadLetterView:

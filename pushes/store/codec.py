@@ -1,11 +1,13 @@
 """How a push and its timeline are written in Redis: short strings, nothing that is empty.
 
-Values under 64 bytes keep a hash packed. Times are epoch seconds with milliseconds, cut off.
+Values under 64 bytes keep a hash packed. Times are epoch seconds with milliseconds, cut off. The
+records of settled pushes are nearly all there are, so they are written shorter still: `_shorten`.
 Whatever is written can be read back: what Redis or Python could not take again is left out.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,11 +24,29 @@ _TIMES = (
     "acknowledged_at",
     "idempotent_since",
 )
-_TEXTS = ("worker", "execution_id", "last_error", "source")
+_TEXTS = ("worker", "execution_id", "last_error", "source", "correlation_id")
 _FLAGS = ("after_failure", "discarded")
 _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
 _ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
 _ORDER = "order."
+
+# How the fields of a settled record are named.
+_SHORT = {
+    "source": "x",
+    "correlation_id": "c",
+    "order.status": "s",
+    "order.fraud_status": "f",
+    "order.purchase_currency": "u",
+    "order.klarna_reference": "k",
+    "order.merchant_reference1": "1",
+    "order.merchant_reference2": "2",
+}
+_LONG = {short: name for name, short in _SHORT.items()}
+
+# And which are written together: numbers in `n`, times in `t`, what else counts something in `a`.
+_SHORT_NUMBERS = _NUMBERS[1:]  # the revision stays as it is: the commit looks at it
+_SHORT_AMOUNTS = tuple(sorted(f"{_ORDER}{name}" for name in _ORDER_NUMBERS))
+_EXPIRES = f"{_ORDER}expires_at"
 
 # What Redis counts in. A longer number is a mistake, and as text it may have thousands of digits.
 _LARGEST = 2**63 - 1
@@ -52,7 +72,47 @@ def encode(push: Push) -> dict[str, str]:
     for name in _ORDER_FIELDS:
         if (value := getattr(push.order, name)) is not None and (text := _order_text(value)):
             raw[_ORDER + name] = text
-    return raw
+    return _shorten(raw) if push.state.is_settled else raw
+
+
+def _shorten(raw: dict[str, str]) -> dict[str, str]:
+    """Write the fields of a settled record in half the space.
+
+    Times are milliseconds, the first of them since 1970, all others since the first.
+    """
+    left = dict(raw)
+    numbers = [left.pop(name, "") for name in _SHORT_NUMBERS]
+    amounts = [left.pop(name, "") for name in _SHORT_AMOUNTS]
+    times = [left.pop(name, "") for name in (*_TIMES, _EXPIRES)]
+    first_ms = _milliseconds(times[0])
+    since = [str(_milliseconds(time) - first_ms) if time else "" for time in times[1:]]
+    short = {_SHORT.get(name, name): value for name, value in left.items()}
+    short["t"] = ",".join([str(first_ms), *since])
+    short["n"] = ",".join(numbers)
+    if any(amounts):
+        short["a"] = ",".join(amounts)
+    return short
+
+
+def _lengthen(short: Mapping[str, str]) -> dict[str, str]:
+    """Name the fields of a record as `encode` does before it shortens them. Raises ValueError."""
+    if "t" not in short:
+        return dict(short)
+    left = dict(short)
+    first, *since = left.pop("t").split(",")
+    first_ms = int(first)
+    times = [first_ms, *(int(one) + first_ms if one else None for one in since)]
+    numbers = zip(_SHORT_NUMBERS, left.pop("n", "").split(","), strict=False)
+    amounts = zip(_SHORT_AMOUNTS, left.pop("a", "").split(","), strict=False)
+    raw = {_LONG.get(name, name): value for name, value in left.items()}
+    raw |= {name: value for name, value in (*numbers, *amounts) if value}
+    found = zip((*_TIMES, _EXPIRES), times, strict=True)
+    return raw | {name: f"{at_ms / 1000:.3f}" for name, at_ms in found if at_ms is not None}
+
+
+def _milliseconds(time: str) -> int:
+    """Read what `epoch` wrote."""
+    return int(time.replace(".", ""))
 
 
 def _order_text(value: datetime | int | str) -> str | None:
@@ -73,7 +133,7 @@ def decode(key: PushKey, raw: Mapping[str, str]) -> Push:
 
     An empty field counts as none: a change writes it so before it takes the field out.
     """
-    raw = {name: text for name, text in raw.items() if text}
+    raw = _lengthen({name: text for name, text in raw.items() if text})
     known: dict[str, Any] = {name: raw[name] for name in _TEXTS if name in raw}
     known |= {name: moment(raw[name]) for name in _TIMES if name in raw}
     known |= {name: number(raw[name]) for name in _NUMBERS if name in raw}
@@ -92,6 +152,8 @@ def salvage(key: PushKey, raw: Mapping[str, str]) -> Push:
 
     What tells when Klarna pushed the order, and what was done about it, is kept field by field.
     """
+    with suppress(ValueError):
+        raw = _lengthen(raw)
     count = {name: _try(number, raw.get(name)) or 0 for name in _NUMBERS}
     at = {name: _try(moment, raw.get(name)) for name in _TIMES}
     oldest = min((time for time in at.values() if time), default=_EPOCH)

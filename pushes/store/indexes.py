@@ -16,6 +16,7 @@ from pushes.store.rq_mirror import Command
 COMMIT_FIELD = "commit"
 
 _RETENTION_S = int(policy.RETENTION.total_seconds())
+_TIMELINE_KEPT_S = int(min(policy.TIMELINE_KEPT, policy.RETENTION).total_seconds())
 
 
 def commands(change: Change) -> list[Command]:
@@ -31,7 +32,7 @@ def timeline(change: Change) -> list[Command]:
         written.append(("RPUSH", name, *map(codec.encode_entry, change.entries)))
         if change.before:
             written.append(("LTRIM", name, -policy.MAX_TIMELINE_ENTRIES, -1))
-    return [*written, *_expiry(name, change)]
+    return [*written, *_expiry(name, change, _TIMELINE_KEPT_S)]
 
 
 def record(change: Change) -> list[Command]:
@@ -91,9 +92,11 @@ def members(redis: Redis, state: State) -> list[PushKey]:
     return [key for member in raw if (key := keys.find_key(member))]
 
 
-def _expiry(name: str, change: Change) -> list[Command]:
+def _expiry(name: str, change: Change, settled_s: int = _RETENTION_S) -> list[Command]:
     before, after = change.before, change.after
-    if after.state.is_settled or after.discarded:
+    if after.state.is_settled:
+        return [("EXPIRE", name, settled_s)]
+    if after.discarded:
         return [("EXPIRE", name, _RETENTION_S)]
     if before and (before.state.is_settled or before.discarded):
         return [("PERSIST", name)]

@@ -80,8 +80,8 @@ def test_it_lets_settled_records_expire_and_nothing_else(ledger: Ledger, state: 
         names = keys.record(push.key), keys.timeline(push.key)
         return [ledger.redis.ttl(name) for name in names]
 
-    month = int(policy.RETENTION.total_seconds())
-    assert all(month - 60 < ttl <= month for ttl in ttls(settled))
+    kept_s = [int(kept.total_seconds()) for kept in (policy.RETENTION, policy.TIMELINE_KEPT)]
+    assert ttls(settled) == [pytest.approx(seconds, abs=60) for seconds in kept_s]
     assert ttls(waiting) == [-1, -1]
     ledger.accept(settled.key, NOW + timedelta(minutes=6))
     assert ttls(settled) == [-1, -1]

@@ -1,5 +1,5 @@
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -134,3 +134,21 @@ def test_it_makes_something_out_of_any_hash(raw: dict[str, str]) -> None:
     assert (push.state, push.reason) == (State.DEAD, Reason.UNREADABLE)
     assert change
     assert decode(push.key, encode(change.after)) == change.after
+
+
+def test_it_writes_a_settled_record_in_half_the_space_and_reads_it_back() -> None:
+    order = OrderSnapshot(
+        "AUTHORIZED", "ACCEPTED", 19900, 0, 0, 19900, "SEK", NOW, "K4LMR8EF", "1000234", None
+    )
+    push = replace(
+        a_push(State.ACKNOWLEDGED, order=order, correlation_id="0f6c-5d3e"),
+        verified_at=NOW,
+        acknowledged_at=NOW + timedelta(milliseconds=250),
+    )
+
+    written = encode(push)
+
+    assert decode(push.key, written) == push
+    long = encode(replace(push, state=State.QUEUED))
+    assert 2 * len("".join(sum(written.items(), ()))) < len("".join(sum(long.items(), ())))
+    assert all(len(value) < 64 for value in written.values())
