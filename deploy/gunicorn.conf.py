@@ -9,21 +9,30 @@ trusts loopback, or what FORWARDED_ALLOW_IPS names, and never everyone. The `Ser
 import logging
 import os
 import re
+import sys
+import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import structlog
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
-bind = f"0.0.0.0:{os.environ.get('PORT') or 8000}"
+from pushes.settings import ConfigurationError, complain
+from service.settings import load
+
+try:
+    _settings = load(os.environ)
+except ConfigurationError as error:
+    sys.exit(complain("web", error))
+
+bind = _settings.listens_on
 limit_request_line = 8190  # As nginx's: a push URL with a long token and tracking parameters fits.
 
 # A push is a fraction of a millisecond of Python and a wait for Redis: threads fill the wait. Two
 # processes, so that one can be replaced, or stand still in garbage collection, unnoticed.
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
+workers = _settings.processes
 threads = 8
 
 # The application is made once, before the fork, so that wrong settings end gunicorn with exit code
@@ -39,7 +48,19 @@ graceful_timeout = 20
 # no push is sent into a closing connection.
 keepalive = 75
 # Heartbeats are writes to a file; on a container's overlay disk they can stall and look like death.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes the file's name
+_MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes the file's name
+try:
+    worker_tmp_dir = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else tempfile.gettempdir()
+except FileNotFoundError:
+    sys.exit(
+        complain(
+            "web",
+            ConfigurationError(
+                f"TMPDIR: gunicorn can write to no directory for its heartbeats; mount {_MEMORY} or"
+                " /tmp to be written to, or name a directory in TMPDIR"
+            ),
+        )
+    )
 
 # On by default since 25.1: a socket through which local users reach the running server.
 control_socket_disable = True

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Address
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyAddress, SecretStr
 
 from pushes import log
 from pushes import settings as shared
@@ -51,7 +52,22 @@ class WebSettings(shared.Settings):
     proxy_hops: int = Field(
         0, ge=0, le=10, alias="PROXY_HOPS", description="a whole number from 0 to 10"
     )
+    bind: IPvAnyAddress | None = Field(
+        None, alias="BIND", description="an IP address of this machine, such as 127.0.0.1"
+    )
+    port: int = Field(
+        8000, ge=1, le=65_535, alias="PORT", description="a whole number from 1 to 65535"
+    )
+    processes: int = Field(
+        2, ge=1, le=256, alias="WEB_CONCURRENCY", description="a whole number from 1 to 256"
+    )
     tokens: Mapping[str, SecretStr | None] = Field(default_factory=dict, repr=False)
+
+    @property
+    def listens_on(self) -> str:
+        """Where the web process listens: behind a proxy nobody else needs to reach it."""
+        host = self.bind or IPv4Address("127.0.0.1" if self.proxy_hops else "0.0.0.0")  # noqa: S104 - the default without a proxy
+        return f"[{host}]:{self.port}" if host.version == 6 else f"{host}:{self.port}"  # noqa: PLR2004 - IP's own number
 
     def warn_of_missing_tokens(self) -> None:
         """Say in the log which accounts anybody can push to."""

@@ -156,9 +156,7 @@ class Web(Process):
     def __init__(self, env: Mapping[str, str], log: Path) -> None:
         self.port = int(env.get("PORT") or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
-        # deploy/gunicorn.conf.py listens everywhere; on this machine there is no need to.
-        bind = {"GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{self.port}"}
-        super().__init__("web", {**bind, **env, "PORT": str(self.port)}, log)
+        super().__init__("web", {"BIND": "127.0.0.1", **env, "PORT": str(self.port)}, log)
 
     @property
     def push_url(self) -> str:

@@ -79,6 +79,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "ACCOUNTS_FILE": "/nowhere/accounts.toml",
         "PUSH_TOKEN": "made-up",
         "GUNICORN_CMD_ARGS": "--nonsense",
+        "BIND": "198.51.100.7",
+        "WEB_CONCURRENCY": "0",
         "http_proxy": "http://proxy.invalid:1",
     }
 

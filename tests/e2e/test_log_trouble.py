@@ -62,7 +62,7 @@ def test_every_push_is_answered_as_ever(
 ) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    env = processes.env | {"PORT": str(port), "GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{port}"}
+    env = processes.env | {"PORT": str(port), "BIND": "127.0.0.1"}
     with started("web", env, trouble, tmp_path) as web:
         poll(lambda: is_ready(url), 60)
 

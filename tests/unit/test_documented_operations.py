@@ -66,7 +66,7 @@ def test_it_lists_every_periodic_task() -> None:
 
 
 def test_it_tells_how_long_a_stop_and_a_lease_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    monkeypatch.setenv("REDIS_URL", "redis://localhost")
     gunicorn = runpy.run_path(str(ROOT / "deploy" / "gunicorn.conf.py"))
     assert f"settles what is under way for {runner._DRAIN_S:g} s at most" in TEXT  # noqa: SLF001 - as above
     assert f"finishes running requests for {gunicorn['graceful_timeout']} s at most" in TEXT

@@ -1,6 +1,5 @@
 """The documents hold: tables, names, commands and links are read and compared with the code."""
 
-import ast
 import contextlib
 import io
 import re
@@ -52,19 +51,6 @@ def by_alias(settings: Mapping[str, FieldInfo]) -> dict[str, str]:
     return {str(each.alias): written(each) for each in settings.values() if each.alias}
 
 
-def of_gunicorn() -> dict[str, str]:
-    """What gunicorn's file takes from the environment: `os.environ.get(NAME) or DEFAULT`."""
-    return {
-        call.args[0].value: str(default.value)
-        for node in ast.walk(ast.parse(GUNICORN.read_text()))
-        if isinstance(node, ast.BoolOp) and len(node.values) == 2
-        for call, default in [node.values]
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == "os.environ.get"
-        if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
-        if isinstance(default, ast.Constant)
-    }
-
-
 WEB = (WebSettings, CommonToken)
 WORKER = (WorkerSettings, OneAccount)
 
@@ -77,7 +63,6 @@ def test_it_lists_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sys.stderr", io.StringIO())  # no terminal
     in_code = {
         **of_models(*WEB, *WORKER),
-        **of_gunicorn(),
         "LOG_FORMAT": log.default_form({}),
     }
     in_readme = {
@@ -88,7 +73,7 @@ def test_it_lists_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch
 
 
 def test_it_says_which_process_reads_a_setting() -> None:
-    web = {*of_models(*WEB), *of_gunicorn()}
+    web = of_models(*WEB)
     worker = of_models(*WORKER)
     for name, _, _, readers in table(README, "## Settings"):
         (setting,) = words(name)
@@ -99,15 +84,9 @@ def test_it_says_which_process_reads_a_setting() -> None:
         )
 
 
-def test_it_reads_all_of_gunicorns_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PORT", raising=False)
-    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+def test_it_tells_what_gunicorn_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://localhost")
     config = runpy.run_path(str(GUNICORN))
-    assert of_gunicorn() == {
-        "PORT": config["bind"].rpartition(":")[2],
-        "WEB_CONCURRENCY": str(config["workers"]),
-    }
-    assert GUNICORN.read_text().count("os.environ") == len(of_gunicorn())
     assert f"{config['limit_request_line']:,} bytes" in README.read_text()
     assert f"with {config['threads']} threads each" in README.read_text()
 

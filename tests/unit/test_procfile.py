@@ -1,5 +1,9 @@
+import os
 import runpy
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,17 +29,74 @@ def test_it_names_what_exists() -> None:
     assert [path for path in named if not (ROOT / path).is_file()] == []
 
 
-def test_the_web_process_takes_its_port_and_size_from_the_environment(
-    monkeypatch: pytest.MonkeyPatch,
+Settings = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def gunicorn(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """What deploy/gunicorn.conf.py makes of an environment."""
+
+    def settings(**environment: str) -> dict[str, Any]:
+        for name in ("PORT", "BIND", "WEB_CONCURRENCY", "PROXY_HOPS"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in {"REDIS_URL": "redis://localhost", **environment}.items():
+            monkeypatch.setenv(name, value)
+        return runpy.run_path(str(Path(ROOT, "deploy", "gunicorn.conf.py")))
+
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("environment", "bind", "workers"),
+    [
+        ({}, "0.0.0.0:8000", 2),
+        ({"PORT": "9000", "WEB_CONCURRENCY": "5"}, "0.0.0.0:9000", 5),
+        ({"PROXY_HOPS": "1"}, "127.0.0.1:8000", 2),
+        ({"PROXY_HOPS": "1", "BIND": "192.0.2.1"}, "192.0.2.1:8000", 2),
+        ({"BIND": "::1", "PORT": "80"}, "[::1]:80", 2),
+    ],
+)
+def test_the_web_process_takes_its_place_and_size_from_the_environment(
+    gunicorn: Settings, environment: dict[str, str], bind: str, workers: int
 ) -> None:
-    monkeypatch.setenv("PORT", "9000")
-    monkeypatch.setenv("WEB_CONCURRENCY", "5")
-    config = runpy.run_path(str(Path(ROOT, "deploy", "gunicorn.conf.py")))
-    assert (config["bind"], config["workers"]) == ("0.0.0.0:9000", 5)
+    config = gunicorn(**environment)
+    assert (config["bind"], config["workers"]) == (bind, workers)
 
 
-def test_the_web_process_has_defaults_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PORT", raising=False)
-    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
-    config = runpy.run_path(str(Path(ROOT, "deploy", "gunicorn.conf.py")))
-    assert (config["bind"], config["workers"]) == ("0.0.0.0:8000", 2)
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PORT": "70000"},
+        {"PORT": "abc"},
+        {"WEB_CONCURRENCY": "0"},
+        {"BIND": "here"},
+        {"REDIS_URL": "redis://localhost/abc"},
+    ],
+)
+def test_the_web_process_says_what_is_wrong_with_them(
+    gunicorn: Settings, environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        gunicorn(**environment)
+
+    (name,) = environment
+    head, problem = capsys.readouterr().err.splitlines()
+    assert (caught.value.code, head) == (78, "klarna-ack web: the configuration is not usable:")
+    assert problem.startswith(f"{name}: ")
+
+
+def test_gunicorn_keeps_its_heartbeats_in_memory_if_it_may(
+    gunicorn: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gunicorn()["worker_tmp_dir"].startswith("/dev/")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert gunicorn()["worker_tmp_dir"] == tempfile.gettempdir()
+    monkeypatch.setattr(tempfile, "gettempdir", nothing_is_writable)
+    with pytest.raises(SystemExit) as caught:
+        gunicorn()
+    assert caught.value.code == 78
+    assert "mount /dev/shm or /tmp to be written to" in capsys.readouterr().err
+
+
+def nothing_is_writable() -> str:
+    raise FileNotFoundError("No usable temporary directory found")

@@ -22,7 +22,9 @@ _USUAL_PORT = 8000
 
 # Where this shell's production settings must not reach, and proxies that loopback does not need.
 _NOT_HANDED_ON = re.compile(
-    r"(klarna|redis)_.*|accounts_file|push_token.*|gunicorn_cmd_args|.*_proxy", re.IGNORECASE
+    r"(klarna|redis)_.*|accounts_file|push_token.*|.*_proxy"
+    r"|gunicorn_cmd_args|bind|proxy_hops|web_concurrency",
+    re.IGNORECASE,
 )
 
 
