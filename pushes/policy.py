@@ -62,7 +62,14 @@ TURNS = (
 # shop's own calls share the quota with us, and a forger must not use it up.
 UNKNOWN_SHARE = 0.2
 
-# A network that pushed a real order is believed to be Klarna's for this long.
+# A network that is no published one is trusted once it has pushed so many real orders, more than a
+# buyer who pushes his own. A made-up order costs it as much as several real ones earned, and no
+# network has more to lose than the most.
+PROVEN_BY_ORDERS = 20
+MADE_UP_COSTS = 4
+PROVEN_AT_MOST = 100
+
+# What is known of the sources of an account is forgotten when none of its orders was real so long.
 PROVEN_FOR = timedelta(days=30)
 
 # So many pushes from unverified sources may wait for an account; what comes beyond that is

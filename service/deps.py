@@ -5,6 +5,7 @@ from typing import cast
 
 from flask import Flask, current_app
 
+from pushes.accounts.sources import SourceNames
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
 from service.push.admission import Admission
@@ -27,12 +28,19 @@ class Deps:
     ledger: Ledger
     breaker: Breaker
     admission: Admission
+    sources: SourceNames
 
 
 def install(app: Flask, settings: WebSettings) -> Deps:
     """Make what the views of `app` need. Connects to Redis with the first request."""
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
-    deps = Deps(settings, Ledger(redis), Breaker(), Admission(redis))
+    deps = Deps(
+        settings,
+        Ledger(redis),
+        Breaker(),
+        Admission(redis),
+        SourceNames(settings.trusted_addresses or ()),
+    )
     app.extensions[_NAME] = deps
     return deps
 

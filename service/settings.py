@@ -5,7 +5,14 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyAddress, SecretStr
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    IPvAnyAddress,
+    IPvAnyNetwork,
+    SecretStr,
+)
 
 from pushes import log
 from pushes import settings as shared
@@ -32,6 +39,15 @@ def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _check_networks(
+    networks: tuple[IPvAnyNetwork, ...] | None,
+) -> tuple[IPvAnyNetwork, ...] | None:
+    for network in networks or ():
+        if network.prefixlen == 0:
+            raise ValueError(f"{network} is everybody; name the addresses that push")
+    return networks
+
+
 class WebSettings(shared.Settings):
     """The settings of the web process, `tokens` being the push token of each account."""
 
@@ -51,6 +67,13 @@ class WebSettings(shared.Settings):
     )
     proxy_hops: int = Field(
         0, ge=0, le=10, alias="PROXY_HOPS", description="a whole number from 0 to 10"
+    )
+    trusted_addresses: Annotated[
+        tuple[IPvAnyNetwork, ...] | None, BeforeValidator(_split), AfterValidator(_check_networks)
+    ] = Field(
+        None,
+        alias="PUSHES_FROM",
+        description="addresses or networks such as 192.0.2.7 or 192.0.2.0/24, with commas between",
     )
     bind: IPvAnyAddress | None = Field(
         None, alias="BIND", description="an IP address of this machine, such as 127.0.0.1"

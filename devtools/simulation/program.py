@@ -57,7 +57,7 @@ class SimulatedIntake:
         """Take in one push that came from `source`; False is a 503."""
         now = self._clock.now()
         try:
-            lane = self._admission.lane_of(source, ACCOUNT, now)
+            lane = self._admission.lane_of(source, ACCOUNT)
         except TooManyUnverifiedError:
             return False
         origin = Origin(source=source, lane=lane)

@@ -12,10 +12,11 @@ from typing import Protocol
 from devtools.local.seeds import random_order_id
 from devtools.simulation.clock import VirtualClock
 from devtools.simulation.klarna.model import KlarnaModel
+from pushes.accounts.sources import TRUSTED
 from sandbox.pushing.schedule import KLARNA_SCHEDULE_S
 
 # Klarna publishes the addresses that it pushes from: a few networks.
-_KLARNAS_SOURCES = ("klarna-1", "klarna-2", "klarna-3")
+_KLARNAS_SOURCE = TRUSTED
 
 # One order in so many is pushed again while it waits.
 RESEND_SAMPLE = 10
@@ -74,8 +75,7 @@ class Shop:
     def _push(self, order_id: str, sent_before: int) -> None:
         if self._klarna.is_acknowledged(order_id):
             return
-        source = _KLARNAS_SOURCES[int(order_id[0], 16) % len(_KLARNAS_SOURCES)]
-        if self._intake.push(order_id, source):
+        if self._intake.push(order_id, _KLARNAS_SOURCE):
             self.accepted.add(order_id)
         else:
             self.refused += 1

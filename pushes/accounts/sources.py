@@ -1,15 +1,17 @@
-"""Who pushes: the networks that have pushed orders which Klarna then showed us.
+"""Who pushes, and whom of them we trust.
 
-A push is unsigned, but its sender cannot make up where it comes from. Once somebody has pushed a
-real order for an account, his pushes are served before those from unverified sources; so whoever
-floods us with made-up ids does not stand in Klarna's way. Nothing is refused for its source alone:
-Klarna may push from a new network tomorrow.
+A push is unsigned, but its sender cannot make up where it comes from. Klarna's own addresses are
+trusted from the start, and so are those that a setting names. Any other network is an unverified
+source until it has pushed many real orders, and becomes one again by made-up ones. Once somebody
+who is trusted pushes for an account, the pushes of unverified sources wait apart; so a flood of
+made-up ids does not stand in Klarna's way. Nothing is refused for its source alone: Klarna may push
+from a new network tomorrow.
 """
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2s
 from typing import cast
@@ -18,47 +20,79 @@ from redis import Redis
 
 from pushes import policy
 from pushes.model import Lane
-from pushes.store import codec, keys
+from pushes.store import keys
 
-# Klarna's senders stand side by side; an IPv6 site commonly has a /48.
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# Where Klarna's pushes come from: first live, then the playground. Source: Klarna docs,
+# "Callbacks" (docs.klarna.com/api/callbacks), as of November 2026. Kustom publishes none.
+KLARNA_ADDRESSES = (
+    *("52.17.117.56", "52.17.176.198", "52.0.45.33", "52.0.46.187"),
+    *("13.211.30.100", "3.104.49.49", "13.54.229.130"),
+    *("34.242.203.160", "34.242.19.4", "52.45.47.152", "34.235.91.238"),
+    *("3.24.91.202", "52.62.115.68", "52.63.129.92"),
+)
+
+# The source of every address that is trusted from the start.
+TRUSTED = "trusted"
+
+# Senders stand side by side; an IPv6 site commonly has a /48.
 _IPV4_PREFIX = 24
 _IPV6_PREFIX = 48
 
 # An address is a person's data in some places: only a digest of its network is kept.
 _DIGEST_BYTES = 4
 
-
 # Some proxies write the sender's port behind the address: 192.0.2.1:4711, [2001:db8::1]:4711.
 _WITH_PORT = re.compile(r"\[(?P<v6>.+)\](:[0-9]+)?|(?P<v4>[0-9.]+):[0-9]+")
 
 
-@lru_cache(maxsize=1024)  # Klarna pushes from a few addresses
-def source_of(address: str | None) -> str | None:
-    """Name the network of an address; None when there is none that can be read."""
-    text = (address or "").strip()
-    if with_port := _WITH_PORT.fullmatch(text):
-        text = with_port["v6"] or with_port["v4"]
-    try:
-        ip = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    prefix = _IPV4_PREFIX if ip.version == 4 else _IPV6_PREFIX  # noqa: PLR2004 - IP's own numbers
-    network = ipaddress.ip_network(f"{ip}/{prefix}", strict=False)
-    return blake2s(network.network_address.packed, digest_size=_DIGEST_BYTES).hexdigest()
+class SourceNames:
+    """Names the source of a push by its sender's address."""
+
+    def __init__(self, trusted: Iterable[Network] = ()) -> None:
+        klarna = (ipaddress.ip_network(address) for address in KLARNA_ADDRESSES)
+        self._trusted = (*klarna, *trusted)
+        self.of = lru_cache(maxsize=1024)(self._of)  # Klarna pushes from a few addresses
+
+    def _of(self, address: str | None) -> str | None:
+        """Name the source of an address; None when there is none that can be read."""
+        text = (address or "").strip()
+        if with_port := _WITH_PORT.fullmatch(text):
+            text = with_port["v6"] or with_port["v4"]
+        try:
+            ip = ipaddress.ip_address(text)
+        except ValueError:
+            return None
+        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+            ip = ip.ipv4_mapped
+        if any(ip in network for network in self._trusted):
+            return TRUSTED
+        prefix = _IPV4_PREFIX if ip.version == 4 else _IPV6_PREFIX  # noqa: PLR2004 - IP's own numbers
+        network = ipaddress.ip_network(f"{ip}/{prefix}", strict=False)
+        return blake2s(network.network_address.packed, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class KnownSources:
-    """What is known of an account's senders at one moment."""
+    """What is known of an account's sources at one moment.
 
-    trusted: frozenset[str]
+    `proven` are the networks trusted for their orders; `has_trusted` says whether an address that
+    is trusted from the start has pushed a real order.
+    """
+
+    proven: frozenset[str]
+    has_trusted: bool
     unknown_waiting: int
+
+    def trusts(self, source: str | None) -> bool:
+        """Whether pushes from this source are believed to be Klarna's."""
+        return source == TRUSTED or source in self.proven
 
     def lane_of(self, source: str | None) -> Lane:
         """Choose the lane for a new push: unverified sources wait apart once one is trusted."""
-        return Lane.UNKNOWN if self.trusted and source not in self.trusted else Lane.FRESH
+        somebody_is_known = self.has_trusted or bool(self.proven)
+        return Lane.UNKNOWN if somebody_is_known and not self.trusts(source) else Lane.FRESH
 
     def refuses(self, source: str | None) -> bool:
         """Say whether there are too many pushes from unverified sources already to take another."""
@@ -66,10 +100,12 @@ class KnownSources:
         return is_unverified and self.unknown_waiting >= policy.MAX_UNKNOWN_WAITING
 
 
-def known_sources(redis: Redis, account: str, now: datetime) -> KnownSources:
-    """Read what is known of an account's senders, in one round trip. Raises RedisError."""
+def known_sources(redis: Redis, account: str) -> KnownSources:
+    """Read what is known of an account's sources, in one round trip. Raises RedisError."""
     pipeline = redis.pipeline(transaction=False)
-    pipeline.zrangebyscore(keys.sources(account), codec.epoch(now - policy.PROVEN_FOR), "+inf")
+    pipeline.zrangebyscore(keys.sources(account), policy.PROVEN_BY_ORDERS, "+inf")
+    pipeline.zscore(keys.sources(account), TRUSTED)
     pipeline.zcard(keys.unknown(account))
-    trusted, waiting = cast(tuple[list[bytes], int], pipeline.execute())
-    return KnownSources(frozenset(source.decode() for source in trusted), waiting)
+    proven, points, waiting = cast(tuple[list[bytes], float | None, int], pipeline.execute())
+    names = frozenset(source.decode() for source in proven) - {TRUSTED}
+    return KnownSources(names, has_trusted=points is not None, unknown_waiting=waiting)

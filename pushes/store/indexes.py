@@ -104,15 +104,23 @@ def _expiry(name: str, change: Change, settled_s: int = _RETENTION_S) -> list[Co
 
 
 def _proof(before: Push | None, after: Push) -> list[Command]:
-    """Note who pushed an order, when Klarna has shown it for the first time."""
-    is_first = before is not None and before.verified_at is None
-    if not is_first or after.verified_at is None or after.source is None:
+    """Note of the source of a push that its order is real, or that Klarna does not know it.
+
+    Each order counts once. Only a source that has pushed a real one can lose what it earned, so
+    made-up orders from anywhere write nothing here.
+    """
+    if before is None or after.source is None:
         return []
-    name, ttl_s = keys.sources(after.key.account), int(policy.PROVEN_FOR.total_seconds())
-    return [
-        ("ZADD", name, codec.epoch(after.verified_at), after.source),
-        ("EXPIRE", name, ttl_s),
-    ]
+    name, source = keys.sources(after.key.account), after.source
+    if before.verified_at is None and after.verified_at is not None:
+        return [
+            ("ZINCRBY", name, 1, source),
+            ("ZADD", name, "XX", "LT", policy.PROVEN_AT_MOST, source),
+            ("EXPIRE", name, int(policy.PROVEN_FOR.total_seconds())),
+        ]
+    if after.verified_at is None and not before.not_found and after.not_found:
+        return [("ZADD", name, "XX", "INCR", -policy.MADE_UP_COSTS, source)]
+    return []
 
 
 def _index(change: Change) -> list[Command]:

@@ -103,7 +103,7 @@ def limited(account: str) -> str:
 
 
 def sources(account: str) -> str:
-    """Name the sorted set of the networks that pushed an account's real orders, by last time."""
+    """Name the sorted set of the sources that pushed real orders, by what they earned."""
     return f"{PREFIX}:sources:{account}"
 
 

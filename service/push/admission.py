@@ -1,13 +1,13 @@
 """Which lane a push goes to by its sender, and when a push from an unverified source is too many.
 
-A flood of made-up ids must neither delay Klarna's pushes nor fill Redis. See `pushes.sources`.
+A flood of made-up ids must neither delay Klarna's pushes nor fill Redis: see
+`pushes.accounts.sources`.
 """
 
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
 
 from redis import Redis
 
@@ -19,7 +19,7 @@ from pushes.store import keys
 
 _log = log.get(__name__)
 
-# What is known of the senders is read this often: a new sender of Klarna's is believed this late.
+# What is known of the sources is read this often: a new one is trusted so much later.
 _KNOWN_FOR_S = 2.0
 
 # What was refused is counted in Redis and logged this often, not push by push.
@@ -41,18 +41,18 @@ class Admission:
         self._told_at = -_TOLD_EVERY_S
         self._lock = threading.Lock()
 
-    def lane_of(self, source: str | None, account: str, now: datetime) -> Lane:
+    def lane_of(self, source: str | None, account: str) -> Lane:
         """Choose the lane of a push. Raises TooManyUnverifiedError or RedisError."""
-        known_sources = self._senders(account, now)
+        known_sources = self._known_sources(account)
         if known_sources.refuses(source):
             self._note_refusal(account)
             raise TooManyUnverifiedError
         return known_sources.lane_of(source)
 
-    def _senders(self, account: str, now: datetime) -> KnownSources:
+    def _known_sources(self, account: str) -> KnownSources:
         until, known_sources = self._known.get(account, (0.0, None))
         if known_sources is None or self._monotonic() > until:
-            known_sources = sources.known_sources(self._redis, account, now)
+            known_sources = sources.known_sources(self._redis, account)
             self._known[account] = (self._monotonic() + _KNOWN_FOR_S, known_sources)
         return known_sources
 
@@ -66,7 +66,7 @@ class Admission:
         _log.error(
             "push.unverified_refused",
             refused=dict(refused),
-            meaning="too many pushes of senders unknown to us wait, so these were answered 503; "
+            meaning="too many pushes from unverified sources wait, so these were answered 503; "
             "a real one among them is sent again by Klarna, for 48 hours",
             action="somebody floods the push URL: set PUSH_TOKEN, or block the sender at the proxy",
         )

@@ -9,7 +9,6 @@ from werkzeug.exceptions import BadRequest
 
 from pushes import log
 from pushes.accounts.settings import DEFAULT_ACCOUNT
-from pushes.accounts.sources import source_of
 from pushes.life import Origin
 from pushes.model import PushKey, is_order_id
 from pushes.store import codec
@@ -47,9 +46,9 @@ def take(first: str | None = None, second: str | None = None) -> Response:
     _refuse_wrong_token(account, settings)
     wanted = _order_id(in_path, settings)
 
-    source, now = source_of(request.remote_addr), datetime.now(UTC)
+    source, now = uses.sources.of(request.remote_addr), datetime.now(UTC)
     with uses.breaker.guard():
-        lane = uses.admission.lane_of(source, account, now)
+        lane = uses.admission.lane_of(source, account)
         push = uses.ledger.accept(PushKey(account, wanted), now, Origin(source=source, lane=lane))
 
     _log.info(

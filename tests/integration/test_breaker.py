@@ -22,8 +22,8 @@ def test_it_answers_pushes_that_come_together_in_time_while_redis_is_frozen(
         return answer.status_code, time.monotonic() - began
 
     valkey.freeze()
-    with ThreadPoolExecutor(48) as known_sources:
-        answers = list(known_sources.map(push, range(48)))
+    with ThreadPoolExecutor(48) as pool:
+        answers = list(pool.map(push, range(48)))
     valkey.thaw()
 
     assert {status for status, _took_s in answers} == {503}

@@ -1,16 +1,23 @@
 """Floods of made-up orders: who is served first, what is refused, what is cut."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from redis import Redis
+from structlog.testing import capture_logs
 
 from pushes import life, policy
-from pushes.accounts.sources import known_sources, source_of
+from pushes.accounts.sources import (
+    KLARNA_ADDRESSES,
+    TRUSTED,
+    KnownSources,
+    SourceNames,
+    known_sources,
+)
 from pushes.life import Origin
-from pushes.model import Lane, OrderSnapshot, PushKey, State
+from pushes.model import Change, Lane, OrderSnapshot, PushKey, State
 from pushes.read import dead_letters
 from pushes.read.dead_letters import Filter
 from pushes.store import counters, keys, records
@@ -20,7 +27,8 @@ from service.settings import load
 from tests.builders import NOW, a_key, an_order_id, put
 from worker.periodic import prune
 
-KLARNA, FORGER = "198.51.100.7", "203.0.113.9"
+KLARNA, SHOP, BUYER, FORGER = KLARNA_ADDRESSES[0], "198.51.100.7", "192.0.2.4", "203.0.113.9"
+source_of = SourceNames().of
 
 
 @pytest.fixture
@@ -45,36 +53,87 @@ def lane_of(ledger: Ledger, answer: Any) -> Lane:  # noqa: ANN401 - a test clien
     return record.lane
 
 
-def prove(ledger: Ledger, address: str, now: datetime | None = None) -> None:
-    """Let an order that was pushed from there be shown by Klarna."""
-    now = now or datetime.now(UTC)
-    key, origin = a_key(), Origin(source=source_of(address))
-    pushed = life.first_pushed(key, now, origin)
-    started = life.started(pushed.after, "worker-1", "a" * 32, now)
+def prove(ledger: Ledger, address: str, orders: int = 1) -> None:
+    """Let orders that were pushed from there be shown by Klarna."""
+    for _ in range(orders):
+        started = begin(ledger, address)
+        done = life.acknowledged(started.after, NOW)
+        assert ledger.commit_many([life.reported(done, (), OrderSnapshot("X"), NOW)]) == [True]
+
+
+def make_up(ledger: Ledger, address: str, orders: int) -> None:
+    """Let orders that were pushed from there be unknown to Klarna."""
+    for _ in range(orders):
+        started = begin(ledger, address)
+        again = life.retrying(started.after, NOW, NOW, error="HTTP 404", not_found=True)
+        assert ledger.commit_many([again]) == [True]
+
+
+def begin(ledger: Ledger, address: str) -> Change:
+    pushed = life.first_pushed(a_key(), NOW, Origin(source=source_of(address)))
+    started = life.started(pushed.after, "worker-1", "a" * 32, NOW)
     assert started
-    done = life.reported(life.acknowledged(started.after, now), (), OrderSnapshot("X"), now)
-    for change in (pushed, started, done):
+    for change in (pushed, started):
         assert ledger.commit_many([change]) == [True]
+    return started
 
 
-def test_a_sender_is_proven_by_an_order_that_klarna_shows(ledger: Ledger) -> None:
-    prove(ledger, KLARNA, NOW)
-
-    known = known_sources(ledger.redis, "default", NOW)
-
-    assert known.trusted == {source_of(KLARNA)}
-    assert known_sources(ledger.redis, "other", NOW).trusted == set()
-    assert known_sources(ledger.redis, "default", NOW + timedelta(days=31)).trusted == set()
+def lanes(ledger: Ledger, redis_url: str, *addresses: str, **env: str) -> list[Lane]:
+    return [lane_of(ledger, push(app(redis_url, **env), address)) for address in addresses]
 
 
-def test_strangers_wait_apart_once_klarna_is_known(ledger: Ledger, redis_url: str) -> None:
-    before = lane_of(ledger, push(app(redis_url), FORGER))
+def test_klarnas_published_addresses_are_trusted_from_the_start(
+    ledger: Ledger, redis_url: str
+) -> None:
+    before = lanes(ledger, redis_url, KLARNA, FORGER)
     prove(ledger, KLARNA)
-    web = app(redis_url)
 
-    assert before is Lane.FRESH
-    assert lane_of(ledger, push(web, KLARNA)) is Lane.FRESH
-    assert lane_of(ledger, push(web, FORGER)) is Lane.UNKNOWN
+    assert before == [Lane.FRESH] * 2  # nobody has pushed a real order yet: all are alike
+    after = lanes(ledger, redis_url, *KLARNA_ADDRESSES, FORGER)
+    assert after == [Lane.FRESH] * len(KLARNA_ADDRESSES) + [Lane.UNKNOWN]
+
+
+def test_a_buyer_who_pushes_his_own_orders_proves_nothing(ledger: Ledger, redis_url: str) -> None:
+    prove(ledger, BUYER, policy.PROVEN_BY_ORDERS - 1)
+
+    assert not known_sources(ledger.redis, "default").trusts(source_of(BUYER))
+    assert lanes(ledger, redis_url, KLARNA, FORGER) == [Lane.FRESH] * 2
+    prove(ledger, KLARNA)
+    assert lanes(ledger, redis_url, KLARNA, BUYER) == [Lane.FRESH, Lane.UNKNOWN]
+
+
+def test_a_network_is_proven_by_many_orders_and_loses_it_by_made_up_ones(ledger: Ledger) -> None:
+    def is_trusted() -> bool:
+        return known_sources(ledger.redis, "default").trusts(source_of(SHOP))
+
+    prove(ledger, SHOP, policy.PROVEN_BY_ORDERS)
+    proven = is_trusted()
+    make_up(ledger, SHOP, 1)
+
+    assert (proven, is_trusted()) == (True, False)
+    prove(ledger, SHOP, policy.MADE_UP_COSTS)
+    assert is_trusted()
+    assert known_sources(ledger.redis, "other") == KnownSources(frozenset(), False, 0)  # noqa: FBT003
+
+
+def test_no_network_has_more_to_lose_than_the_most(ledger: Ledger) -> None:
+    prove(ledger, SHOP, policy.PROVEN_AT_MOST + 10)
+
+    earned = ledger.redis.zscore(keys.sources("default"), str(source_of(SHOP)))
+    assert earned == policy.PROVEN_AT_MOST
+
+
+def test_made_up_orders_from_anywhere_leave_nothing_behind(ledger: Ledger) -> None:
+    make_up(ledger, FORGER, 3)
+
+    assert ledger.redis.exists(keys.sources("default")) == 0
+
+
+def test_addresses_of_the_merchants_own_are_trusted_too(ledger: Ledger, redis_url: str) -> None:
+    prove(ledger, KLARNA)
+    named = lanes(ledger, redis_url, SHOP, FORGER, PUSHES_FROM="198.51.100.0/24, 2001:db8::1")
+
+    assert named == [Lane.FRESH, Lane.UNKNOWN]
 
 
 def test_it_believes_the_proxies_it_is_told_of_and_no_others(
@@ -139,6 +198,22 @@ def test_it_cuts_the_oldest_unknown_orders_and_leaves_nothing_of_them(ledger: Le
     assert [name for name in names if dead[0].key.order_id in name] == []
     assert ledger.redis.zscore(keys.RESENDS, keys.job_id(dead[0].key)) is None
     assert ledger.redis.zcard(keys.RESENDS) == 3
+
+
+def test_it_cuts_no_order_that_a_trusted_source_pushed_and_names_what_it_cuts(
+    ledger: Ledger,
+) -> None:
+    spared = put(ledger, State.DEAD)
+    ledger.redis.hset(keys.record(spared.key), "source", TRUSTED)
+    cut = [put(ledger, State.DEAD, now=NOW + timedelta(minutes=n)) for n in (1, 2)]
+
+    with capture_logs() as logged:
+        assert prune.cut_unknown(ledger, keep=0) == 2
+
+    kept = dead_letters.page(ledger.redis, Filter()).items
+    assert [push.key for push in kept] == [spared.key]
+    named = [line["order_ids"] for line in logged if line["event"] == "dead_letters.cut_orders"]
+    assert named == [[push.key.order_id for push in cut]]
 
 
 def test_it_cuts_nothing_while_there_are_few(ledger: Ledger) -> None:

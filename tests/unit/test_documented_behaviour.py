@@ -80,7 +80,9 @@ def test_it_tells_when_an_account_is_held_and_tried_again() -> None:
 def test_it_tells_what_unverified_sources_get() -> None:
     assert policy.UNKNOWN_SHARE == 1 / 5
     assert "get a fifth at most" in TEXT
-    assert f"for {policy.PROVEN_FOR.days} days after it has pushed an order" in TEXT
+    assert f"once it has pushed {policy.PROVEN_BY_ORDERS} orders" in TEXT
+    assert f"costs it what {policy.MADE_UP_COSTS} real ones earned" in TEXT
+    assert f"none of its orders was real for {policy.PROVEN_FOR.days} days" in TEXT
     assert f"Beyond {policy.MAX_UNKNOWN_WAITING:,} of them" in TEXT
     assert f"the last {policy.MAX_UNKNOWN_DEAD:,} dead letters" in TEXT
 

@@ -11,6 +11,7 @@ from devtools.local.seeds import seeded
 from devtools.simulation.clock import VirtualClock
 from devtools.simulation.klarna.model import KlarnaModel
 from devtools.simulation.traffic import RESEND_SAMPLE, Forger, Shop
+from pushes.accounts.sources import TRUSTED
 from sandbox.pushing.schedule import KLARNA_SCHEDULE_S
 from tests.builders import NOW
 
@@ -49,7 +50,7 @@ def test_it_pushes_orders_at_the_rate_until_told_to_stop(clock: VirtualClock) ->
 
     assert 900 < sold < 1100
     assert len(shop.pushed_at) == len(intake.pushed) == len(shop.accepted) == sold
-    assert {source.partition("-")[0] for _, source in intake.pushed} == {"klarna"}
+    assert {source for _, source in intake.pushed} == {TRUSTED}
 
 
 def test_it_pushes_a_sample_of_the_accepted_orders_on_klarnas_schedule(

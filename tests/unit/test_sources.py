@@ -3,9 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushes import policy
-from pushes.accounts.sources import KnownSources, source_of
+from pushes.accounts.sources import KLARNA_ADDRESSES, TRUSTED, KnownSources, SourceNames
 from pushes.model import Lane
 
+source_of = SourceNames().of
 KLARNA, FORGER = source_of("198.51.100.7"), source_of("203.0.113.9")
 
 
@@ -44,21 +45,34 @@ def test_it_reads_any_text(address: str) -> None:
     assert source_of(address) is None or address
 
 
-def test_nobody_is_a_stranger_before_somebody_is_proven() -> None:
-    known_sources = KnownSources(frozenset(), policy.MAX_UNKNOWN_WAITING)
-
-    assert known_sources.lane_of(FORGER) is Lane.FRESH
-    assert not known_sources.refuses(FORGER)
+def test_it_trusts_klarnas_own_addresses_and_not_their_neighbours() -> None:
+    assert {source_of(address) for address in KLARNA_ADDRESSES} == {TRUSTED}
+    assert source_of("52.17.117.57") not in {TRUSTED, None}
 
 
-def test_strangers_wait_apart_and_are_refused_when_they_are_too_many() -> None:
-    few = KnownSources(frozenset({str(KLARNA)}), policy.MAX_UNKNOWN_WAITING - 1)
-    many = KnownSources(frozenset({str(KLARNA)}), policy.MAX_UNKNOWN_WAITING)
+def test_nobody_waits_apart_before_somebody_is_trusted() -> None:
+    known = KnownSources(frozenset(), has_trusted=False, unknown_waiting=policy.MAX_UNKNOWN_WAITING)
 
-    assert [few.lane_of(source) for source in (KLARNA, FORGER, None)] == [
+    assert known.lane_of(FORGER) is Lane.FRESH
+    assert not known.refuses(FORGER)
+
+
+@pytest.mark.parametrize(
+    ("proven", "has_trusted"), [(frozenset({str(KLARNA)}), False), (frozenset({str(KLARNA)}), True)]
+)
+def test_unverified_sources_wait_apart_and_are_refused_when_they_are_too_many(
+    proven: frozenset[str],
+    has_trusted: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    few = KnownSources(proven, has_trusted, policy.MAX_UNKNOWN_WAITING - 1)
+    many = KnownSources(proven, has_trusted, policy.MAX_UNKNOWN_WAITING)
+    sources = (TRUSTED, KLARNA, FORGER, None)
+
+    assert [few.lane_of(source) for source in sources] == [
+        Lane.FRESH,
         Lane.FRESH,
         Lane.UNKNOWN,
         Lane.UNKNOWN,
     ]
-    assert [few.refuses(source) for source in (KLARNA, FORGER, None)] == [False, False, False]
-    assert [many.refuses(source) for source in (KLARNA, FORGER, None)] == [False, True, True]
+    assert [few.refuses(source) for source in sources] == [False] * 4
+    assert [many.refuses(source) for source in sources] == [False, False, True, True]

@@ -9,6 +9,7 @@ from typing import cast
 from rq.worker_registration import clean_worker_registry
 
 from pushes import log, policy
+from pushes.accounts.sources import known_sources
 from pushes.model import Push, Reason, State
 from pushes.read.views import instant
 from pushes.store import codec, counters, indexes, keys, records
@@ -40,8 +41,8 @@ def forget_expired(ledger: Ledger, now: datetime) -> None:
 def cut_unknown(ledger: Ledger, keep: int = policy.MAX_UNKNOWN_DEAD) -> int:
     """Forget the oldest orders that Klarna does not know, beyond `keep` of each account.
 
-    A flood of made-up ids must not fill Redis. One that is pushed again is taken in anew. Return
-    how many were cut.
+    A flood of made-up ids must not fill Redis. Spared is what a trusted source has pushed. One
+    that is pushed again is taken in anew. Return how many were cut.
     """
     if ledger.redis.zcard(keys.dead_of(Reason.NO_SUCH_ORDER)) <= keep:
         return 0
@@ -54,9 +55,15 @@ def cut_unknown(ledger: Ledger, keep: int = policy.MAX_UNKNOWN_DEAD) -> int:
 
 
 def _cut_account(ledger: Ledger, account: str, keep: int) -> int:
-    count, oldest = 0, ""
-    while gone := _cut_batch(ledger, account, keep):
-        count, oldest = count + len(gone), oldest or instant(gone[0].first_push_at)
+    count, oldest, spared = 0, "", 0
+    known = known_sources(ledger.redis, account)
+    while found := _oldest(ledger, account, keep, spared):
+        gone = ledger.remove_many([push for push in found if not known.trusts(push.source)])
+        spared += len(found) - len(gone)
+        if gone:
+            count, oldest = count + len(gone), oldest or instant(gone[0].first_push_at)
+            order_ids = [push.key.order_id for push in gone]
+            _log.info("dead_letters.cut_orders", account=account, order_ids=order_ids)
     if count:
         counters.add(ledger.redis, "unknown_cut", count)
         _log.error(
@@ -65,19 +72,20 @@ def _cut_account(ledger: Ledger, account: str, keep: int) -> int:
             count=count,
             oldest_first_push_at=oldest,
             kept=keep,
-            meaning="these dead letters are orders that Klarna did not know, more than are kept; "
-            "one that is pushed again is taken in anew",
+            meaning="these dead letters are orders that Klarna did not know, more than are kept, "
+            "pushed by unverified sources; one that is pushed again is taken in anew",
             action="somebody floods the push URL: set PUSH_TOKEN, or block the sender at the proxy",
         )
     return count
 
 
-def _cut_batch(ledger: Ledger, account: str, keep: int) -> list[Push]:
+def _oldest(ledger: Ledger, account: str, keep: int, spared: int) -> list[Push]:
+    """Read some of the oldest that are too many, past those that were spared."""
     place = keys.dead_letters(account, Reason.NO_SUCH_ORDER)
-    excess = min(ledger.redis.zcard(place) - keep, _BATCH)
+    excess = min(ledger.redis.zcard(place) - keep - spared, _BATCH)
     if excess <= 0:
         return []
-    oldest = cast(list[bytes], ledger.redis.zrange(place, 0, excess - 1))
+    oldest = cast(list[bytes], ledger.redis.zrange(place, spared, spared + excess - 1))
     wanted = [key for name in oldest if (key := keys.find_key(name))]
     found = records.get_many(ledger.redis, wanted)
-    return ledger.remove_many([one for one in found if one and one.reason is Reason.NO_SUCH_ORDER])
+    return [push for push in found if push and push.reason is Reason.NO_SUCH_ORDER]
