@@ -9,17 +9,20 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test chaos simulate bench lint format map lock clean $(VENV)
+.PHONY: help demo test check-deploy chaos simulate bench lint format map lock clean $(VENV)
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  ARGS=… is handed on: make demo ARGS=--once, make test ARGS='-k retry', make lock ARGS=--upgrade"
 
 demo: $(VENV) ## Run everything here, Valkey and a stand-in for Klarna included; no credentials needed
 	@$(BIN)/klarna-ack dev $(ARGS)
 
-test: $(VENV) ## Run every test
+test: $(VENV) ## Run every test but those of deploy/
 	@$(BIN)/python -m pytest $(ARGS)
+
+check-deploy: $(VENV) ## Run deploy/ for real; needs Debian's packages nginx and systemd
+	@$(BIN)/python -m pytest tests/deploy $(ARGS)
 
 chaos: $(VENV) ## Kill everything under load, write docs/reports/chaos.md; 10 minutes, ARGS='--only kills': 3
 	@$(BIN)/python -m devtools.chaos --report docs/reports/chaos.md $(ARGS)

@@ -1,6 +1,7 @@
 import os
 import runpy
 import tempfile
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,3 +101,12 @@ def test_gunicorn_keeps_its_heartbeats_in_memory_if_it_may(
 
 def nothing_is_writable() -> str:
     raise FileNotFoundError("No usable temporary directory found")
+
+
+def test_each_folder_of_tests_is_run_by_make_test_or_by_make_check_deploy() -> None:
+    folders = {
+        file.relative_to(ROOT).parent.as_posix() for file in ROOT.glob("tests/*/**/test_*.py")
+    }
+    pytest_settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]
+    run = (*pytest_settings["ini_options"]["testpaths"], "tests/deploy")
+    assert [folder for folder in folders if not folder.startswith(run)] == []

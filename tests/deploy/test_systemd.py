@@ -1,0 +1,81 @@
+"""The unit files: systemd finds nothing to complain of, and they fit the processes they start."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pushes.settings import EXIT_CONFIGURATION
+from tests.deploy.unit_files import CURRENT, UNITS, ServiceUnit
+
+SERVICES = ("klarna-ack-web.service", "klarna-ack-worker@.service")
+_MOST_EXPOSED = 2.0
+
+
+@pytest.fixture
+def analyze(debian_tool: Callable[[str, str], str]) -> Callable[..., str]:
+    """Run systemd-analyze; return all it says."""
+
+    def run(*arguments: str) -> str:
+        command = [debian_tool("systemd-analyze", "systemd"), *arguments]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        return f"{done.stdout}{f'exit code {done.returncode}' if done.returncode else ''}"
+
+    return run
+
+
+def test_systemd_has_nothing_to_complain_of(
+    analyze: Callable[..., str], release: Path, tmp_path: Path
+) -> None:
+    installed = tmp_path / "systemd"
+    installed.mkdir()
+    for file in UNITS.iterdir():
+        (installed / file.name).write_text(file.read_text().replace(CURRENT, str(release)))
+    units = [str(installed / file.name.replace("@", "@1")) for file in sorted(UNITS.iterdir())]
+    assert analyze("verify", "--man=no", *units) == ""
+
+
+def test_systemd_does_complain_of_what_is_wrong(
+    analyze: Callable[..., str], tmp_path: Path
+) -> None:
+    unit = tmp_path / "wrong.service"
+    unit.write_text("[Service]\nExecStart=/bin/true\nRestrt=always\n")
+    assert "Restrt" in analyze("verify", "--man=no", str(unit))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_little_of_the_machine_is_exposed(analyze: Callable[..., str], service: str) -> None:
+    said = analyze("security", "--offline=true", "--no-pager", str(UNITS / service))
+    score = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+    assert score, said
+    assert float(score[1]) < _MOST_EXPOSED, said
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_it_is_started_again_always_but_with_wrong_settings(name: str) -> None:
+    service = ServiceUnit.of(name)
+    assert service.one("Restart") == "always"
+    assert service.one("RestartPreventExitStatus") == str(EXIT_CONFIGURATION)
+    assert service.one("StartLimitIntervalSec") == "0"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_secret_is_a_credential_that_a_setting_names(name: str) -> None:
+    service = ServiceUnit.of(name)
+    files = {
+        setting: path
+        for setting, path in service.environment(Path("/secrets")).items()
+        if setting.endswith("_FILE")
+    }
+    assert files == {
+        f"{secret.replace('-', '_').upper()}_FILE": f"/secrets/{secret}"
+        for secret in service.secrets
+    }
+
+
+def test_the_web_process_is_given_nothing_of_klarnas() -> None:
+    assert ServiceUnit.of(SERVICES[0]).secrets == ["redis-url", "push-token"]
