@@ -18,7 +18,7 @@ from redis import Redis
 
 from devtools.local.loopback import free_port
 from devtools.local.processes import ROOT, LoggedProcess, poll
-from pushes.accounts.sources import source_of
+from pushes.accounts.sources import KLARNA_ADDRESSES, SourceNames
 from pushes.model import PushKey
 from pushes.store import records
 from tests.builders import an_order_id
@@ -94,7 +94,7 @@ class BehindNginx:
 
     def push(self, order_id: str, token: str = TOKEN, source: str = "127.0.0.1") -> int:
         path = f"/push?klarna_order_id={order_id}&token={token}"
-        made_up = {"X-Forwarded-For": "203.0.113.7"}
+        made_up = {"X-Forwarded-For": KLARNA_ADDRESSES[0]}
         return self.request("POST", path, headers=made_up, source=source)[0]
 
     def connect(self) -> ssl.SSLSocket:
@@ -187,7 +187,7 @@ def test_a_push_is_stored_with_the_address_it_came_from(served: BehindNginx) -> 
     assert served.push(order_id, source="127.9.9.9") == 200
     push = records.get(served.redis, PushKey("default", order_id))
     assert push
-    assert push.source == source_of("127.9.9.9")
+    assert push.source == SourceNames().of("127.9.9.9")
 
 
 def test_an_order_id_in_the_path_goes_through_too(served: BehindNginx) -> None:
