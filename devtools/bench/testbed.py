@@ -60,6 +60,11 @@ class BenchTestbed:
         self._close()
 
     @property
+    def redis_url(self) -> str:
+        """The server's URL, with its password."""
+        return self._server.url
+
+    @property
     def redis_pid(self) -> int:
         """The server's process id."""
         return self._server.pid

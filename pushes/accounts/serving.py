@@ -33,9 +33,6 @@ _PACE = 0.94
 # So much of a second's slots may be used at once after a pause.
 _BURST = 0.01
 
-# One round trip writes so many, so that Redis answers others in between.
-_BATCH = 500
-
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -63,6 +60,7 @@ class Serving:
         self._shares = {share.name: f"{share.interval_s!r} {share.burst_s!r}" for share in shares}
         self.key = keys.shares(_digest(self._shares))
         self._renew = redis.register_script(clock.script("renew_shares.lua"))
+        self._write_shares = redis.register_script(clock.script("write_shares.lua"))
 
     def announce(self) -> None:
         """Say that these accounts are served; take up those that waited for it, and log them.
@@ -82,12 +80,8 @@ class Serving:
         return None if raw is None else [name.decode() for name in raw]
 
     def _write(self) -> None:
-        """Write the hash beside, then put it into its place: it is there whole or not at all."""
-        beside, left = f"{self.key}:new", iter(self._shares.items())
-        self._redis.delete(beside)
-        while batch := dict(islice(left, _BATCH)):
-            self._redis.hset(beside, items=[word for pair in batch.items() for word in pair])
-        self._redis.rename(beside, self.key)
+        words = [word for pair in self._shares.items() for word in pair]
+        self._write_shares([self.key], [codec.to_json(words), TTL_S])
 
 
 @dataclass(frozen=True, slots=True)

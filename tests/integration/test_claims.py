@@ -219,6 +219,19 @@ def test_the_accounts_of_other_workers_hold_up_nobody(redis_client: Redis) -> No
     assert taken == ["mine"]
 
 
+def test_the_threads_of_a_worker_say_together_what_it_serves(redis_client: Redis) -> None:
+    shares = [Share.of(f"shop-{number}", 10) for number in range(3000)]
+    serving = Serving(redis_client, shares)
+
+    threads = [threading.Thread(target=serving.announce) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert redis_client.hlen(serving.key) == 3000
+
+
 def test_it_says_again_what_it_serves_when_redis_has_lost_that(harness: ClaimHarness) -> None:
     harness.take()
     harness.push()
