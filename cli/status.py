@@ -11,7 +11,7 @@ from cli.arguments.moments import describe_span
 from cli.context import opened
 from cli.output import watch as watching
 from pushes.model import State
-from pushes.policy import SUSPICIOUS_UNKNOWN
+from pushes.policy import CLOCK_SLACK, SUSPICIOUS_UNKNOWN
 from pushes.read import overview
 
 _ACCOUNT_COLUMNS = ("account", "waiting", "dead", "held", "since", "next probe", "because")
@@ -98,6 +98,11 @@ def _about_workers(view: overview.StatusView) -> Iterator[str]:
         )
     if not view["workers"]:
         yield "No worker is alive, so nothing is acknowledged: start `python -m worker`."
+    if skewed := view["skewed_workers"]:
+        yield (
+            f"{skewed} of the workers alive take no orders: their clocks are more than"
+            f" {CLOCK_SLACK.total_seconds():g} s from Redis's. Run NTP on all machines."
+        )
     if others := view["other_workers"]:
         yield (
             f"{others} of the workers on the queue are `rq worker`, which takes orders and cannot"

@@ -92,6 +92,10 @@ LIMITED_FREELY = 3
 OUTAGE_AFTER_FAILURES = 10
 _OUTAGE_ORDERS = 3
 
+# A worker whose clock is further from Redis's takes no work. Leases last 15 s and are renewed every
+# 5 s: two workers as far apart as this allows, one ahead and one behind, still leave them time.
+CLOCK_SLACK = timedelta(seconds=4)
+
 # The last attempt before the deadline is made this long before it: room for its two calls of at
 # most 15 s each, for a queue in front of it, and for clocks that differ.
 LAST_ATTEMPT_BEFORE = timedelta(minutes=2)

@@ -95,6 +95,11 @@ def _workers(seen: Overview) -> Iterator[Metric]:
         value=seen.workers.others,
     )
     yield GaugeMetricFamily(
+        "klarna_ack_skewed_workers",
+        "Workers that take no jobs, since their clocks are too far from Redis's.",
+        value=seen.workers.skewed,
+    )
+    yield GaugeMetricFamily(
         "klarna_ack_suspended",
         "1 while `rq suspend` keeps the workers from taking jobs.",
         value=seen.workers.suspended,

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from queue import SimpleQueue
 
@@ -20,7 +21,7 @@ from worker.attempt.attempt import Attempt, Ending
 from worker.claiming.claims import Claim
 from worker.periodic.heartbeat import Heartbeat
 from worker.periodic.loops import Loop
-from worker.periodic.tasks import PeriodicTask
+from worker.periodic.tasks import LEASES, PeriodicTask
 from worker.wiring import Parts
 
 _log = log.get(__name__)
@@ -83,12 +84,12 @@ class Runner:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         threading.excepthook = self._thread_ended
-        if not self._await_redis(self._heartbeat.register_birth):
+        if not self._await_redis(self._be_born):
             return self._exit_code
         _log.info("worker.started", worker=self._heartbeat.name, concurrency=self._concurrency)
         beat = PeriodicTask("heartbeat", _BEAT_EVERY_S, self._beat)
         alone = PeriodicTask("alone", _ALONE_EVERY_S, self._start_alone)
-        loops = [Loop(task) for task in [beat, alone, *self._parts.tasks]]
+        loops = [Loop(task) for task in [beat, alone, *map(self._by_clock, self._parts.tasks)]]
         for loop in loops:
             loop.start()
         for number in range(self._concurrency):
@@ -98,6 +99,16 @@ class Runner:
         self._drain()
         self._leave(loops)
         return self._exit_code
+
+    def _be_born(self) -> None:
+        self._heartbeat.compare_clocks()
+        self._heartbeat.register_birth()  # type: ignore[no-untyped-call]  # RQ gives it no types
+
+    def _by_clock(self, task: PeriodicTask) -> PeriodicTask:
+        """Do a task only while our clock is right, unless it goes by no clock of ours."""
+        if task.name == LEASES:
+            return task
+        return replace(task, act=lambda: None if self._heartbeat.is_skewed else task.act())
 
     def _thread_ended(self, ended: threading.ExceptHookArgs) -> None:
         """Stop: without one of its threads this process would only seem to work."""
@@ -125,7 +136,7 @@ class Runner:
             begun: list[Attempt] = []
             is_over = False
             try:
-                if self._heartbeat.is_suspended:  # somebody called `rq suspend`
+                if self._heartbeat.is_suspended or self._heartbeat.is_skewed:
                     self._stopping.wait(_BLOCK_S)
                 elif free:
                     begun, is_over = self._begin(free, burst=burst)
@@ -197,7 +208,7 @@ class Runner:
             redis_health.note_there()
 
     def _start_alone(self) -> bool:
-        return self._alone.start_when_due(datetime.now(UTC))
+        return not self._heartbeat.is_skewed and self._alone.start_when_due(datetime.now(UTC))
 
     def _drain(self) -> None:
         """Wait for what is under way; put back what is not done in time, or at a second signal."""

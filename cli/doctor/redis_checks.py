@@ -79,6 +79,10 @@ def workers(live: LiveWorkers) -> Iterator[Check]:
     elif not live.ours:
         remedy = "Start `python -m worker`: nothing is acknowledged without it."
         yield Check("workers", Severity.FAILED, "none of ours is alive", remedy)
+    elif live.skewed:
+        seen += f", {live.skewed} of them idle: their clocks are too far from Redis's"
+        remedy = "Run NTP on every machine: a worker with a wrong clock takes no work."
+        yield Check("workers", Severity.FAILED, seen, remedy)
     else:
         yield Check("workers", Severity.OK, seen)
     if live.others:

@@ -215,13 +215,17 @@ class AlarmView(TypedDict):
 
 
 class StatusView(TypedDict):
-    """How everything is. `workers` are ours; `other_workers` take our jobs and cannot do them."""
+    """How everything is. `workers` are ours; `other_workers` take our jobs and cannot do them.
+
+    `skewed_workers` are those of ours that take no job, since their clocks are wrong.
+    """
 
     read_at: str
     states: dict[str, int]
     oldest_waiting_s: float | None
     workers: int
     other_workers: int
+    skewed_workers: int
     suspended: bool
     accounts: dict[str, AccountStatusView]
     at_risk: list[AtRiskView]
@@ -238,6 +242,7 @@ def status(seen: Overview) -> StatusView:
         "oldest_waiting_s": None if waiting_s is None else round(waiting_s, 3),
         "workers": seen.workers.ours,
         "other_workers": seen.workers.others,
+        "skewed_workers": seen.workers.skewed,
         "suspended": seen.workers.suspended,
         "accounts": {
             name: {

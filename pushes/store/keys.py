@@ -57,6 +57,9 @@ WRITE_PROBE = f"{PREFIX}:write-probe"
 # The field by which RQ's entry of a worker tells that it is one of ours: it holds our version.
 WORKER_VERSION_FIELD = "klarna_ack_version"
 
+# The field of the same entry that tells by how many seconds its clock is ahead of Redis's.
+WORKER_SKEW_FIELD = "klarna_ack_clock_skew_s"
+
 
 def record(key: PushKey) -> str:
     """Name the hash that holds a `pushes.model.Push`."""

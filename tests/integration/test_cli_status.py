@@ -116,6 +116,7 @@ NOTHING = {
     "oldest_waiting_s": None,
     "workers": 0,
     "other_workers": 0,
+    "skewed_workers": 0,
     "suspended": False,
     "accounts": {"default": account()},
     "at_risk": at_risk(),

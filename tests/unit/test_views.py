@@ -250,6 +250,7 @@ def test_it_shows_how_everything_is() -> None:
         "oldest_waiting_s": 5400.0,
         "workers": 2,
         "other_workers": 1,
+        "skewed_workers": 0,
         "suspended": True,
         "accounts": {
             "eu": {

@@ -5,7 +5,7 @@ It is RQ's own `BaseWorker` as far as Redis is concerned; the work loop is `runn
 
 import os
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 from redis import Redis
@@ -16,9 +16,14 @@ from rq.utils import utcformat
 from rq.worker import BaseWorker, WorkerStatus
 from rq.worker_registration import register
 
+from pushes import log, policy
+from pushes.accounts import clock as redis_clock
 from pushes.store import keys
 from pushes.store.rq_mirror import LEASE_S, RqMirror
+from worker.clock import SYSTEM_CLOCK, Clock
 from worker.names import new_name
+
+_log = log.get(__name__)
 
 # RQ keeps a worker's entry this much longer than the worker promises to beat.
 _RQ_MARGIN_S = 60
@@ -27,7 +32,7 @@ _RQ_MARGIN_S = 60
 class Heartbeat(BaseWorker):
     """This process in RQ's list of workers."""
 
-    def __init__(self, redis: Redis, rq: RqMirror) -> None:
+    def __init__(self, redis: Redis, rq: RqMirror, clock: Clock = SYSTEM_CLOCK) -> None:
         super().__init__(
             [rq.queue],
             name=new_name(),
@@ -39,22 +44,26 @@ class Heartbeat(BaseWorker):
         )
         self.hostname, self.pid = socket.gethostname(), os.getpid()
         self.is_suspended = False  # by `rq suspend`
+        self.clock_skew = timedelta(0)
+        self._clock = clock
         self._our_version = version("klarna-ack")
         self._counted = 0
 
     def beat(self, active: int, done: int) -> None:
         """Show that the process lives, how many attempts it makes and how many it has made.
 
-        Learn whether RQ is suspended. Raises RedisError.
+        Learn whether RQ is suspended, and how far Redis's clock is from ours. Raises RedisError.
 
         Writes the whole entry, so that one lost with Redis's memory is there again.
         """
+        self.compare_clocks()
         state = WorkerStatus.BUSY if active else WorkerStatus.IDLE
         entry = {
             **self.serialize(),
             "last_heartbeat": utcformat(datetime.now(UTC)),
             "state": state,
             keys.WORKER_VERSION_FIELD: self._our_version,
+            keys.WORKER_SKEW_FIELD: f"{self.clock_skew.total_seconds():.3f}",
         }
         pipeline = self.connection.pipeline(transaction=False)
         pipeline.hset(self.key, mapping=entry)
@@ -65,6 +74,39 @@ class Heartbeat(BaseWorker):
         pipeline.execute()
         self._counted = done
         self.is_suspended = bool(is_suspended(self.connection))
+
+    @property
+    def is_skewed(self) -> bool:
+        """Whether our clock is so far from Redis's that nothing may be judged by it."""
+        return abs(self.clock_skew) > policy.CLOCK_SLACK
+
+    def compare_clocks(self) -> None:
+        """Ask Redis for its time; say once when ours is too far away, and when it is right again.
+
+        An answer that took so long that it tells nothing is ignored. Raises RedisError.
+        """
+        asked_at = self._clock.now()
+        theirs = redis_clock.read(self.connection)
+        took = self._clock.now() - asked_at
+        if took > policy.CLOCK_SLACK:
+            return
+        was_skewed = self.is_skewed
+        self.clock_skew = asked_at + took / 2 - theirs
+        if self.is_skewed == was_skewed:
+            return
+        skew_s = round(self.clock_skew.total_seconds(), 1)
+        if was_skewed:
+            _log.info("worker.clock_right_again", worker=self.name, ahead_s=skew_s)
+        else:
+            _log.error(
+                "worker.clock_skewed",
+                worker=self.name,
+                ahead_s=skew_s,
+                allowed_s=policy.CLOCK_SLACK.total_seconds(),
+                meaning="by this clock orders would be tried too early or too late, and attempts "
+                "of other workers taken for dead; this worker takes no work",
+                action="run NTP on this machine and on Redis's; the worker goes on by itself",
+            )
 
     def _set_connection(self, connection: Redis) -> Redis:
         return connection  # RQ would stretch its time limit, and a frozen Redis would go unnoticed

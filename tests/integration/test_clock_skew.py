@@ -1,0 +1,90 @@
+"""A worker with a wrong clock: it takes no work, judges nobody by it, and says so."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import pytest
+from redis import Redis
+from structlog.testing import capture_logs
+
+from pushes.model import Push, State
+from pushes.policy import CLOCK_SLACK
+from pushes.read import workers
+from pushes.read.unreadable import Unreadable
+from pushes.read.workers import LiveWorkers
+from pushes.store import keys, records
+from pushes.store.ledger import Ledger
+from tests.builders import ManualClock, put, worker_parts
+from worker.alone import AloneProcess
+from worker.periodic.heartbeat import Heartbeat
+from worker.runner import Runner
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def ledger(redis_client: Redis) -> Ledger:
+    return Ledger(redis_client)
+
+
+@pytest.mark.parametrize("skew", [HOUR, -HOUR, CLOCK_SLACK + timedelta(seconds=1)])
+def test_it_says_once_that_its_clock_is_wrong_and_that_it_is_right_again(
+    ledger: Ledger, skew: timedelta
+) -> None:
+    clock = ManualClock(datetime.now(UTC) + skew)
+    heartbeat = Heartbeat(ledger.redis, ledger.rq, clock)
+    heartbeat.register_birth()  # type: ignore[no-untyped-call]  # RQ gives it no types
+
+    with capture_logs() as logged:
+        for _ in range(2):
+            heartbeat.beat(active=0, done=0)
+        live = workers.read(ledger.redis, Unreadable())
+        noted = cast(bytes, ledger.redis.hget(heartbeat.key, keys.WORKER_SKEW_FIELD))
+        wrong = heartbeat.is_skewed
+        clock.time = datetime.now(UTC)
+        heartbeat.beat(active=0, done=0)
+
+    assert (wrong, heartbeat.is_skewed) == (True, False)
+    assert live == LiveWorkers(1, 0, skewed=1)
+    assert float(noted) == pytest.approx(skew.total_seconds(), abs=1)
+    assert [line["event"] for line in logged] == [
+        "worker.clock_skewed",
+        "worker.clock_right_again",
+    ]
+    assert logged[0]["ahead_s"] == pytest.approx(skew.total_seconds(), abs=1)
+    assert workers.read(ledger.redis, Unreadable()) == LiveWorkers(1, 0)
+
+
+def test_a_clock_within_the_slack_is_no_matter(ledger: Ledger) -> None:
+    clock = ManualClock(datetime.now(UTC) - CLOCK_SLACK / 2)
+
+    heartbeat = Heartbeat(ledger.redis, ledger.rq, clock)
+    heartbeat.compare_clocks()
+
+    assert not heartbeat.is_skewed
+
+
+def work_for_a_moment(ledger: Ledger, skew: timedelta) -> list[Push | None]:
+    """Run a worker over a queued and a due order, and one whose lease has lapsed; the records."""
+    now = datetime.now(UTC)
+    pushes = [
+        put(ledger, state, now=now - timedelta(minutes=1))
+        for state in (State.RUNNING, State.RETRYING, State.QUEUED)
+    ]
+    heartbeat = Heartbeat(ledger.redis, ledger.rq, ManualClock(now + skew))
+    runner = Runner(worker_parts(ledger.redis), heartbeat, AloneProcess(ledger.redis, ("true",)), 2)
+    stop = threading.Timer(1.5, runner._stop, (15, None))  # noqa: SLF001 - as a signal would
+    stop.start()
+    runner.work()
+    return records.get_many(ledger.redis, [push.key for push in pushes])
+
+
+def test_a_worker_with_a_wrong_clock_takes_no_work_and_judges_nobody(ledger: Ledger) -> None:
+    right = work_for_a_moment(ledger, timedelta(0))
+    ledger.redis.flushall()
+    wrong = work_for_a_moment(ledger, HOUR)
+
+    assert [push.attempts for push in wrong if push] == [1, 1, 0]
+    assert [push.state for push in wrong if push] == [State.RUNNING, State.RETRYING, State.QUEUED]
+    assert not {State.RUNNING, State.QUEUED} & {push.state for push in right if push}
