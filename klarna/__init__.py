@@ -3,29 +3,50 @@
     client       the calls, one method each
     clients      those of several accounts
     regions      where the API is
-    orders       what we read of an order
-    errors       the tree, where the class is the decision, and the trace each call leaves
+    calls        how each call is made, and the trace it leaves (pure)
+    documents    what calls take and give, as pydantic models
+    orders       what is read of an order to verify it (pure)
+    errors       the tree: the class is the decision
     answers      what an answer means (pure)
     failures     why no answer came (pure)
     transport    one HTTP call, by requests' adapter
     connections  urllib3's, watched and checked
     deadlines    the time limit of a whole call
 
-Whoever uses the package imports from here.
+Whoever uses the package imports from here. docs/klarna-client.md shows how.
 """
 
+from klarna.answers import CreatedCapture
+from klarna.calls import Call, Exchange, Operation
 from klarna.client import KlarnaClient, Observe
 from klarna.clients import Login, make_clients
 from klarna.deadlines import TimeLimits
+from klarna.documents import (
+    Address,
+    AuthorizationUpdate,
+    Capture,
+    CaptureRequest,
+    Customer,
+    FraudStatus,
+    InitialPaymentMethod,
+    MerchantReferences,
+    OrderDetails,
+    OrderLine,
+    OrderLineType,
+    OrderStatus,
+    ProductIdentifiers,
+    Refund,
+    ShippingInfo,
+    ShippingMethod,
+    Subscription,
+)
 from klarna.errors import (
-    Exchange,
     KlarnaError,
     LocalError,
     MisconfigurationCause,
     MisconfigurationError,
     NoSuchOrderError,
     NotAllowedError,
-    Operation,
     PermanentError,
     RateLimitedError,
     RejectedError,
@@ -37,12 +58,22 @@ from klarna.regions import PRESETS, ApiUrl, resolve_api_url
 __all__ = [
     "CLOSED_STATUSES",
     "PRESETS",
+    "Address",
     "ApiUrl",
+    "AuthorizationUpdate",
+    "Call",
+    "Capture",
+    "CaptureRequest",
+    "CreatedCapture",
+    "Customer",
     "Exchange",
+    "FraudStatus",
+    "InitialPaymentMethod",
     "KlarnaClient",
     "KlarnaError",
     "LocalError",
     "Login",
+    "MerchantReferences",
     "MisconfigurationCause",
     "MisconfigurationError",
     "NoSuchOrderError",
@@ -50,9 +81,18 @@ __all__ = [
     "Observe",
     "Operation",
     "Order",
+    "OrderDetails",
+    "OrderLine",
+    "OrderLineType",
+    "OrderStatus",
     "PermanentError",
+    "ProductIdentifiers",
     "RateLimitedError",
+    "Refund",
     "RejectedError",
+    "ShippingInfo",
+    "ShippingMethod",
+    "Subscription",
     "TimeLimits",
     "TransientError",
     "make_clients",

@@ -7,32 +7,35 @@ be missing and `error_messages` may be a singular `error_message`. Nothing here 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 
+from pydantic import ValidationError
+
+from klarna.calls import Exchange, Operation, one_line
+from klarna.documents import OrderDetails
 from klarna.errors import (
-    Exchange,
     KlarnaError,
     MisconfigurationCause,
     MisconfigurationError,
     NoSuchOrderError,
     NotAllowedError,
-    Operation,
     PermanentError,
     RateLimitedError,
     RejectedError,
     TransientError,
-    one_line,
 )
 from klarna.orders import Order, parse_order
 
 # An order is some 10 kB; one with the thousand lines that Klarna allows stays below this.
 MAX_BODY_BYTES: Final = 1024 * 1024
 
+_SHORTEST_SECRET = 8
+_LOCATION_CHARS = 1024
 _CORRELATION_ID_CHARS = 64  # a UUID is 36; Klarna's own samples are sometimes cut
 _ERROR_CODE_CHARS = 64  # the longest documented one has 23
 _ERROR_CHARS = 200  # enough to recognise the message; it may quote what we sent
@@ -67,6 +70,29 @@ class Answer:
         return bool(re.match(rb"(?:\xef\xbb\xbf)?\s*[\[{]", self.body))
 
 
+@dataclass(frozen=True, slots=True)
+class CreatedCapture:
+    """A capture that Klarna made, by its headers; None when it did not send one."""
+
+    capture_id: str | None
+    location: str | None
+
+
+def without(secrets: Sequence[str], answer: Answer) -> Answer:
+    """Return a refusal without our secrets, which a proxy or Klarna may repeat in its words.
+
+    One of fewer than 8 characters is none that Klarna gives out, and stands in many words.
+    """
+    if answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        return answer
+    body = answer.body
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            for written in (secret, json.dumps(secret)[1:-1]):
+                body = body.replace(written.encode(), b"***")
+    return answer if body is answer.body else replace(answer, body=body)
+
+
 def read_order(answer: Answer) -> tuple[Order, Exchange]:
     """Return the order in a successful answer; raises `KlarnaError` for every other one."""
     document, exchange = _read(answer)
@@ -74,6 +100,25 @@ def read_order(answer: Answer) -> tuple[Order, Exchange]:
         return parse_order(document), exchange
     except ValueError as error:
         raise _unreadable(exchange, str(error)) from error
+
+
+def read_order_details(answer: Answer) -> tuple[OrderDetails, Exchange]:
+    """Return the whole order in a successful answer; raises `KlarnaError` for every other one."""
+    document, exchange = _read(answer)
+    try:
+        return OrderDetails.model_validate(document), exchange
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise _unreadable(exchange, one_line(f"{where}: {first['msg']}", _ERROR_CHARS)) from error
+
+
+def read_capture(answer: Answer) -> tuple[CreatedCapture, Exchange]:
+    """Return the capture that Klarna made; raises `KlarnaError` when it made none."""
+    _, exchange = _read(answer)
+    location = _line(answer.headers.get("Location"), _LOCATION_CHARS)
+    capture_id = answer.headers.get("Capture-Id") or (location or "").rpartition("/")[2]
+    return CreatedCapture(_line(capture_id, _CORRELATION_ID_CHARS), location), exchange
 
 
 def read_acceptance(answer: Answer) -> tuple[None, Exchange]:

@@ -46,6 +46,6 @@ def make_clients(
             clients[name] = first.with_credentials(*credentials)
             continue
         clients[name] = first_of[api_url] = KlarnaClient(
-            api_url, *credentials, pool_size=pool_size, version=version
+            api_url, *credentials, pool_size=pool_size, user_agent=f"klarna-ack/{version}"
         )
     return clients

@@ -12,15 +12,13 @@ import requests
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from klarna.calls import Exchange, Operation, one_line
 from klarna.errors import (
-    Exchange,
     KlarnaError,
     LocalError,
     MisconfigurationCause,
     MisconfigurationError,
-    Operation,
     TransientError,
-    one_line,
 )
 
 _TIME_OUTS = (TimeoutError, requests.Timeout, ReadTimeoutError)

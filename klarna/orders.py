@@ -1,17 +1,13 @@
 """What we read of a Klarna order: states, amounts and references. Never a person's data."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from klarna.errors import one_line
+from klarna.calls import one_line
 
 # Nothing is left to acknowledge. Source: Klarna docs, "View and change orders", order statuses.
 CLOSED_STATUSES: Final = frozenset({"CANCELLED", "EXPIRED", "CLOSED"})
-
-# The shape only: Klarna's ids are no RFC 4122 UUIDs (version nibbles 2, 4 and 6 were seen).
-_ORDER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # Klarna's own limit for merchant references; nothing else we read is longer.
 _TEXT_CHARS = 255
@@ -40,14 +36,6 @@ class Order:
     klarna_reference: str | None
     merchant_reference1: str | None
     merchant_reference2: str | None
-
-
-def normal_order_id(text: str) -> str:
-    """Return the id lower-cased; ValueError unless it is shaped 8-4-4-4-12 hex."""
-    order_id = text.lower()
-    if not _ORDER_ID.fullmatch(order_id):
-        raise ValueError("an order id is 8-4-4-4-12 hexadecimal digits")
-    return order_id
 
 
 def parse_order(document: object) -> Order:

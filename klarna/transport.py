@@ -9,7 +9,6 @@ settled once, for the one host: proxy, CA bundle, pool. ADR 19 lists what is ove
 import os
 import ssl
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -22,23 +21,12 @@ from urllib3 import PoolManager, Timeout
 from urllib3.connectionpool import HTTPConnectionPool
 
 from klarna.answers import MAX_BODY_BYTES, Answer
+from klarna.calls import Call
 from klarna.connections import PlainPool, TLSPool, tls_context
 from klarna.deadlines import Deadline, TimeLimits
-from klarna.errors import Operation
 from klarna.failures import failure_of
 
 _CHUNK_BYTES: Final = 16 * 1024  # most orders fit into one; made of tiny chunks it takes 0.5 MB
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request to make. `path` is below the API's URL; `body` is JSON."""
-
-    operation: Operation
-    method: str
-    path: str
-    headers: CaseInsensitiveDict[str]
-    body: bytes | None = None
 
 
 class Transport:
@@ -50,16 +38,16 @@ class Transport:
         self._limit_s = limits.total_s
         self._adapter = _OneHostAdapter(self._url, pool_size)
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call, headers: CaseInsensitiveDict[str]) -> Answer:
         """Send one request and read its answer, up to the cap and within the time limits.
 
         Raises TransientError, LocalError or MisconfigurationError, with the exchange, when no
         answer came.
         """
         request = requests.PreparedRequest()
-        request.method = call.method
+        request.method = call.operation.method
         request.url = self._url + call.path
-        request.headers = call.headers
+        request.headers = headers
         if call.body is not None:
             request.prepare_body(call.body, None)  # which states its length
         deadline = Deadline(self._limit_s)

@@ -150,7 +150,12 @@ def client_of(server: RawServer | str, limits: TimeLimits | None = None) -> Iter
     url = server if isinstance(server, str) else server.url
     limits = limits or TimeLimits(LONG_S, LONG_S, LONG_S)
     with KlarnaClient(
-        resolve_api_url(url), "K1", "secret", pool_size=32, version="1", time_limits=limits
+        resolve_api_url(url),
+        "K1",
+        "secret",
+        pool_size=32,
+        user_agent="klarna-ack/1",
+        time_limits=limits,
     ) as client:
         yield client
 

@@ -31,7 +31,7 @@ def client_of(sandbox: SandboxControl, credentials: str = "sandbox") -> KlarnaCl
         credentials,
         credentials,
         pool_size=1,
-        version="1",
+        user_agent="klarna-ack/1",
         time_limits=SHORT,
     )
 

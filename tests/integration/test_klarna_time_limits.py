@@ -244,7 +244,7 @@ from klarna import KlarnaClient, KlarnaError, TimeLimits, resolve_api_url
 
 limits = TimeLimits(connect_s=60, read_s=60, total_s=0.5)
 client = KlarnaClient(
-    resolve_api_url(sys.argv[1]), "u", "p", pool_size=1, version="1", time_limits=limits
+    resolve_api_url(sys.argv[1]), "u", "p", pool_size=1, time_limits=limits
 )
 for who in ("parent", "child"):
     try:

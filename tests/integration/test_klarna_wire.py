@@ -387,7 +387,7 @@ EXHAUSTED = """
 import os, resource, sys
 from klarna import KlarnaClient, LocalError, TimeLimits, resolve_api_url
 
-client = KlarnaClient(resolve_api_url(sys.argv[1]), "u", "p", pool_size=1, version="1")
+client = KlarnaClient(resolve_api_url(sys.argv[1]), "u", "p", pool_size=1)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 held = []
 try:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
 from klarna import (
+    CreatedCapture,
     Exchange,
     KlarnaError,
     MisconfigurationCause,
@@ -22,10 +23,18 @@ from klarna import (
     RejectedError,
     TransientError,
 )
-from klarna.answers import MAX_BODY_BYTES, Answer, read_acceptance, read_order
+from klarna.answers import (
+    MAX_BODY_BYTES,
+    Answer,
+    read_acceptance,
+    read_capture,
+    read_order,
+    read_order_details,
+)
 
 GET, ACKNOWLEDGE = Operation.GET_ORDER, Operation.ACKNOWLEDGE
-BOTH = (GET, ACKNOWLEDGE)
+EACH = tuple(Operation)
+WRITES = tuple(each for each in Operation if each.is_write)
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 ORDER = b'{"order_id": "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "status": "AUTHORIZED"}'
 HTML = b"<html>\r\n<head><title>401 Authorization Required</title></head>\r\n</html>\r\n"
@@ -58,6 +67,33 @@ def test_it_returns_the_order_of_a_200() -> None:
     assert exchange == Exchange(GET, 200, 12, error_code=None, correlation_id="c-1", error=None)
 
 
+def test_it_names_the_field_of_an_order_it_cannot_read_whole() -> None:
+    body = ORDER[:-1] + b', "order_lines": [{"name": "a"}]}'
+    with pytest.raises(TransientError) as caught:
+        read_order_details(answer(GET, 200, body))
+    assert str(caught.value) == "unreadable answer: order_lines.0.quantity: Field required"
+    assert read_order(answer(GET, 200, body))[0].status == "AUTHORIZED"
+
+
+@pytest.mark.parametrize(
+    ("headers", "capture"),
+    [
+        (
+            {"capture_id": "c-1", "location": "http://k/captures/c-2"},
+            ("c-1", "http://k/captures/c-2"),
+        ),
+        ({"location": "http://k/captures/c-2"}, ("c-2", "http://k/captures/c-2")),
+        ({}, (None, None)),
+    ],
+)
+def test_it_reads_which_capture_was_made(
+    headers: dict[str, str], capture: tuple[str | None, str | None]
+) -> None:
+    made, exchange = read_capture(answer(Operation.CAPTURE, 201, b"", **headers))
+    assert made == CreatedCapture(*capture)
+    assert exchange == Exchange(Operation.CAPTURE, 201, 12)
+
+
 @pytest.mark.parametrize(
     ("status", "body"), [(204, b""), (200, b""), (201, b"{}"), (202, b" \r\n"), (200, b'{"a": 1}')]
 )
@@ -65,7 +101,7 @@ def test_it_takes_any_2xx_without_an_error_code_for_an_acceptance(status: int, b
     assert outcome(answer(ACKNOWLEDGE, status, body)) == Exchange(ACKNOWLEDGE, status, 12)
 
 
-@pytest.mark.parametrize("operation", BOTH)
+@pytest.mark.parametrize("operation", EACH)
 @pytest.mark.parametrize(
     "body",
     [
@@ -103,37 +139,37 @@ def test_it_calls_an_order_without_its_fields_transient(body: bytes) -> None:
 
 
 TABLE: list[tuple[int, bytes, tuple[Operation, ...], type[KlarnaError]]] = [
-    (100, b"", BOTH, TransientError),
-    (400, said("INVALID_ORDER_ID"), BOTH, RejectedError),
-    (400, HTML, BOTH, RejectedError),
-    (402, b"", BOTH, RejectedError),
-    (403, said("NOT_ALLOWED"), (ACKNOWLEDGE,), NotAllowedError),
-    (403, said("NOT_ALLOWED")[:20], (ACKNOWLEDGE,), NotAllowedError),
-    (403, b'{"error_message": "no"}', (ACKNOWLEDGE,), NotAllowedError),
-    (404, said("NO_SUCH_ORDER"), BOTH, NoSuchOrderError),
-    (404, said("NO_SUCH_ORDER")[:20], BOTH, NoSuchOrderError),
-    (404, b"\xef\xbb\xbf {}", BOTH, NoSuchOrderError),
-    (404, b"[]", BOTH, NoSuchOrderError),
-    (404, b"", BOTH, NoSuchOrderError),
-    (404, b"\r\n", BOTH, NoSuchOrderError),
-    (405, b"", BOTH, RejectedError),
-    (408, b"", BOTH, TransientError),
-    (409, said("CONFLICT"), BOTH, TransientError),
-    (409, b"", BOTH, TransientError),
-    (410, b"", BOTH, RejectedError),
-    (413, said("REQUEST_TOO_LARGE"), BOTH, RejectedError),
-    (422, said("UNPROCESSABLE"), BOTH, RejectedError),
-    (425, HTML, BOTH, TransientError),
-    (429, said("TOO_MANY_REQUESTS"), BOTH, RateLimitedError),
-    (429, HTML, BOTH, RateLimitedError),
-    (499, b"", BOTH, RejectedError),
-    (500, said("INTERNAL_SERVER_ERROR"), BOTH, TransientError),
-    (500, HTML, BOTH, TransientError),
-    (502, b"", BOTH, TransientError),
-    (503, said("TEMPORARILY_UNAVAILABLE"), BOTH, TransientError),
-    (504, b"\xff", BOTH, TransientError),
-    (520, b"error code: 520", BOTH, TransientError),
-    (999, b"", BOTH, TransientError),
+    (100, b"", EACH, TransientError),
+    (400, said("INVALID_ORDER_ID"), EACH, RejectedError),
+    (400, HTML, EACH, RejectedError),
+    (402, b"", EACH, RejectedError),
+    (403, said("NOT_ALLOWED"), WRITES, NotAllowedError),
+    (403, said("NOT_ALLOWED")[:20], WRITES, NotAllowedError),
+    (403, b'{"error_message": "no"}', WRITES, NotAllowedError),
+    (404, said("NO_SUCH_ORDER"), EACH, NoSuchOrderError),
+    (404, said("NO_SUCH_ORDER")[:20], EACH, NoSuchOrderError),
+    (404, b"\xef\xbb\xbf {}", EACH, NoSuchOrderError),
+    (404, b"[]", EACH, NoSuchOrderError),
+    (404, b"", EACH, NoSuchOrderError),
+    (404, b"\r\n", EACH, NoSuchOrderError),
+    (405, b"", EACH, RejectedError),
+    (408, b"", EACH, TransientError),
+    (409, said("CONFLICT"), EACH, TransientError),
+    (409, b"", EACH, TransientError),
+    (410, b"", EACH, RejectedError),
+    (413, said("REQUEST_TOO_LARGE"), EACH, RejectedError),
+    (422, said("UNPROCESSABLE"), EACH, RejectedError),
+    (425, HTML, EACH, TransientError),
+    (429, said("TOO_MANY_REQUESTS"), EACH, RateLimitedError),
+    (429, HTML, EACH, RateLimitedError),
+    (499, b"", EACH, RejectedError),
+    (500, said("INTERNAL_SERVER_ERROR"), EACH, TransientError),
+    (500, HTML, EACH, TransientError),
+    (502, b"", EACH, TransientError),
+    (503, said("TEMPORARILY_UNAVAILABLE"), EACH, TransientError),
+    (504, b"\xff", EACH, TransientError),
+    (520, b"error code: 520", EACH, TransientError),
+    (999, b"", EACH, TransientError),
 ]
 
 
@@ -152,18 +188,18 @@ def test_it_decides_by_the_class(
 
 
 FAULTS: list[tuple[int, bytes, tuple[Operation, ...], MisconfigurationCause]] = [
-    (301, b"", BOTH, MisconfigurationCause.REDIRECTED),
-    (302, HTML, BOTH, MisconfigurationCause.REDIRECTED),
-    (304, b"", BOTH, MisconfigurationCause.REDIRECTED),
-    (308, said("MOVED"), BOTH, MisconfigurationCause.REDIRECTED),
-    (401, HTML, BOTH, MisconfigurationCause.WRONG_CREDENTIALS),
-    (401, said("UNAUTHORIZED"), BOTH, MisconfigurationCause.WRONG_CREDENTIALS),
-    (401, b"", BOTH, MisconfigurationCause.WRONG_CREDENTIALS),
+    (301, b"", EACH, MisconfigurationCause.REDIRECTED),
+    (302, HTML, EACH, MisconfigurationCause.REDIRECTED),
+    (304, b"", EACH, MisconfigurationCause.REDIRECTED),
+    (308, said("MOVED"), EACH, MisconfigurationCause.REDIRECTED),
+    (401, HTML, EACH, MisconfigurationCause.WRONG_CREDENTIALS),
+    (401, said("UNAUTHORIZED"), EACH, MisconfigurationCause.WRONG_CREDENTIALS),
+    (401, b"", EACH, MisconfigurationCause.WRONG_CREDENTIALS),
     (403, said("NOT_ALLOWED"), (GET,), MisconfigurationCause.FORBIDDEN),
-    (403, HTML, BOTH, MisconfigurationCause.FORBIDDEN),
-    (403, b"", BOTH, MisconfigurationCause.FORBIDDEN),
-    (404, HTML, BOTH, MisconfigurationCause.NOT_AN_API),
-    (404, b"not found", BOTH, MisconfigurationCause.NOT_AN_API),
+    (403, HTML, EACH, MisconfigurationCause.FORBIDDEN),
+    (403, b"", EACH, MisconfigurationCause.FORBIDDEN),
+    (404, HTML, EACH, MisconfigurationCause.NOT_AN_API),
+    (404, b"not found", EACH, MisconfigurationCause.NOT_AN_API),
 ]
 
 

@@ -3,7 +3,7 @@
 import json
 import socket
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,20 @@ import responses
 from urllib3.exceptions import ProtocolError
 
 from klarna import (
+    Address,
+    AuthorizationUpdate,
+    Call,
+    CaptureRequest,
     Exchange,
     KlarnaClient,
     LocalError,
+    MerchantReferences,
     NoSuchOrderError,
     Operation,
+    OrderLine,
+    OrderLineType,
+    RejectedError,
+    ShippingInfo,
     TransientError,
     resolve_api_url,
 )
@@ -24,6 +33,13 @@ from klarna import (
 ORDER_ID = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
 ORDER_URL = f"http://klarna.test/ordermanagement/v1/orders/{ORDER_ID}"
 ORDER = {"order_id": ORDER_ID, "status": "AUTHORIZED"}
+LINE = OrderLine(
+    name="Sp\N{LATIN SMALL LETTER A WITH RING ABOVE}de",
+    quantity=1,
+    unit_price=600,
+    total_amount=600,
+    type=OrderLineType.PHYSICAL,
+)
 PROXY_VARIABLES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
 
 
@@ -37,7 +53,9 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def new_client(
     url: str = "http://klarna.test", credentials: tuple[str, str] = ("K123_ada", "pä:ss")
 ) -> KlarnaClient:
-    return KlarnaClient(resolve_api_url(url), *credentials, pool_size=1, version="9.8")
+    return KlarnaClient(
+        resolve_api_url(url), *credentials, pool_size=1, user_agent="klarna-ack/9.8"
+    )
 
 
 @pytest.fixture
@@ -77,6 +95,122 @@ def test_it_acknowledges_with_the_idempotency_key(
     ]
     sent = klarna.calls[0].request
     assert (sent.body, sent.headers["Klarna-Idempotency-Key"]) == (None, "key-1")
+
+
+WRITES: dict[Operation, tuple[str, str, Callable[[KlarnaClient], object], object]] = {
+    Operation.ACKNOWLEDGE: (
+        "POST",
+        "/acknowledge",
+        lambda client: client.acknowledge(ORDER_ID, idempotency_key="key-1"),
+        None,
+    ),
+    Operation.UPDATE_AUTHORIZATION: (
+        "PATCH",
+        "/authorization",
+        lambda client: client.update_authorization(
+            ORDER_ID,
+            AuthorizationUpdate(order_amount=600, order_lines=[LINE], description=""),
+            idempotency_key="key-1",
+        ),
+        {
+            "order_amount": 600,
+            "description": "",
+            "order_lines": [
+                {"name": "Sp\N{LATIN SMALL LETTER A WITH RING ABOVE}de", "quantity": 1}
+                | {"unit_price": 600, "total_amount": 600, "type": "physical"}
+            ],
+        },
+    ),
+    Operation.UPDATE_MERCHANT_REFERENCES: (
+        "PATCH",
+        "/merchant-references",
+        lambda client: client.update_merchant_references(
+            ORDER_ID, MerchantReferences(merchant_reference1=""), idempotency_key="key-1"
+        ),
+        {"merchant_reference1": ""},
+    ),
+    Operation.UPDATE_CUSTOMER_DETAILS: (
+        "PATCH",
+        "/customer-details",
+        lambda client: client.update_customer_details(
+            ORDER_ID, Address(city="Ankeborg", region=""), idempotency_key="key-1"
+        ),
+        {"shipping_address": {"city": "Ankeborg", "region": ""}},
+    ),
+    Operation.ADD_SHIPPING_INFO: (
+        "POST",
+        "/shipping-info",
+        lambda client: client.add_shipping_info(
+            ORDER_ID, [ShippingInfo(tracking_number="7")], idempotency_key="key-1"
+        ),
+        {"shipping_info": [{"tracking_number": "7"}]},
+    ),
+    Operation.CANCEL: (
+        "POST",
+        "/cancel",
+        lambda client: client.cancel(ORDER_ID, idempotency_key="key-1"),
+        None,
+    ),
+    Operation.CAPTURE: (
+        "POST",
+        "/captures",
+        lambda client: client.capture(
+            ORDER_ID, CaptureRequest(captured_amount=600), idempotency_key="key-1"
+        ),
+        {"captured_amount": 600},
+    ),
+}
+
+
+def test_it_knows_every_write() -> None:
+    assert set(WRITES) == {each for each in Operation if each.is_write}
+
+
+@pytest.mark.parametrize("operation", WRITES)
+def test_it_writes_with_a_key_and_a_body(
+    client: KlarnaClient, klarna: responses.RequestsMock, operation: Operation
+) -> None:
+    method, suffix, write, body = WRITES[operation]
+    klarna.add(method, ORDER_URL + suffix, status=204)
+
+    write(client)
+
+    sent = klarna.calls[0].request
+    assert sent.headers["Klarna-Idempotency-Key"] == "key-1"
+    if body is None:
+        assert (sent.body, "Content-Type" in sent.headers) == (None, False)
+    else:
+        assert isinstance(sent.body, bytes)
+        assert json.loads(sent.body) == body
+        assert sent.headers["Content-Type"] == "application/json"
+        assert sent.headers["Content-Length"] == str(len(sent.body))
+
+
+def test_it_can_be_told_what_would_be_sent() -> None:
+    call = Call(Operation.CANCEL, ORDER_ID.upper())
+    shown = (call.operation.method, call.path, call.body)
+    assert shown == ("POST", f"/ordermanagement/v1/orders/{ORDER_ID}/cancel", None)
+
+
+def test_it_gets_the_whole_order(client: KlarnaClient, klarna: responses.RequestsMock) -> None:
+    klarna.get(ORDER_URL, json={**ORDER, "order_lines": [LINE.model_dump(exclude_none=True)]})
+
+    assert client.get_order_details(ORDER_ID).order_lines == [LINE]
+
+
+def test_it_repeats_no_secret_that_klarna_repeats(klarna: responses.RequestsMock) -> None:
+    password = 'p\u00e4:"secret"'
+    with new_client(credentials=("K123_ada", password)) as client:
+        token = str(client._headers["Authorization"]).removeprefix("Basic ")  # noqa: SLF001 - it is not shown
+        said = {"error_code": "HM", "error_messages": [f"no {password}", f"no {token}"]}
+        klarna.get(ORDER_URL, status=400, json=said)
+
+        with pytest.raises(RejectedError) as caught:
+            client.get_order(ORDER_ID)
+
+    assert str(caught.value) == "HTTP 400 HM no ***; no ***"
+    assert caught.value.exchange
+    assert caught.value.exchange.error == "no ***; no ***"
 
 
 def test_it_says_who_it_is(client: KlarnaClient, klarna: responses.RequestsMock) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klarna import CLOSED_STATUSES, Order, parse_order
-from klarna.orders import normal_order_id
+from klarna.calls import normal_order_id
 
 ORDER_ID = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
 
