@@ -46,6 +46,13 @@ class ChaosSender:
                 for _ in range(1 + order.is_pushed_twice):
                     self._plan(self._began + order.at_s, order.order_id, 0)
 
+    def stop(self) -> set[str]:
+        """Push no order that was not pushed before; return the ids of those that were."""
+        with self._changed:
+            self._due = [due for due in self._due if due[2] in self.log.first_sent]
+            heapq.heapify(self._due)
+            return set(self.log.first_sent)
+
     @property
     def is_idle(self) -> bool:
         """Whether every push has got its 200."""
@@ -85,18 +92,19 @@ class ChaosSender:
                 wait_s = self._due[0][0] - time.monotonic() if self._due else None
                 if wait_s is not None and wait_s <= 0:
                     self._under_way += 1
-                    return heapq.heappop(self._due)[2:]
+                    _, _, order_id, tries = heapq.heappop(self._due)
+                    self.log.first_sent.setdefault(order_id, time.time())
+                    return order_id, tries
                 self._changed.wait(wait_s)
             return None
 
     def _push(self, order_id: str, url: str) -> float | None:
         """Push once; say after how many seconds it is to be pushed again, None for never."""
-        sent_at, began = time.time(), time.monotonic()
+        began = time.monotonic()
         status = _post(f"{url}/push?klarna_order_id={order_id}")
         took_s = time.monotonic() - began
         with self._changed:
             log = self.log
-            log.first_sent.setdefault(order_id, sent_at)
             log.answers[str(status or "no answer")] += 1
             if status is not None:
                 log.slowest_answer_s = max(log.slowest_answer_s, took_s)

@@ -30,6 +30,11 @@ class Trial:
         """Wait for a moment of the trial, in seconds since its beginning."""
         time.sleep(max(0.0, self.began + at_s - time.monotonic()))
 
+    def stop_pushes(self) -> None:
+        """Push no more new orders; those that were not pushed yet are no part of the trial."""
+        pushed = self.sender.stop()
+        self.orders = [order for order in self.orders if order.order_id in pushed]
+
     def slow_klarna(self, latency_s: float) -> None:
         """Let each call to Klarna take this long from now on."""
         self.latency_s = latency_s
