@@ -21,7 +21,14 @@ from devtools.local.processes import Process, Processes, Web, poll
 from devtools.local.sandbox_control import SandboxControl
 from pushes.model import State
 from sandbox.api.order_body import DATE_OF_BIRTH, PERSON
-from tests.e2e.test_behaviour import MISCONFIGURED, ROWS, Service, push_row, start_service
+from tests.e2e.test_behaviour import (
+    MISCONFIGURED,
+    NO_ORDER,
+    ROWS,
+    Service,
+    push_row,
+    start_service,
+)
 
 USERNAME = "K123456_0badc0de"
 PASSWORD = "pass+word/of=the&shop"
@@ -78,6 +85,8 @@ def run(
     sandbox.reset()
     sandbox.settings(**first_settings)
     sandbox.settings(username=USERNAME, password=PASSWORD)
+    # A refused GET means the account here: Klarna refuses the look at another order, too.
+    sandbox.add_fault("unauthorized_html", operation="get_order", order_id=NO_ORDER)
     with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
         processes = Processes({"REDIS_URL": server.url, "LOG_LEVEL": "debug"}, directory)
         try:
