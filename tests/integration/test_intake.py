@@ -562,14 +562,6 @@ def password_changed(redis: Redis) -> None:
     redis.client_kill_filter(_type="normal")
 
 
-def record_is_rubbish(redis: Redis) -> None:
-    redis.hset(keys.record(PushKey("default", ID)), mapping={"rev": 1, "state": "rubbish"})
-
-
-def record_is_no_record(redis: Redis) -> None:
-    redis.set(keys.record(PushKey("default", ID)), "rubbish")
-
-
 def queue_is_no_queue(redis: Redis) -> None:
     redis.set(QUEUE, "rubbish")
 
@@ -577,7 +569,7 @@ def queue_is_no_queue(redis: Redis) -> None:
 NOBODY_CAN_PUSH = [out_of_memory, read_only, too_few_replicas, password_changed, queue_is_no_queue]
 
 
-@pytest.mark.parametrize("spoil", [*NOBODY_CAN_PUSH, record_is_rubbish, record_is_no_record])
+@pytest.mark.parametrize("spoil", NOBODY_CAN_PUSH)
 def test_it_answers_503_for_its_own_trouble(
     troubled: IntakeHarness, spoil: Callable[[Redis], None]
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from devtools.local.processes import poll
 from klarna import TimeLimits
 from tests.raw_http import (
     IN_TIME_S,
@@ -158,6 +159,8 @@ def hanging_lookup(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     yield asked
     over.set()
+    # Who asks for the same name next must not get this lookup's answer.
+    poll(lambda: all(thread.name != "klarna-lookup" for thread in threading.enumerate()))
 
 
 def test_it_ends_a_call_that_waits_for_a_name(hanging_lookup: list[object]) -> None:

@@ -372,7 +372,8 @@ def test_it_shows_rq_a_worker_with_its_executions(
 ) -> None:
     process = processes.worker(RETRY_DELAYS_S="0.5,0.5,0.5").wait_ready()
     pushed = [PushKey("default", order_id) for order_id in sandbox.create_orders(count=3)]
-    sandbox.add_fault("timeout_before_effect", operation="get_order", times=3)
+    # Ends with the limit of a whole call, 15 s; without a byte it would end after 10.
+    sandbox.add_fault("drip", operation="get_order", times=3, params={"byte_interval_s": 1})
 
     for key in pushed:
         ledger.accept(key, datetime.now(UTC))
