@@ -11,10 +11,11 @@ Each failure is a sentence on stderr that says what to do; never a traceback for
 from typing import Any
 
 import click
-from redis.exceptions import AuthenticationError, ConnectionError, RedisError, TimeoutError  # noqa: A004 - redis's own names
+from redis.exceptions import RedisError
 
 from cli.lazy import LazyGroup
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
+from pushes.store.durability import fault_of
 
 
 class Refused(click.ClickException):
@@ -46,14 +47,19 @@ def nothing_changed(error: RedisError) -> str:
     """Say what a failure of Redis means when nothing was written before."""
     return (
         f"{what_happened(error)}: nothing was changed, and accepted pushes are safe in Redis. "
-        "Bring Redis back or correct REDIS_URL, then run this again."
+        f"{remedy(error)}. Then run this again."
     )
 
 
 def what_happened(error: RedisError) -> str:
     """Begin a sentence about a failure of Redis."""
-    silent = isinstance(error, ConnectionError | TimeoutError)
-    silent = silent and not isinstance(error, AuthenticationError)
-    verb = "does not answer" if silent else "refused the command"
+    name = type(error).__name__
+    seen = fault_of(error).seen.removesuffix(f" ({name})")
     reason = " ".join(str(error).split()).rstrip(".")
-    return f"Redis {verb} ({type(error).__name__}: {reason[:200]})"
+    return f"{seen[0].upper()}{seen[1:]} ({name}: {reason[:200]})"
+
+
+def remedy(error: RedisError) -> str:
+    """Begin a sentence about what to do when Redis fails."""
+    what = fault_of(error).remedy
+    return f"{what[0].upper()}{what[1:]}"

@@ -1,16 +1,21 @@
 """`klarna-ack`: the operator's and developer's terminal, put together from its commands."""
 
+import os
+
 import click
 
 from cli.exits import Terminal
+from pushes import log
 
 _COMMANDS = {
+    "audit": "cli.audit:audit",
     "dead": "cli.dead:dead",
     "dev": "cli.dev:dev",
     "doctor": "cli.doctor:doctor",
     "pause": "cli.pause:pause",
     "push": "cli.push:push",
     "resume": "cli.pause:resume",
+    "retry": "cli.retry:retry",
     "show": "cli.show:show",
     "status": "cli.status:status",
 }
@@ -30,7 +35,11 @@ def terminal() -> None:
 
 
 def main() -> None:
-    """Run one command and end the process with its exit code."""
+    """Run one command and end the process with its exit code.
+
+    What the program logs meanwhile goes to stderr: stdout is the command's own.
+    """
+    log.configure("warning", log.default_form(os.environ))
     terminal(prog_name="klarna-ack")
 
 

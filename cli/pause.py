@@ -12,7 +12,7 @@ from cli.arguments import options
 from cli.context import Context, opened
 from cli.exits import Refused
 from pushes.accounts.holds import Holds, Resumed
-from pushes.model import HoldReason
+from pushes.operate import hold
 from pushes.read import overview, views
 
 _account = click.argument("account", required=False)
@@ -31,14 +31,16 @@ def pause(account: str | None, why: str, by: str, *, as_json: bool) -> None:
     """
     with opened() as context:
         name = context.choose_account(account)
-        Holds(context.ledger.redis).begin(name, HoldReason.OPERATOR, why, by)
+        hold.pause(context.redis, name, by=by, why=why)
         _show(context, name, "Orders of this account wait from now on.", as_json=as_json)
 
 
 @click.command()
 @_account
+@options.why_if_any
+@options.by
 @options.as_json
-def resume(account: str | None, *, as_json: bool) -> None:
+def resume(account: str | None, why: str | None, by: str, *, as_json: bool) -> None:
     """Serve ACCOUNT again, whatever held or paused it.
 
     What waited is attempted the earliest deadline first, after an outage in steps. If the trouble
@@ -46,23 +48,24 @@ def resume(account: str | None, *, as_json: bool) -> None:
     """
     with opened() as context:
         name = context.choose_account(account)
-        ended = Holds(context.ledger.redis).resume(name)
+        ended = hold.resume(context.redis, name, by=by, why=why)
         if not (ended.hold or ended.pause):
             raise Refused(f"The account {name!r} is neither held nor paused. Nothing to resume.")
-        _show(context, name, " ".join(_because(ended)), as_json=as_json)
+        was = " ".join(_because(ended))
+        _show(context, name, f"It is served again. {was}", as_json=as_json)
 
 
 def _because(ended: Resumed) -> Iterator[str]:
-    if hold := ended.hold:
-        by = f", by {hold.by}" if hold.by else ""
-        yield f"It was held: {hold.reason} since {views.instant(hold.since)}{by}: {hold.cause}"
-    if pause := ended.pause:
-        yield f"It was paused until {views.instant(pause.until)}: {pause.cause}"
+    if was := ended.hold:
+        by = f", by {was.by}" if was.by else ""
+        yield f"It was held: {was.reason} since {views.instant(was.since)}{by}: {was.cause}"
+    if paused := ended.pause:
+        yield f"It was paused until {views.instant(paused.until)}: {paused.cause}"
 
 
 def _show(context: Context, name: str, sentence: str, *, as_json: bool) -> None:
     if as_json:
-        standing = Holds(context.ledger.redis).standing(name)
+        standing = Holds(context.redis).standing(name)
         output.emit_json({"account": name, **overview.account(standing)})
     else:
         output.emit(f"{name}: {sentence}")

@@ -1,7 +1,7 @@
 """`klarna-ack push`: queue orders as if Klarna had pushed them, for what was missed.
 
-Safe to repeat: an order in hand is counted and gets no second job. Refused: a list with anything
-in it that is no order id; then nothing at all is queued.
+Safe to repeat: an order in hand is counted and gets no second job. A line of a file that names no
+order is told, and stops no other.
 """
 
 from datetime import UTC, datetime
@@ -9,13 +9,14 @@ from typing import TextIO
 
 import click
 
-from cli import output
-from cli.arguments import options, order_ids
-from cli.batch import each as batch
-from cli.batch.pace import Pace
+from cli.arguments import options, order_files, order_ids
+from cli.arguments.order_files import OrderFile
+from cli.batch import run
+from cli.batch.report import BatchReport
 from cli.context import opened
 from pushes.life import Origin
-from pushes.model import Lane, Push, PushKey, State
+from pushes.model import Lane, Push, PushKey
+from pushes.operate.batch import Operator
 
 # The name of the event in the timeline: Klarna's own are `pushed`.
 EVENT = "pushed_by_operator"
@@ -27,8 +28,9 @@ EVENT = "pushed_by_operator"
     "--file",
     # Windows' editors write a byte-order mark; what is not UTF-8 becomes a line named as wrong.
     type=click.File(encoding="utf-8-sig", errors="replace"),
-    help="Read the ids from this file, one a line; - is standard input. Blank lines and what"
-    " follows a # are skipped.",
+    help="Read the ids from this file; - is standard input. One a line, a CSV whose first line"
+    " names the column (such as klarna_order_id), or JSON lines. Blank lines and those that begin"
+    " with # are skipped.",
 )
 @options.account
 @options.by
@@ -39,50 +41,37 @@ def push(
     """Queue orders as if Klarna had pushed them.
 
     Each is verified at Klarna and acknowledged by a worker. An order that is in hand already, or
-    was acknowledged in the last 5 minutes, is only counted. If anything given is no order id,
-    nothing is queued.
+    was acknowledged in the last 5 minutes, is only counted. A line of a file that names no order
+    is told by its number, and the others are queued.
     """
     wanted = _read(ids, file)
+    report = BatchReport(
+        as_json=as_json,
+        participle="queued",
+        nothing="The file names no order: nothing was queued.",
+        notes={
+            "discarded": "Those discarded by an operator are counted, not queued. Replay them with"
+            " `klarna-ack dead replay` to take that back."
+        },
+    )
+    report.add_bad_lines(wanted.bad_lines)
     with opened() as context:
         chosen = context.choose_configured_account(account)
-
         origin = Origin(EVENT, by, lane=Lane.BACKLOG)
 
         def accept(key: PushKey) -> Push:
             return context.ledger.accept(key, datetime.now(UTC), origin)
 
-        batch.each(
-            context.ledger,
-            [PushKey(chosen, order_id) for order_id in wanted],
-            accept,
-            participle="queued",
-            pace=Pace(None),
-            tell=lambda done: _tell(done, as_json=as_json),
-        )
+        keys = [PushKey(chosen, order_id) for order_id in wanted.ids]
+        operator = Operator(by, "push")
+        run.each(context.redis, keys, accept, operator, report, participle="queued")
 
 
-def _read(ids: tuple[str, ...], file: TextIO | None) -> list[str]:
+def _read(ids: tuple[str, ...], file: TextIO | None) -> OrderFile:
     if ids and file:
         raise click.UsageError("Give order ids or --file, not both.")
     if file:
-        return order_ids.from_lines(file)
+        return order_files.read(file)
     if not ids:
         raise click.UsageError("Give order ids, or --file with a file of them.")
-    return order_ids.from_arguments(ids)
-
-
-def _tell(done: batch.Done, *, as_json: bool) -> None:
-    if as_json:
-        output.emit_json({"items": done.items})
-        return
-    if not done.items:
-        output.emit("The file names no order: nothing was queued.")
-        return
-    rows = [(item["order_id"], item["account"], item["state"]) for item in done.items]
-    output.emit(output.Table(("order_id", "account", "state"), rows))
-    if any(item["state"] == State.DEAD for item in done.items):
-        click.echo(
-            "Those still dead were discarded by an operator: they are counted, not queued. Replay"
-            " them with `klarna-ack dead replay` to take that back.",
-            err=True,
-        )
+    return OrderFile(order_ids.from_arguments(ids), [])

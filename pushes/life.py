@@ -243,19 +243,31 @@ def held(push: Push, why: HoldReason, now: datetime, error: str) -> Change:
     return Change(push, after, (Entry(now, "held", detail=f"{why}: {error}"),))
 
 
-def parked(push: Push, why: HoldReason, now: datetime) -> Change | None:
-    """Wait with the account, without an attempt. None unless the push was queued."""
+def parked(
+    push: Push, why: HoldReason, now: datetime, *, cause: str = "", by: str | None = None
+) -> Change | None:
+    """Wait with the account, without an attempt. None unless the push was queued.
+
+    `cause` and `by` are the hold's own: why in words and, when it was an operator, who.
+    """
     if push.state is not State.QUEUED:
         return None
     after = replace(push, state=State.HELD, rev=push.rev + 1, changed_at=now, reason=why)
-    return Change(push, after, (Entry(now, "held", detail=why),))
+    detail = f"{why}: {cause}" if cause else str(why)
+    return Change(push, after, (Entry(now, "held", detail=detail, by=by),))
 
 
-def resumed(push: Push, now: datetime) -> Change | None:
-    """Queue a held push: its account is served again. None when it is not held."""
+def resumed(
+    push: Push, now: datetime, *, by: str | None = None, why: str | None = None
+) -> Change | None:
+    """Queue a held push: its account is served again. None when it is not held.
+
+    `by` and `why` are those of the operator who resumed the account, if one did.
+    """
     if push.state is not State.HELD:
         return None
-    return Change(push, _waiting_no_longer(push, now), (Entry(now, "resumed"),))
+    entry = Entry(now, "resumed", detail=why, by=by)
+    return Change(push, _waiting_no_longer(push, now), (entry,))
 
 
 def dead(push: Push, reason: Reason, now: datetime, error: str) -> Change:
@@ -334,6 +346,25 @@ def requeued(push: Push, now: datetime) -> Change | None:
     # One that is to run alone stays where it waits for that; only its job is made anew.
     after = replace(push, rev=push.rev + 1) if push.runs_alone else _waiting_no_longer(push, now)
     return Change(push, after, (Entry(now, "requeued"),), rebuilds_job=True)
+
+
+def retried(push: Push, by: str, why: str, now: datetime) -> Change | None:
+    """Queue a push at an operator's word that waits for a time. None when it does not.
+
+    The attempt takes the place of the planned one: what planned that is given back. One that is to
+    run alone still waits for that, and is due now.
+    """
+    if push.state is not State.RETRYING:
+        return None
+    entry = Entry(now, "retried", detail=why, by=by)
+    if push.runs_alone:
+        return Change(push, replace(push, rev=push.rev + 1, next_attempt_at=now), (entry,))
+    after = replace(
+        _waiting_no_longer(push, now),
+        failures=push.failures - push.after_failure,
+        not_found=max(0, push.not_found - (not push.after_failure)),
+    )
+    return Change(push, after, (entry,))
 
 
 def replayed(push: Push, by: str, why: str, now: datetime) -> Change | None:

@@ -46,19 +46,23 @@ def _not_blank(_ctx: click.Context, _parameter: click.Parameter, value: str | No
     return value.strip()
 
 
-why = click.option(
-    "--why",
-    required=True,
-    callback=_not_blank,
-    metavar="TEXT",
-    help="The reason. It is kept in the timeline of each order.",
-)
+def _not_blank_if_given(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    return None if value is None else _not_blank(ctx, parameter, value)
+
+
+_REASON = "The reason. It is kept in the audit and in the timeline of each order."
+
+why = click.option("--why", required=True, callback=_not_blank, metavar="TEXT", help=_REASON)
+
+why_if_any = click.option("--why", callback=_not_blank_if_given, metavar="TEXT", help=_REASON)
 
 by = click.option(
     "--by",
     callback=_login_name,
     metavar="NAME",
-    help="Who does this. It is kept in the timeline of each order.  [default: your login name]",
+    help="Who does this. It is kept with the reason.  [default: your login name]",
 )
 
 

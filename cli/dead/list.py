@@ -7,7 +7,7 @@ import click
 from cli import output
 from cli.arguments import options
 from cli.context import opened
-from cli.dead.pages import read_page
+from cli.dead.selection import read_page
 from pushes.read import views
 
 # A page is read in one answer; more would hold up Redis for everybody.
@@ -47,7 +47,7 @@ def list_(  # noqa: PLR0913 - one parameter an option
     with opened() as context:
         if account is not None:
             context.choose_account(account)
-        page = read_page(context.ledger, wanted, limit=limit, cursor=cursor)
+        page = read_page(context.redis, wanted, limit=limit, cursor=cursor)
     now = datetime.now(UTC)
     items = [views.dead_letter(push, now) for push in page.items]
     if as_json:

@@ -68,12 +68,12 @@ def as_text(*blocks: Block) -> str:
 def _rich(block: Block) -> RenderableType:
     match block:
         case str():
-            return Text(_safe(block))
+            return Text(safe(block))
         case Facts():
             grid = RichTable.grid(padding=(0, 2))
             for name, value in _known(block):
                 grid.add_row(Text(name, "bold"), Text(value))
-            return Panel.fit(grid, title=Text(_safe(block.title)))
+            return Panel.fit(grid, title=Text(safe(block.title)))
         case Table():
             table = RichTable(box=box.SIMPLE_HEAD)
             for header in block.headers:
@@ -86,15 +86,15 @@ def _rich(block: Block) -> RenderableType:
 def _text(block: Block) -> str:
     match block:
         case str():
-            return _safe(block)
+            return safe(block)
         case Facts():
-            return "\n".join([_safe(block.title), *_aligned(_known(block))])
+            return "\n".join([safe(block.title), *_aligned(_known(block))])
         case Table():
             return "\n".join(_aligned([block.headers, *block.rows]))
 
 
 def _known(facts: Facts) -> list[tuple[str, str]]:
-    return [(name, _safe(str(value))) for name, value in facts.pairs if value is not None]
+    return [(name, safe(str(value))) for name, value in facts.pairs if value is not None]
 
 
 def _aligned(rows: Sequence[Sequence[Cell]]) -> list[str]:
@@ -107,8 +107,9 @@ def _aligned(rows: Sequence[Sequence[Cell]]) -> list[str]:
 
 
 def _cell(value: Cell) -> str:
-    return "-" if value is None or value == "" else _safe(str(value))
+    return "-" if value is None or value == "" else safe(str(value))
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
+    """Replace what could control a terminal by spaces."""
     return "".join(char if char.isprintable() else " " for char in text)

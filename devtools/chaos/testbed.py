@@ -53,7 +53,7 @@ class ChaosTestbed:
     def resume(self) -> None:
         """Serve the account again when it is held, as an operator who has put it right."""
         with suppress(RedisError):
-            Holds(self.ledger.redis).resume(DEFAULT_ACCOUNT)
+            Holds(self.ledger.redis).resume(DEFAULT_ACCOUNT, by="chaos", why="the trial is over")
 
     def replay_the_dead(self) -> None:
         """Replay every dead letter with the operator's own command."""

@@ -74,8 +74,19 @@ class Resumed:
     pause: Pause | None
 
 
+@dataclass(frozen=True, slots=True)
+class ResumedBy:
+    """The operator who resumed an account last, and why; None for one that resumed by itself."""
+
+    by: str | None = None
+    why: str | None = None
+
+
 # How long a count of failures in a row is kept: while Klarna pushes an order.
 _FAILING_TTL_S = int(PUSH_WINDOW.total_seconds())
+
+# How long it is remembered who resumed an account: until what waited has surely been queued again.
+_RESUMED_TTL_S = _FAILING_TTL_S
 
 # How long the steps in which work is resumed are remembered; they last less than a minute.
 _STEPS_TTL_S = 60
@@ -113,21 +124,33 @@ class Holds:
 
         None when nothing did, or an operator: his word is ended by an operator only.
         """
-        return self._serve_again(account, list(PROBING), ends_pause=False).hold
+        return self._serve_again(account, list(PROBING), 0, "", "").hold
 
-    def resume(self, account: str) -> Resumed:
-        """Serve an account again at an operator's word, whatever holds or pauses it."""
-        return self._serve_again(account, list(HoldReason), ends_pause=True)
+    def resume(self, account: str, *, by: str, why: str | None) -> Resumed:
+        """Serve an account again at an operator's word, whatever holds or pauses it.
 
-    def _serve_again(self, account: str, reasons: list[HoldReason], *, ends_pause: bool) -> Resumed:
-        facts: list[Fact] = [account, ",".join(reasons), int(ends_pause), _STEPS_TTL_S]
-        raw = self._end(_keys(account), [*facts, clock.argument(self._now)])
+        `by` and `why` are remembered for the timelines of the orders that waited.
+        """
+        return self._serve_again(account, list(HoldReason), 1, by, why or "")
+
+    def _serve_again(
+        self, account: str, reasons: list[HoldReason], ends_pause: int, by: str, why: str
+    ) -> Resumed:
+        facts: list[Fact] = [account, ",".join(reasons), ends_pause, _STEPS_TTL_S]
+        facts += [by, why, _RESUMED_TTL_S, clock.argument(self._now)]
+        raw = self._end([*_keys(account), keys.resumed(account)], facts)
         held, pause = cast(tuple[list[bytes], list[bytes]], raw)
         hold = decode(dict(zip(held[::2], held[1::2], strict=True)))
         if not pause:
             return Resumed(hold, None)
         until, cause = (word.decode() for word in pause)
         return Resumed(hold, Pause(account, codec.moment(until), cause))
+
+    def resumed_by(self, account: str) -> ResumedBy:
+        """Read who resumed an account last."""
+        raw = cast(list[bytes | None], self._redis.hmget(keys.resumed(account), ["by", "why"]))
+        by, why = (word.decode(errors="replace") if word else None for word in raw)
+        return ResumedBy(by, why)
 
     def failed(self, account: str, job_id: str, after: int) -> bool:
         """Count a failure that is not the order's own; say whether they amount to an outage."""

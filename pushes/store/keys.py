@@ -51,6 +51,9 @@ RESEND_TOTALS = f"{PREFIX}:resends:totals"
 # How often each event that operators watch has happened, over all processes: one hash.
 COUNTERS = f"{PREFIX}:counters"
 
+# What operators did: one stream.
+AUDIT = f"{PREFIX}:audit"
+
 # Written to learn whether Redis takes writes; holds nothing.
 WRITE_PROBE = f"{PREFIX}:write-probe"
 
@@ -93,6 +96,11 @@ def held(account: str) -> str:
 def hold(account: str) -> str:
     """Name the hash that says why an account is held; absent while it is not."""
     return f"{PREFIX}:hold:{account}"
+
+
+def resumed(account: str) -> str:
+    """Name the hash that says which operator resumed an account last, and why; it expires."""
+    return f"{PREFIX}:resumed:{account}"
 
 
 def failing(account: str) -> str:

@@ -150,6 +150,34 @@ def test_the_last_attempt_of_an_order_does_not_die_of_an_outage(office: Office) 
     assert (push.state, push.reason) == (State.HELD, HoldReason.OUTAGE)
 
 
+def test_the_timeline_says_who_paused_an_account_and_who_resumed_it(office: Office) -> None:
+    waiting = put(office.ledger, State.QUEUED).key
+    office.holds.begin("default", HoldReason.OPERATOR, "new credentials", "anna")
+    assert office.parts.starter.start(office.parts.claims.claim(1).claims) == []
+    office.holds.resume("default", by="ops", why="they work")
+
+    assert office.release(NOW) == 1
+
+    timeline = records.timeline(office.ledger.redis, waiting)
+    assert [(entry.event, entry.detail, entry.by) for entry in timeline] == [
+        ("pushed", None, None),
+        ("held", "operator: new credentials", "anna"),
+        ("resumed", "they work", "ops"),
+    ]
+
+
+def test_the_timeline_names_nobody_when_an_account_resumed_by_itself(office: Office) -> None:
+    office.holds.begin("default", HoldReason.OPERATOR, "new credentials", "anna")
+    office.holds.resume("default", by="ops", why="they work")
+    (waiting,) = office.end(REFUSED)
+    office.holds.end("default")
+
+    assert office.release(NOW) == 1
+
+    last = records.timeline(office.ledger.redis, waiting.key)[-1]
+    assert (last.event, last.detail, last.by) == ("resumed", None, None)
+
+
 def test_other_accounts_are_not_touched(office: Office) -> None:
     office.end(REFUSED, key=put(office.ledger, State.QUEUED, a_key("other")).key)
 
@@ -198,7 +226,7 @@ def test_nothing_but_an_operator_ends_an_operators_hold(office: Office) -> None:
     assert hold
     assert (hold.reason, hold.by, hold.probe_at) == (HoldReason.OPERATOR, "ops", None)
     assert refused[0].reason is HoldReason.OPERATOR
-    assert office.holds.resume("default").hold == hold
+    assert office.holds.resume("default", by="ops", why="well again").hold == hold
     assert office.held() is None
 
 
@@ -257,12 +285,12 @@ def test_no_pause_is_shortened_by_a_shorter_one(office: Office) -> None:
 def test_resuming_an_account_ends_its_pause(office: Office) -> None:
     office.end(LIMITED, LIMITED)
 
-    resumed = office.holds.resume("default")
+    resumed = office.holds.resume("default", by="ops", why="well again")
 
     until = NOW + timedelta(seconds=7)
     assert (resumed.hold, resumed.pause) == (None, Pause("default", until, "HTTP 429"))
     assert office.pauses.active() == {}
-    assert office.holds.resume("default").pause is None
+    assert office.holds.resume("default", by="ops", why="well again").pause is None
 
 
 def test_a_refused_order_of_an_account_that_passes_holds_nothing(office: Office) -> None:

@@ -5,21 +5,24 @@ import pytest
 from redis import Redis
 
 from devtools.local.embedded import EmbeddedServer
-from pushes.model import State
+from pushes.model import Reason, State
 from pushes.read import dead_letters
+from pushes.read.audit import AuditEntry
 from pushes.read.dead_letters import Filter
 from pushes.store.ledger import Ledger
 from tests.builders import put
 from tests.integration.test_cli_support import (
     UNKNOWN_ID,
+    acted_on,
     after,
     answer,
     at,
-    brief,
+    audited,
     counts,
     dead,
     error,
     events,
+    everything,
     run,
     take,
     two_accounts,
@@ -40,7 +43,10 @@ def test_it_puts_dead_orders_away(ledger: Ledger, redis_url: str) -> None:
     first, second, kept = dead(ledger), dead(ledger), dead(ledger)
     with at(after(9)):
         answered = discard(redis_url, first.order_id.upper(), second.order_id, first.order_id)
-    assert answered == {"items": [brief(first, "dead"), brief(second, "dead")], "refused": []}
+    assert answered == {
+        "items": [acted_on(first, "dead", "discarded"), acted_on(second, "dead", "discarded")],
+        "refused": [],
+    }
     assert [push.key for push in dead_letters.page(ledger.redis, Filter()).items] == [kept]
     push = take(ledger, first)
     assert (push.state, push.discarded, push.changed_at) == (State.DEAD, True, after(9))
@@ -60,8 +66,14 @@ def test_it_lists_them_in_aligned_text(ledger: Ledger, redis_url: str) -> None:
     result = run(redis_url, "dead", "discard", key.order_id, "--why", "forged")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        f"order_id                              account  state\n{key.order_id}  default  dead\n"
+        "order_id                              account  result\n"
+        f"{key.order_id}  default  discarded\n"
+        "\n"
+        "1 discarded.\n"
     )
+    assert audited(ledger.redis) == [
+        AuditEntry("tester", "discard", "default", why="forged", orders=1, order_id=key.order_id)
+    ]
 
 
 def test_it_refuses_what_is_not_dead_and_discards_the_rest(ledger: Ledger, redis_url: str) -> None:
@@ -78,7 +90,7 @@ def test_it_refuses_what_is_not_dead_and_discards_the_rest(ledger: Ledger, redis
         f" is nothing to discard. Queue it with `klarna-ack push {UNKNOWN_ID} --account default`.",
     }
     assert answer(result, 1) == {
-        "items": [brief(wanted, "dead")],
+        "items": [acted_on(wanted, "dead", "discarded")],
         "refused": [
             {"order_id": order_id, "account": "default", "detail": detail}
             for order_id, detail in refusals.items()
@@ -86,7 +98,27 @@ def test_it_refuses_what_is_not_dead_and_discards_the_rest(ledger: Ledger, redis
     }
     assert counts(ledger) == {"queued": 1}
     in_text = run(redis_url, "dead", "discard", done.order_id, "--why", "forged")
-    assert error(in_text, 1) == f"{refusals[done.order_id]}\nError: 1 of 1 were refused.\n"
+    assert (in_text.exit_code, in_text.stdout) == (1, "1 refused.\n")
+    assert in_text.stderr == f"{refusals[done.order_id]}\nError: 1 of 1 were refused.\n"
+
+
+def test_it_discards_all_that_the_filters_match(ledger: Ledger, redis_url: str) -> None:
+    forged = [dead(ledger, reason=Reason.NO_SUCH_ORDER) for _ in range(3)]
+    kept = dead(ledger, reason=Reason.REJECTED)
+    filters = ("--all", "--reason", "no_such_order")
+    before = everything(ledger.redis)
+    tried = discard(redis_url, *filters, "--dry-run")
+    assert tried == {"items": [acted_on(key, "dead") for key in forged], "refused": []}
+    assert everything(ledger.redis) == before
+    result = run(redis_url, "dead", "discard", *filters, "--limit", "2", "--why", "forged")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.endswith("\n\n2 discarded.\n")
+    assert discard(redis_url, *filters) == {
+        "items": [acted_on(forged[2], "dead", "discarded")],
+        "refused": [],
+    }
+    assert counts(ledger) == {"dead": 1}
+    assert not take(ledger, kept).discarded
 
 
 def test_it_discards_in_the_account_that_is_named(
@@ -95,7 +127,7 @@ def test_it_discards_in_the_account_that_is_named(
     key = dead(ledger, account="gone")
     two = two_accounts(tmp_path)
     answered = discard(redis_url, key.order_id, "--account", "gone", ACCOUNTS_FILE=two)
-    assert answered == {"items": [brief(key, "dead")], "refused": []}
+    assert answered == {"items": [acted_on(key, "dead", "discarded")], "refused": []}
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,16 @@ from pushes import life
 from pushes.model import PushKey, Reason, State
 from pushes.operate import replay
 from pushes.read import dead_letters
+from pushes.read.audit import AuditEntry, AuditResult
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, put
 from tests.integration.test_cli_support import (
     UNKNOWN_ID,
+    acted_on,
     after,
     answer,
     at,
-    brief,
+    audited,
     counts,
     dead,
     die,
@@ -42,7 +44,7 @@ def replay_(redis_url: str, *arguments: str, exit_code: int = 0, **env: str) -> 
 
 
 def replayed(*keys: PushKey) -> dict[str, object]:
-    return {"items": [brief(key, "queued") for key in keys], "refused": []}
+    return {"items": [acted_on(key, "queued") for key in keys], "refused": []}
 
 
 def test_it_queues_dead_orders_with_fresh_attempts(ledger: Ledger, redis_url: str) -> None:
@@ -61,6 +63,21 @@ def test_it_notes_who_and_why(ledger: Ledger, redis_url: str) -> None:
     assert events(ledger, key)[-1] == ("replayed", "was rejected: Klarna is back", "anna")
 
 
+def test_it_keeps_in_the_audit_who_replayed_how_many_of_which_account(
+    ledger: Ledger, redis_url: str
+) -> None:
+    one, two = dead(ledger), [dead(ledger, account="eu"), dead(ledger, account="eu")]
+    replay_(redis_url, "--all", "--by", "anna")
+    replay_(redis_url, one.order_id, exit_code=1)  # it is queued: nothing is done
+
+    entries = [
+        AuditEntry("anna", "replay", account, result, "Klarna is back", orders=orders)
+        for result in (AuditResult.BEGUN, AuditResult.DONE)
+        for account, orders in (("default", 1), ("eu", len(two)))
+    ]
+    assert audited(ledger.redis) == entries
+
+
 def test_it_notes_the_login_name_unless_told_otherwise(ledger: Ledger, redis_url: str) -> None:
     key = dead(ledger)
     replay_(redis_url, key.order_id)
@@ -72,7 +89,10 @@ def test_it_lists_them_in_aligned_text(ledger: Ledger, redis_url: str) -> None:
     result = run(redis_url, "dead", "replay", key.order_id, "--why", "x")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        f"order_id                              account  state\n{key.order_id}  default  queued\n"
+        "order_id                              account  result\n"
+        f"{key.order_id}  default  queued\n"
+        "\n"
+        "1 queued.\n"
     )
 
 
@@ -92,7 +112,7 @@ def test_it_refuses_what_is_not_dead_and_replays_the_rest(ledger: Ledger, redis_
     result = run(redis_url, "dead", "replay", *arguments, "--why", "x", "--json")
     assert result.stderr == "Error: 2 of 3 were refused.\n"
     assert answer(result, 1) == {
-        "items": [brief(wanted, "queued")],
+        "items": [acted_on(wanted, "queued")],
         "refused": [
             {"order_id": queued.order_id, "account": "default", "detail": refusals[0]},
             {"order_id": UNKNOWN_ID, "account": "default", "detail": refusals[1]},
@@ -100,7 +120,8 @@ def test_it_refuses_what_is_not_dead_and_replays_the_rest(ledger: Ledger, redis_
     }
     assert counts(ledger) == {"queued": 1, "acknowledged": 1}
     in_text = run(redis_url, "dead", "replay", queued.order_id, UNKNOWN_ID, "--why", "x")
-    assert error(in_text, 1) == "\n".join([*refusals, "Error: 2 of 2 were refused.\n"])
+    assert (in_text.exit_code, in_text.stdout) == (1, "2 refused.\n")
+    assert in_text.stderr == "\n".join([*refusals, "Error: 2 of 2 were refused.\n"])
 
 
 def test_it_takes_a_discarded_order_back(ledger: Ledger, redis_url: str) -> None:
@@ -223,7 +244,7 @@ def test_it_refuses_what_came_to_life_by_itself_meanwhile(
 
     after_each(monkeypatch, push_the_other)
     answered = replay_(redis_url, "--all", exit_code=1)
-    assert answered["items"] == [brief(first, "queued")]
+    assert answered["items"] == [acted_on(first, "queued")]
     assert [refusal["order_id"] for refusal in answered["refused"]] == [second.order_id]
     assert counts(ledger) == {"queued": 2}
 
@@ -241,7 +262,7 @@ def test_it_keeps_the_pace_it_is_told(
         def wait(self) -> None:
             rates.append(None)
 
-    monkeypatch.setattr("cli.dead.replay.Pace", RecordingPace)
+    monkeypatch.setattr("cli.dead.act.Pace", RecordingPace)
     keys = [dead(ledger), dead(ledger)]
     ids = [key.order_id for key in keys]
     assert replay_(redis_url, *ids, "--rate", "2.5") == replayed(*keys)
@@ -254,15 +275,17 @@ def test_it_lists_what_would_be_replayed_and_changes_nothing(
     first, second = dead(ledger), dead(ledger, now=after(1))
     before = everything(redis_client)
     assert replay_(redis_url, "--all", "--dry-run", "--rate", "0.001") == {
-        "items": [brief(first, "dead"), brief(second, "dead")],
+        "items": [acted_on(first, "dead"), acted_on(second, "dead")],
         "refused": [],
     }
     result = run(redis_url, "dead", "replay", "--all", "--dry-run", "--why", "x")
-    assert (result.exit_code, result.stderr) == (0, "2 would be replayed; nothing was changed.\n")
+    assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        "order_id                              account  state\n"
+        "order_id                              account  result\n"
         f"{first.order_id}  default  dead\n"
         f"{second.order_id}  default  dead\n"
+        "\n"
+        "2 would be replayed; nothing was changed.\n"
     )
     assert everything(redis_client) == before
 
@@ -276,7 +299,7 @@ def test_it_says_in_a_dry_run_what_would_be_refused(
     rehearsed = replay_(redis_url, *ids, "--dry-run", exit_code=1)
     assert everything(redis_client) == before
     done = replay_(redis_url, *ids, exit_code=1)
-    assert rehearsed == {"items": [brief(wanted, "dead")], "refused": done["refused"]}
+    assert rehearsed == {"items": [acted_on(wanted, "dead")], "refused": done["refused"]}
     assert done["refused"] == [
         {
             "order_id": queued.order_id,
@@ -306,6 +329,6 @@ def test_it_says_how_far_it_came_when_redis_goes_away(
     assert result.stderr.startswith("Error: Redis does not answer (ConnectionError: ")
     assert result.stderr.endswith(
         f"): whether {second.order_id} was replayed is not known. Accepted pushes are safe in"
-        " Redis. Bring Redis back, then run the same command again: what was replayed is not"
-        " replayed twice. So far 1 of 2 were replayed.\n"
+        " Redis. Bring Redis back, or correct REDIS_URL. Then run the same command again: what was"
+        " replayed is not replayed twice. So far 1 of 2 were replayed.\n"
     )

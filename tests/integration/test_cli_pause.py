@@ -8,9 +8,18 @@ from pushes.accounts.holds import AccountHold, Holds
 from pushes.accounts.pauses import Pauses
 from pushes.model import HoldReason
 from pushes.read import views
+from pushes.read.audit import AuditEntry
 from pushes.store.ledger import Ledger
 from tests.builders import NOW
-from tests.integration.test_cli_support import after, answer, at, error, run, two_accounts
+from tests.integration.test_cli_support import (
+    after,
+    answer,
+    at,
+    audited,
+    error,
+    run,
+    two_accounts,
+)
 
 
 @pytest.fixture
@@ -63,8 +72,23 @@ def test_it_resumes_whatever_held_the_account(
     result = run(redis_url, "resume")
 
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"default: It was held: {reason} since 2026-")
+    assert result.stdout.startswith(
+        f"default: It is served again. It was held: {reason} since 2026-"
+    )
     assert holds.get("default") is None
+
+
+def test_it_keeps_in_the_audit_who_paused_and_resumed(
+    redis_client: "Redis", redis_url: str
+) -> None:
+    pause(redis_url)
+    run(redis_url, "resume", "--by", "anna", "--why", "moved")
+    run(redis_url, "resume")  # refused: nothing is done
+
+    assert audited(redis_client) == [
+        AuditEntry("ops", "pause", "default", why="moving"),
+        AuditEntry("anna", "resume", "default", why="moved"),
+    ]
 
 
 def test_it_ends_a_pause_that_klarna_asked_for(redis_client: "Redis", redis_url: str) -> None:
@@ -79,7 +103,7 @@ def test_it_ends_a_pause_that_klarna_asked_for(redis_client: "Redis", redis_url:
     sentence = f"The account default is not called for until {until}: Klarna asks for a pause (429)"
     assert sentence in shown
     assert result.stdout == (
-        f"default: It was paused until {until}: Klarna asks for a pause (429)\n"
+        f"default: It is served again. It was paused until {until}: Klarna asks for a pause (429)\n"
     )
     assert pauses.active() == {}
 

@@ -16,9 +16,10 @@ from redis import Redis
 from devtools.local.loopback import free_port
 from devtools.local.processes import ROOT, Processes
 from pushes.model import State
+from pushes.store import keys
 from pushes.store.ledger import Ledger
-from tests.builders import put
-from tests.integration.test_cli_support import answer, brief, dead, run
+from tests.builders import an_order_id, put
+from tests.integration.test_cli_support import acted_on, answer, dead, run
 
 _TIMEOUT_S = 60.0
 _SCRIPT = str(Path(sys.executable).with_name("klarna-ack"))
@@ -95,7 +96,18 @@ def test_it_answers_scripts(ledger: Ledger, redis_url: str, program: list[str]) 
     arguments = ("dead", "replay", key.order_id, "--why", "Klarna is back", "--json")
     done = call(redis_url, *arguments, program=program)
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == {"items": [brief(key, "queued")], "refused": []}
+    assert json.loads(done.stdout) == {"items": [acted_on(key, "queued")], "refused": []}
+
+
+def test_it_answers_scripts_in_json_whatever_is_logged(ledger: Ledger, redis_url: str) -> None:
+    unreadable = dead(ledger)
+    ledger.redis.hset(keys.record(unreadable), "rev", "many")
+    listed = call(redis_url, "dead", "list", "--json")
+    (item,) = json.loads(listed.stdout)["items"]
+    assert (item["order_id"], item["reason"]) == (unreadable.order_id, "unreadable")
+    replayed = call(redis_url, "dead", "replay", "--all", "--why", "it is ours", "--json")
+    assert json.loads(replayed.stdout) == {"items": [acted_on(unreadable, "queued")], "refused": []}
+    assert "record.quarantined" in replayed.stderr
 
 
 def test_it_says_the_same_to_a_pipe_as_in_the_tests(ledger: Ledger, redis_url: str) -> None:
@@ -125,9 +137,9 @@ def test_it_says_in_one_line_that_redis_refuses_the_password(redis_url: str) -> 
     done = call(redis_url.replace("redis://:", "redis://:not-"), "status", "--json")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "Error: Redis refused the command (AuthenticationError: invalid username-password pair or"
-        " user is disabled): nothing was changed, and accepted pushes are safe in Redis. Bring"
-        " Redis back or correct REDIS_URL, then run this again.\n"
+        "Error: Redis refuses the user name or password (AuthenticationError: invalid"
+        " username-password pair or user is disabled): nothing was changed, and accepted pushes are"
+        " safe in Redis. Correct them in REDIS_URL, and restart. Then run this again.\n"
     )
 
 
@@ -143,6 +155,24 @@ def test_it_draws_tables_and_panels_on_a_terminal(ledger: Ledger, redis_url: str
         assert process.wait(_TIMEOUT_S) == 0
     assert f" {key.order_id} " in shown
     assert "─────" in shown
+
+
+def test_it_draws_a_bar_on_a_terminal_while_it_does_many(redis_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "ids.txt"
+    file.write_text("".join(f"{an_order_id()}\n" for _ in range(1000)))
+    ours, its = pty.openpty()
+    arguments = (_SCRIPT, "push", "--file", str(file))
+    with subprocess.Popen(
+        arguments, env=environment(redis_url), stdout=subprocess.PIPE, stderr=its, text=True
+    ) as process:
+        os.close(its)
+        shown = read_until(ours)
+        assert process.stdout is not None
+        assert process.stdout.read() == "1,000 queued.\n"
+        assert process.wait(_TIMEOUT_S) == 0
+    os.close(ours)
+    assert "Queued  [" in shown
+    assert "1000/1000" in shown
 
 
 def test_it_counts_a_worker_of_ours_until_it_has_stopped(

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,14 +9,16 @@ from redis import Redis
 from devtools.local.embedded import EmbeddedServer
 from pushes import life
 from pushes.model import PushKey, State
+from pushes.read.audit import AuditEntry, AuditResult
 from pushes.store import records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, an_order_id, put
 from tests.integration.test_cli_support import (
+    acted_on,
     after,
     answer,
     at,
-    brief,
+    audited,
     counts,
     error,
     events,
@@ -36,12 +39,20 @@ def waiting_jobs(ledger: Ledger) -> list[str]:
     return [job_id.decode() for job_id in raw]
 
 
+def queued(*keys: PushKey) -> dict[str, object]:
+    return {
+        "items": [acted_on(key, "queued") for key in keys],
+        "refused": [],
+        "bad_lines": [],
+    }
+
+
 def test_it_queues_orders_as_if_klarna_had_pushed_them(ledger: Ledger, redis_url: str) -> None:
     first, second = a_key(), a_key()
     with at():
         result = run(redis_url, "push", first.order_id.upper(), second.order_id, "--json")
     assert result.stderr == ""
-    assert answer(result) == {"items": [brief(first, "queued"), brief(second, "queued")]}
+    assert answer(result) == queued(first, second)
     assert counts(ledger) == {"queued": 2}
     assert events(ledger, first) == [("pushed_by_operator", None, "tester")]
     push = take(ledger, first)
@@ -54,7 +65,10 @@ def test_it_lists_them_in_aligned_text(redis_url: str) -> None:
     result = run(redis_url, "push", key.order_id)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
-        f"order_id                              account  state\n{key.order_id}  default  queued\n"
+        "order_id                              account  result\n"
+        f"{key.order_id}  default  queued\n"
+        "\n"
+        "1 queued.\n"
     )
 
 
@@ -62,7 +76,7 @@ def test_it_counts_an_order_in_hand_and_makes_no_second_job(ledger: Ledger, redi
     key = put(ledger, State.QUEUED).key
     with at(after(2)):
         result = run(redis_url, "push", key.order_id, key.order_id.upper(), "--json")
-    assert answer(result) == {"items": [brief(key, "queued")]}
+    assert answer(result) == queued(key)
     assert take(ledger, key).pushes == 2
     assert waiting_jobs(ledger) == [f"default_{key.order_id}"]
     assert events(ledger, key)[1:] == [("pushed_by_operator", "already queued", "tester")]
@@ -70,9 +84,7 @@ def test_it_counts_an_order_in_hand_and_makes_no_second_job(ledger: Ledger, redi
 
 def test_it_revives_a_dead_order(ledger: Ledger, redis_url: str) -> None:
     key = put(ledger, State.DEAD).key
-    assert answer(run(redis_url, "push", key.order_id, "--json")) == {
-        "items": [brief(key, "queued")]
-    }
+    assert answer(run(redis_url, "push", key.order_id, "--json")) == queued(key)
     assert counts(ledger) == {"queued": 1}
 
 
@@ -81,10 +93,14 @@ def test_it_says_that_a_discarded_order_is_not_revived(ledger: Ledger, redis_url
     assert ledger.advance(key, lambda push: life.discarded(push, "anna", "forged", NOW))
     result = run(redis_url, "push", key.order_id)
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1:] == [f"{key.order_id}  default  dead"]
+    assert result.stdout.splitlines()[1:] == [
+        f"{key.order_id}  default  discarded",
+        "",
+        "1 discarded.",
+    ]
     assert result.stderr == (
-        "Those still dead were discarded by an operator: they are counted, not queued. Replay them"
-        " with `klarna-ack dead replay` to take that back.\n"
+        "Those discarded by an operator are counted, not queued. Replay them with `klarna-ack dead"
+        " replay` to take that back.\n"
     )
     assert take(ledger, key).pushes == 2
     assert waiting_jobs(ledger) == []
@@ -102,13 +118,13 @@ def test_it_reads_a_file(ledger: Ledger, redis_url: str, tmp_path: Path, through
         result = run(redis_url, "push", "--file", str(path), "--json")
     else:
         result = run(redis_url, "push", "--file", "-", "--json", stdin=text.encode())
-    assert answer(result) == {"items": [brief(first, "queued"), brief(second, "queued")]}
+    assert answer(result) == queued(first, second)
     assert counts(ledger) == {"queued": 2}
 
 
 @pytest.mark.parametrize("text", ["", "\n# none today\n"])
 def test_it_queues_nothing_from_a_file_without_orders(redis_url: str, text: str) -> None:
-    assert answer(run(redis_url, "push", "--file", "-", "--json", stdin=text)) == {"items": []}
+    assert answer(run(redis_url, "push", "--file", "-", "--json", stdin=text)) == queued()
     result = run(redis_url, "push", "--file", "-", stdin=text)
     assert (result.exit_code, result.stdout) == (
         0,
@@ -116,18 +132,55 @@ def test_it_queues_nothing_from_a_file_without_orders(redis_url: str, text: str)
     )
 
 
-def test_it_queues_nothing_at_all_when_a_line_is_no_order_id(
-    redis_client: "Redis", redis_url: str
+def test_it_queues_what_it_can_read_and_names_the_other_lines(
+    ledger: Ledger, redis_url: str
 ) -> None:
-    content = f"{an_order_id()}\nnonsense\n# fine\n\xff\n".encode("latin-1")
+    first, second = a_key(), a_key()
+    content = f"{first.order_id}\nnonsense\n# fine\n\xff\n{second.order_id}\n".encode("latin-1")
+    details = ["line 2: 'nonsense' names no order id", "line 4: '\ufffd' names no order id"]
     result = run(redis_url, "push", "--file", "-", "--json", stdin=content)
-    assert error(result, 2).splitlines()[-4:] == [
-        "Error: Nothing was done, since not everything given is an order id:",
-        "  line 2: 'nonsense'",
-        "  line 4: '\ufffd'",
-        "An order id has the shape 8-4-4-4-12 of 0-9 and a-f.",
+    assert result.stderr == "Error: 2 of 4 were refused.\n"
+    assert answer(result, 1) == queued(first, second) | {
+        "bad_lines": [
+            {"line": 2, "text": "nonsense", "detail": details[0]},
+            {"line": 4, "text": "\ufffd", "detail": details[1]},
+        ]
+    }
+    assert counts(ledger) == {"queued": 2}
+    in_text = run(redis_url, "push", "--file", "-", stdin=content)
+    assert in_text.stdout.endswith("\n\n2 queued, 2 lines name no order.\n")
+    assert in_text.stderr == "\n".join([*details, "Error: 2 of 4 were refused.\n"])
+
+
+def test_it_names_the_first_ten_lines_at_fault(redis_client: "Redis", redis_url: str) -> None:
+    result = run(redis_url, "push", "--file", "-", stdin="rubbish\n" * 100_000)
+    assert (result.exit_code, result.stdout) == (1, "100,000 lines name no order.\n")
+    assert result.stderr.splitlines() == [
+        *(f"line {number}: 'rubbish' names no order id" for number in range(1, 11)),
+        "… and 99,990 more; --json lists them all.",
+        "Error: 100,000 of 100,000 were refused.",
     ]
     assert everything(redis_client) == {}
+
+
+def test_it_tells_the_totals_of_many_orders(ledger: Ledger, redis_url: str) -> None:
+    settled = put(ledger, State.ACKNOWLEDGED).key
+    ids = "\n".join([settled.order_id, *(an_order_id() for _ in range(50))])
+    with at(after(1)):
+        result = run(redis_url, "push", "--file", "-", stdin=ids)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "50 queued, 1 acknowledged.\n"
+
+
+def test_it_keeps_in_the_audit_who_pushed_how_many(ledger: Ledger, redis_url: str) -> None:
+    key = a_key()
+    run(redis_url, "push", key.order_id)
+    run(
+        redis_url, "push", "--by", "anna", "--file", "-", stdin=f"{key.order_id}\n{an_order_id()}\n"
+    )
+    one = AuditEntry("tester", "push", "default", orders=1, order_id=key.order_id)
+    many = AuditEntry("anna", "push", "default", AuditResult.BEGUN, orders=2)
+    assert audited(ledger.redis) == [one, many, replace(many, result=AuditResult.DONE)]
 
 
 def test_it_queues_nothing_at_all_when_an_argument_is_no_order_id(
@@ -144,7 +197,7 @@ def test_it_queues_in_the_account_that_is_named(
     key = a_key("us")
     arguments = ("push", key.order_id, "--account", "us", "--json")
     result = run(redis_url, *arguments, ACCOUNTS_FILE=two_accounts(tmp_path))
-    assert answer(result) == {"items": [brief(key, "queued")]}
+    assert answer(result) == queued(key)
     assert records.get(ledger.redis, PushKey("eu", key.order_id)) is None
 
 
@@ -169,8 +222,8 @@ def test_it_changes_nothing_when_redis_is_away(redis_url: str, valkey: EmbeddedS
     complaint = error(run(redis_url, "push", an_order_id(), "--json"), 1)
     assert complaint.startswith("Error: Redis does not answer (ConnectionError: ")
     assert complaint.endswith(
-        ": nothing was changed, and accepted pushes are safe in Redis. Bring Redis back or correct"
-        " REDIS_URL, then run this again.\n"
+        ": nothing was changed, and accepted pushes are safe in Redis. Bring Redis back, or"
+        " correct REDIS_URL. Then run this again.\n"
     )
 
 
@@ -193,12 +246,12 @@ def test_it_says_how_far_it_came_when_redis_goes_away(
     keys = [a_key(), a_key(), a_key()]
     before_the_second(monkeypatch, valkey.kill)
     result = run(redis_url, "push", *(key.order_id for key in keys), "--json")
-    assert answer(result, 1) == {"items": [brief(keys[0], "queued")]}
+    assert answer(result, 1) == queued(keys[0])
     assert result.stderr.startswith("Error: Redis does not answer (ConnectionError: ")
     assert result.stderr.endswith(
         f"): whether {keys[1].order_id} was queued is not known. Accepted pushes are safe in Redis."
-        " Bring Redis back, then run the same command again: what was queued is not queued twice."
-        " So far 1 of 3 were queued.\n"
+        " Bring Redis back, or correct REDIS_URL. Then run the same command again: what was queued"
+        " is not queued twice. So far 1 of 3 were queued.\n"
     )
 
 
@@ -211,7 +264,7 @@ def test_it_says_how_far_it_came_when_interrupted(
     keys = [a_key(), a_key()]
     before_the_second(monkeypatch, interrupt)
     result = run(redis_url, "push", *(key.order_id for key in keys), "--json")
-    assert answer(result, 1) == {"items": [brief(keys[0], "queued")]}
+    assert answer(result, 1) == queued(keys[0])
     assert result.stderr == (
         f"Error: Interrupted at {keys[1].order_id}. To go on, run the same command again: what was"
         " queued is not queued twice. So far 1 of 2 were queued.\n"

@@ -14,7 +14,8 @@ from redis import Redis
 from cli.main import terminal
 from pushes import life
 from pushes.model import Change, Push, PushKey, Reason, State
-from pushes.read import overview
+from pushes.read import audit, overview
+from pushes.read.audit import AuditEntry
 from pushes.store import records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, pop, put
@@ -96,6 +97,15 @@ def take(ledger: Ledger, key: PushKey) -> Push:
 
 def brief(key: PushKey, state: str) -> dict[str, str]:
     return {"order_id": key.order_id, "account": key.account, "state": state}
+
+
+def acted_on(key: PushKey, state: str, result: str | None = None) -> dict[str, str]:
+    return {**brief(key, state), "result": result or state}
+
+
+def audited(redis: "Redis") -> list[AuditEntry | None]:
+    """What the audit says, the oldest first."""
+    return [line.entry for line in audit.newest_first(redis, limit=1000)][::-1]
 
 
 def events(ledger: Ledger, key: PushKey) -> list[tuple[str, str | None, str | None]]:

@@ -20,6 +20,7 @@ from pushes.accounts.holds import Holds
 from pushes.accounts.serving import Serving, Share
 from pushes.model import HoldReason, Lane, Push, PushKey, Reason, State
 from pushes.operate import replay
+from pushes.operate.step import WrongStateError
 from pushes.read import dead_letters
 from pushes.store import indexes, keys, records
 from pushes.store.ledger import Ledger
@@ -262,7 +263,7 @@ class Life(RuleBasedStateMachine):
         if push and push.state is State.DEAD and not (push.discarded and act is replay.discard):
             act(self.ledger, key, by="ops", why="because", now=self.now)
             return True
-        with pytest.raises(replay.NotDeadError):
+        with pytest.raises(WrongStateError):
             act(self.ledger, key, by="ops", why="because", now=self.now)
         return False
 

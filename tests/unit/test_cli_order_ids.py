@@ -13,28 +13,6 @@ def test_it_lowers_the_case_and_takes_each_id_once() -> None:
     assert order_ids.from_arguments([B.upper(), f" {A} ", B]) == [B, A]
 
 
-def test_it_skips_blank_lines_and_comments() -> None:
-    lines = ["# missed on Sunday\n", f"{A}\n", "\n", "   \n", f"  {B.upper()}  # by hand\r\n"]
-    assert order_ids.from_lines(lines) == [A, B]
-
-
-def test_it_takes_nothing_from_nothing() -> None:
-    assert order_ids.from_lines([]) == []
-
-
-def test_it_names_every_line_at_fault_by_its_number() -> None:
-    lines = ["# comment\n", "not an id\n", f"{A}\n", "\n", f"{A}0\n", "\x1b[2J\n"]
-    with pytest.raises(click.UsageError) as caught:
-        order_ids.from_lines(lines)
-    assert caught.value.message.splitlines() == [
-        "Nothing was done, since not everything given is an order id:",
-        "  line 2: 'not an id'",
-        f"  line 5: '{A}0'",
-        r"  line 6: '\x1b[2J'",
-        "An order id has the shape 8-4-4-4-12 of 0-9 and a-f.",
-    ]
-
-
 def test_it_names_every_argument_at_fault_by_its_place() -> None:
     with pytest.raises(click.UsageError) as caught:
         order_ids.from_arguments(["", A, "x" * 100])
@@ -42,6 +20,16 @@ def test_it_names_every_argument_at_fault_by_its_place() -> None:
         "Nothing was done, since not everything given is an order id:",
         "  argument 1: ''",
         f"  argument 3: '{'x' * 60}'",
+        "An order id has the shape 8-4-4-4-12 of 0-9 and a-f.",
+    ]
+
+
+def test_it_names_the_first_ten_at_fault() -> None:
+    with pytest.raises(click.UsageError) as caught:
+        order_ids.from_arguments(["x"] * 1012)
+    assert caught.value.message.splitlines()[1:] == [
+        *(f"  argument {number}: 'x'" for number in range(1, 11)),
+        "  … and 1,002 more",
         "An order id has the shape 8-4-4-4-12 of 0-9 and a-f.",
     ]
 

@@ -6,7 +6,7 @@ import pytest
 
 from pushes import life, policy
 from pushes.life import Origin
-from pushes.model import Change, HoldReason, Lane, OrderSnapshot, Push, Reason, State
+from pushes.model import Change, Entry, HoldReason, Lane, OrderSnapshot, Push, Reason, State
 from tests.builders import NOW, a_key, a_push
 
 LATER = NOW + timedelta(minutes=10)
@@ -260,6 +260,55 @@ def test_it_parks_what_is_queued_and_queues_it_again() -> None:
 
     assert (held.state, held.reason, held.attempts) == (State.HELD, HoldReason.OUTAGE, 0)
     assert (queued.state, queued.reason, queued.lane) == (State.QUEUED, None, Lane.BACKLOG)
+
+
+def test_it_notes_who_paused_an_account_and_who_resumed_it() -> None:
+    parked = life.parked(a_push(State.QUEUED), HoldReason.OPERATOR, NOW, cause="moving", by="anna")
+    assert parked
+    assert parked.entries == (Entry(NOW, "held", detail="operator: moving", by="anna"),)
+    resumed = life.resumed(parked.after, SOON, by="ops", why="moved")
+    assert resumed
+    assert resumed.entries == (Entry(SOON, "resumed", detail="moved", by="ops"),)
+
+
+def test_an_operator_tries_at_once_what_waits_for_a_time() -> None:
+    waiting = a_push(State.RETRYING, failures=3, after_failure=True)
+    change = life.retried(waiting, "anna", "Klarna is back", SOON)
+    assert change
+    assert change.entries == (Entry(SOON, "retried", detail="Klarna is back", by="anna"),)
+    assert change.after == replace(
+        waiting,
+        state=State.QUEUED,
+        lane=Lane.BACKLOG,
+        rev=waiting.rev + 1,
+        changed_at=SOON,
+        failures=2,
+        next_attempt_at=None,
+        after_failure=False,
+    )
+
+
+@pytest.mark.parametrize(("not_found", "left"), [(3, 2), (0, 0)])
+def test_an_operators_retry_uses_up_no_look_for_an_unknown_order(not_found: int, left: int) -> None:
+    waiting = a_push(State.RETRYING, failures=1, not_found=not_found, after_failure=False)
+    change = life.retried(waiting, "anna", "it is there now", SOON)
+    assert change
+    assert (change.after.failures, change.after.not_found) == (1, left)
+
+
+def test_an_operators_retry_of_what_runs_alone_makes_it_due() -> None:
+    waiting = a_push(State.RETRYING, crashes=2, next_attempt_at=LATER)
+    change = life.retried(waiting, "anna", "the worker has more memory", SOON)
+    assert change
+    assert change.after == replace(waiting, rev=waiting.rev + 1, next_attempt_at=SOON)
+    assert not change.moves_job
+
+
+def test_an_operator_retries_nothing_else() -> None:
+    retried = [life.retried(a_push(state), "anna", "x", NOW) for state in State]
+    assert [change is not None for change in retried] == [
+        state is State.RETRYING for state in State
+    ]
 
 
 def test_it_parks_and_resumes_nothing_else() -> None:

@@ -3,11 +3,13 @@
 Refused: jobs that are no push of ours, whoever put them there.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from pushes import life
+from pushes.accounts.holds import AccountHold, Holds
 from pushes.life import Origin
-from pushes.model import Change, Lane, Push, Reason, State
+from pushes.model import Change, HoldReason, Lane, Push, Reason, State
 from pushes.store import counters, rq_job
 from pushes.store.ledger import CommitResult, Ledger
 from worker.attempt.attempt import Attempt
@@ -29,6 +31,7 @@ class Starter:
         self._under_way = under_way
         self._worker = worker
         self._clock = clock
+        self._holds = Holds(ledger.redis)
 
     def start(self, claims: list[Claim]) -> list[Attempt]:
         """Begin an attempt for each claim that needs one; return the attempts to make.
@@ -48,10 +51,12 @@ class Starter:
         now = self._clock.now()
         done: set[object] = set()
         changes: list[tuple[Claim, Change]] = []
+        parked_with = {one.key.account for one in claims if one.kind is ClaimKind.PARK}
+        holds = {account: self._holds.get(account) for account in parked_with}
         for claim in claims:
             if claim.push and self._is_mine_but_not_under_way(claim.push):
                 begun.append(self._new_attempt(claim.push, claim))
-            elif (change := _decide(claim, self._worker, now)) is not None:
+            elif (change := _decide(claim, holds, self._worker, now)) is not None:
                 changes.append((claim, change))
                 continue
             else:
@@ -91,7 +96,9 @@ class Starter:
         log_step(push)
 
 
-def _decide(claim: Claim, worker: str, now: datetime) -> Change | None:
+def _decide(
+    claim: Claim, holds: Mapping[str, AccountHold | None], worker: str, now: datetime
+) -> Change | None:
     """Say what becomes of a claimed push. None: its job needs nothing more, and is dropped."""
     push = claim.push
     if push is None or push.unreadable:
@@ -106,5 +113,11 @@ def _decide(claim: Claim, worker: str, now: datetime) -> Change | None:
     if push.runs_alone:  # somebody queued it by hand: `worker.alone` attempts it
         return life.requeued(push, now)
     if claim.kind is ClaimKind.PARK and claim.why_held:
-        return life.parked(push, claim.why_held, now)
+        return _park(push, claim.why_held, holds.get(claim.key.account), now)
     return life.started(push, worker, new_execution_id(), now)
+
+
+def _park(push: Push, why: HoldReason, hold: AccountHold | None, now: datetime) -> Change | None:
+    if hold is None or hold.reason is not why:  # it ended since the claim
+        return life.parked(push, why, now)
+    return life.parked(push, why, now, cause=hold.cause, by=hold.by)

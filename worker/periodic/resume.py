@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import cast
 
 from pushes import life, policy
+from pushes.accounts.holds import Holds
 from pushes.accounts.serving import Serving, Share
 from pushes.model import Lane
 from pushes.store import keys
@@ -32,6 +33,7 @@ class HeldBacklog:
         self._shares = shares
         self._looks = 0
         self._find = ledger.redis.register_script(read_script("worker.periodic", "release.lua"))
+        self._holds = Holds(ledger.redis)
 
     def release(self, now: datetime) -> int:
         """Queue as many as can be attempted soon; return how many this call queued."""
@@ -57,7 +59,10 @@ class HeldBacklog:
         pushes = self._ledger.read_many(
             [key for name in first if (key := keys.find_key(name))], now
         )
+        who = self._holds.resumed_by(share.name)
         changes = [
-            change for push in pushes if push and (change := life.resumed(push, now)) is not None
+            change
+            for push in pushes
+            if push and (change := life.resumed(push, now, by=who.by, why=who.why)) is not None
         ]
         return sum(self._ledger.commit_many(changes))

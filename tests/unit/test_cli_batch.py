@@ -1,4 +1,4 @@
-from cli.batch.pace import Pace
+from cli.batch.run import Pace
 
 
 class FakeClock:

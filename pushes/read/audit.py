@@ -1,0 +1,143 @@
+"""What operators did: who, when, what, why, to how many orders of which account, with what result.
+
+It stands in one stream in Redis, which `pushes.operate.audit` appends to. Changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypedDict, cast
+
+from redis import Redis
+
+from pushes.read.views import instant
+from pushes.store import codec, keys
+
+# So many entries are read in one round trip.
+_CHUNK = 500
+
+
+class AuditResult(StrEnum):
+    """How far an act came. One on many orders has an entry when it begins and one when it ends."""
+
+    BEGUN = "begun"
+    DONE = "done"
+    INTERRUPTED = "interrupted"  # by the operator
+    FAILED = "failed"  # by Redis, or by a fault of ours
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What one operator did to one account. Of `orders`, `refused` were left as they were.
+
+    `order_id` names the order when it was one, `why` the reason when one was asked for.
+    """
+
+    by: str
+    action: str
+    account: str
+    result: AuditResult = AuditResult.DONE
+    why: str | None = None
+    orders: int | None = None
+    refused: int = 0
+    order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """One entry as it stands in the stream, at its place; None for one that cannot be read."""
+
+    place: str
+    entry: AuditEntry | None
+
+    @property
+    def at(self) -> datetime:
+        """When it was written, by Redis's clock."""
+        return datetime.fromtimestamp(int(self.place.partition("-")[0]) / 1000, UTC)
+
+
+class AuditPlaceError(ValueError):
+    """A place that no entry can have."""
+
+
+class AuditView(TypedDict):
+    """One line of the audit; all but `at` is null for one that cannot be read."""
+
+    at: str
+    by: str | None
+    action: str | None
+    account: str | None
+    orders: int | None
+    refused: int | None
+    result: str | None
+    why: str | None
+    order_id: str | None
+
+
+def newest_first(
+    redis: Redis, *, limit: int, account: str | None = None, before: str | None = None
+) -> list[AuditLine]:
+    """Read entries, the newest first: `account`'s only, and only those before a place.
+
+    Raises AuditPlaceError for a place that is none, and RedisError.
+    """
+    found: list[AuditLine] = []
+    end = f"({check_place(before)}" if before else "+"
+    while len(found) < limit:
+        raw = cast(
+            list[tuple[bytes, dict[bytes, bytes]]],
+            redis.xrevrange(keys.AUDIT, end, "-", count=_CHUNK),
+        )
+        lines = [AuditLine(place.decode(), _decode(fields)) for place, fields in raw]
+        found += [line for line in lines if account is None or _is_about(line, account)]
+        if len(raw) < _CHUNK:
+            break
+        end = f"({lines[-1].place}"
+    return found[:limit]
+
+
+def view(line: AuditLine) -> AuditView:
+    """Show one line of the audit."""
+    entry = line.entry
+    return {
+        "at": instant(line.at),
+        "by": entry.by if entry else None,
+        "action": entry.action if entry else None,
+        "account": entry.account if entry else None,
+        "orders": entry.orders if entry else None,
+        "refused": entry.refused if entry else None,
+        "result": str(entry.result) if entry else None,
+        "why": entry.why if entry else None,
+        "order_id": entry.order_id if entry else None,
+    }
+
+
+def check_place(text: str) -> str:
+    """Return `text`. Raises AuditPlaceError unless it names a place in the stream."""
+    milliseconds, _, number = text.partition("-")
+    if not (milliseconds.isascii() and number.isascii()):
+        raise AuditPlaceError(text)
+    if not (milliseconds.isdigit() and number.isdigit()):
+        raise AuditPlaceError(text)
+    return text
+
+
+def _is_about(line: AuditLine, account: str) -> bool:
+    return line.entry is not None and line.entry.account == account
+
+
+def _decode(raw: dict[bytes, bytes]) -> AuditEntry | None:
+    try:
+        facts = {name.decode(): value.decode() for name, value in raw.items()}
+        return AuditEntry(
+            by=facts["by"],
+            action=facts["action"],
+            account=facts["account"],
+            result=AuditResult(facts["result"]),
+            why=facts.get("why"),
+            orders=codec.number(facts["orders"]) if "orders" in facts else None,
+            refused=codec.number(facts.get("refused", 0)),
+            order_id=facts.get("order_id"),
+        )
+    except (ValueError, KeyError):
+        return None

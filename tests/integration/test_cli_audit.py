@@ -1,0 +1,127 @@
+from datetime import datetime
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from pushes.operate import audit as writing
+from pushes.operate.audit import append
+from pushes.read import audit
+from pushes.read.audit import AuditEntry, AuditResult
+from pushes.store import keys
+from tests.integration.test_cli_support import answer, error, everything, run
+
+ORDER_ID = "0c3e1f2a-1111-6222-a333-444455556666"
+
+
+def listed(redis_url: str, *options: str) -> Any:  # noqa: ANN401 - JSON
+    return answer(run(redis_url, "audit", "--json", *options))
+
+
+def test_it_lists_what_operators_did_the_newest_first(redis_client: Redis, redis_url: str) -> None:
+    append(
+        redis_client,
+        AuditEntry("ops", "pause", "eu", why="moving"),
+        AuditEntry("anna", "replay", "us", AuditResult.INTERRUPTED, "Klarna is back", 7, 2),
+        AuditEntry("anna", "push", "us", orders=1, order_id=ORDER_ID),
+    )
+    shown = listed(redis_url)
+    times = [datetime.fromisoformat(item.pop("at")) for item in shown["items"]]
+    assert times == sorted(times, reverse=True)
+    assert shown == {
+        "items": [
+            {
+                "by": "anna",
+                "action": "push",
+                "account": "us",
+                "orders": 1,
+                "refused": 0,
+                "result": "done",
+                "why": None,
+                "order_id": ORDER_ID,
+            },
+            {
+                "by": "anna",
+                "action": "replay",
+                "account": "us",
+                "orders": 7,
+                "refused": 2,
+                "result": "interrupted",
+                "why": "Klarna is back",
+                "order_id": None,
+            },
+            {
+                "by": "ops",
+                "action": "pause",
+                "account": "eu",
+                "orders": None,
+                "refused": 0,
+                "result": "done",
+                "why": "moving",
+                "order_id": None,
+            },
+        ],
+        "next_cursor": None,
+    }
+
+
+def test_it_lists_them_in_aligned_text(redis_client: Redis, redis_url: str) -> None:
+    assert run(redis_url, "audit").stdout == "Nothing was done yet.\n"
+    append(
+        redis_client,
+        AuditEntry("anna", "replay", "us", why="Klarna is back", orders=7, refused=2),
+        AuditEntry("ops", "push", "us", orders=1, order_id=ORDER_ID),
+    )
+    header, *lines = run(redis_url, "audit").stdout.splitlines()
+    assert header.split() == ["at", "by", "action", "account", "orders", "result", "why"]
+    assert [line.split()[1:] for line in lines] == [
+        ["ops", "push", "us", ORDER_ID, "done", "-"],
+        ["anna", "replay", "us", "7", "done,", "2", "refused", "Klarna", "is", "back"],
+    ]
+
+
+def test_it_lists_a_page_at_a_time(
+    redis_client: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_CHUNK", 3)
+    append(
+        redis_client,
+        *(AuditEntry(str(number), "pause", "eu" if number % 2 else "us") for number in range(9)),
+    )
+    first = listed(redis_url, "--limit", "5")
+    assert [item["by"] for item in first["items"]] == ["8", "7", "6", "5", "4"]
+    second = listed(redis_url, "--limit", "5", "--cursor", first["next_cursor"])
+    assert [item["by"] for item in second["items"]] == ["3", "2", "1", "0"]
+    assert second["next_cursor"] is None
+    of_one = listed(redis_url, "--account", "us", "--limit", "5")
+    assert [item["by"] for item in of_one["items"]] == ["8", "6", "4", "2", "0"]
+    assert of_one["next_cursor"] is None
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "1-", "1-x", "-1-1", "\u0661-1"])
+def test_it_refuses_a_cursor_that_no_page_gave(redis_url: str, cursor: str) -> None:
+    complaint = error(run(redis_url, "audit", "--cursor", cursor), 2)
+    assert complaint.splitlines()[-1].endswith("use the next_cursor of the page before, unchanged")
+
+
+def test_it_shows_an_entry_that_cannot_be_read_as_such(redis_client: Redis, redis_url: str) -> None:
+    append(redis_client, AuditEntry("ops", "pause", "eu"))
+    odd: list[Any] = [{b"by": b"\xff"}, {b"by": b"ops", b"result": b"bored"}, {b"x": b"y"}]
+    for fields in odd:
+        redis_client.xadd(keys.AUDIT, fields)
+    items = listed(redis_url)["items"]
+    assert [item["action"] for item in items] == [None, None, None, "pause"]
+    assert run(redis_url, "audit").stdout.count("cannot be read") == 3
+
+
+def test_it_writes_nothing(redis_client: Redis, redis_url: str) -> None:
+    append(redis_client, AuditEntry("ops", "pause", "eu"))
+    before = everything(redis_client)
+    assert run(redis_url, "audit").exit_code == 0
+    assert everything(redis_client) == before
+
+
+def test_it_forgets_the_oldest(redis_client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_KEPT", 100)
+    append(redis_client, *[AuditEntry("ops", "pause", "eu")] * 1000)
+    assert 100 <= redis_client.xlen(keys.AUDIT) < 300
