@@ -17,6 +17,8 @@ from typing import Any
 
 import structlog
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from pushes.settings import ConfigurationError, complain
 from service.settings import load
@@ -31,7 +33,6 @@ limit_request_line = 8190  # As nginx's: a push URL with a long token and tracki
 
 # A push is a fraction of a millisecond of Python and a wait for Redis: threads fill the wait. Two
 # processes, so that one can be replaced, or stand still in garbage collection, unnoticed.
-worker_class = "gthread"
 workers = _settings.processes
 threads = 8
 
@@ -69,18 +70,43 @@ accesslog = "-"  # On; where it goes is decided in RootLogger.
 
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # Every few seconds, for ever.
 _PUSHES = "/push"
-_QUERY = re.compile(r"[?&].*", re.DOTALL)
+
+# A request is shown up to the first sign that no path of ours has. Behind it the push token may
+# stand, as in /push?token=…, /push%3Ftoken=… and /push;token=….
+_PLAIN = re.compile(r"[A-Za-z0-9/_.~: -]*")
+_TOKENS = [token.get_secret_value() for token in _settings.tokens.values() if token]
 _access = structlog.get_logger(module="gunicorn.access")
 _FIRST_ERROR_STATUS = 400
 
 
-class NoQueryStrings(logging.Filter):
-    """Cuts query strings out of gunicorn's complaints about a request: they hold the push token."""
+def _shown(text: str) -> str:
+    """Return the plain beginning of what was sent, without a push token that is a part of it."""
+    plain = _PLAIN.match(text)[0]  # type: ignore[index]  # it matches the empty text, too
+    for token in _TOKENS:
+        plain = plain.replace(token, "…")
+    return plain if len(plain) == len(text) else f"{plain}…"
+
+
+class PlainRequests(logging.Filter):
+    """Cuts what gunicorn says of a request: of each at debug, else of one it failed to answer."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record through, cut."""
-        record.msg, record.args = _QUERY.sub("?…", record.getMessage()), ()
+        if record.exc_info or record.levelno == logging.DEBUG:
+            record.msg, record.args = _shown(record.getMessage()), ()
         return True
+
+
+class ReticentWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's threads; what of a request cannot be read is neither answered nor logged."""
+
+    def handle_error(self, req: object, client: object, addr: object, exc: BaseException) -> None:
+        """Answer, and log, what kind of fault it is."""
+        if isinstance(exc, ParseException):
+            kind = type(exc)
+            nameless = type(kind.__name__, (kind,), {"__str__": lambda _: kind.__name__})
+            exc.__class__ = nameless
+        super().handle_error(req, client, addr, exc)
 
 
 class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
@@ -93,7 +119,7 @@ class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
             logger.handlers.clear()
             logger.propagate = True
             logger.setLevel(logging.NOTSET)
-        self.error_log.filters[:] = [NoQueryStrings()]
+        self.error_log.filters[:] = [PlainRequests()]
 
     def access(
         self,
@@ -106,7 +132,7 @@ class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
         Not of an accepted push: `push.accepted` has just said so, with the order id.
         """
-        path = environ["RAW_URI"].partition("?")[0]
+        path = _shown(environ["RAW_URI"].partition("?")[0])
         status = int(str(resp.status).split(maxsplit=1)[0])
         if status < _FIRST_ERROR_STATUS and (path in _PROBES or path.startswith(_PUSHES)):
             return
@@ -116,4 +142,5 @@ class RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         )
 
 
+worker_class = ReticentWorker
 logger_class = RootLogger

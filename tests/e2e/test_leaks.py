@@ -33,6 +33,7 @@ from tests.e2e.test_behaviour import (
 USERNAME = "K123456_0badc0de"
 PASSWORD = "pass+word/of=the&shop"
 TOKEN = "token+of/the=shop"
+PLAIN_TOKEN = "token-of-an-account"
 WRONG = "a-guess-at-somebody's-token"
 
 
@@ -202,8 +203,11 @@ def test_it_tells_of_every_dead_and_held_push_what_to_do(run: Run) -> None:
 
 
 @pytest.fixture
-def web(processes: Processes) -> Web:
-    return processes.web(PUSH_TOKEN=TOKEN, LOG_LEVEL="debug").wait_ready()
+def web(processes: Processes, tmp_path: Path) -> Web:
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text(f'[accounts.one]\n[accounts.two]\npush_token = "{PLAIN_TOKEN}"\n')
+    env = {"ACCOUNTS_FILE": str(accounts), "PUSH_TOKEN": TOKEN, "LOG_LEVEL": "debug"}
+    return processes.web(**env).wait_ready()
 
 
 @pytest.mark.parametrize(
@@ -218,20 +222,33 @@ def web(processes: Processes) -> Web:
         f"POST push?token={TOKEN} HTTP/1.1",
         f"POST /push?filler={'x' * 9000}&token={TOKEN} HTTP/1.1",
         f"POST http://[::1/push?token={TOKEN} HTTP/1.1",
+        f"POST /push?token={TOKEN} x HTTP/1.1",
+        f"POST /push?token={TOKEN}  HTTP/1.1",
+        f"POST /push token={TOKEN} HTTP/1.1",
+        f"POST /push%3Ftoken={TOKEN} HTTP/1.1",
+        f"POST /push;token={TOKEN} HTTP/1.1",
+        f"POST /push/token/{TOKEN} HTTP/1.1",
+        f"POST /push/{PLAIN_TOKEN} HTTP/1.1",
+        f"POST /{PLAIN_TOKEN}?token={TOKEN} HTTP/1.1",
+        f"{TOKEN} /push HTTP/1.1",
+        f"POST /push HTTP/1.1\r\n{TOKEN}: 1",
+        f"POST /push HTTP/1.1\r\nExpect: {TOKEN}",
         f"POST /push?token={TOKEN} HTTP/1.1\r\nNo header",
         f"POST /push?token={TOKEN} HTTP/1.1\r\nContent-Length: many",
         f"POST /push?token={TOKEN} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nnot a chunk",
     ],
 )
-def test_it_logs_no_token_of_a_request_it_cannot_read(web: Web, request_line: str) -> None:
+def test_it_repeats_no_token_of_a_request_it_cannot_read(web: Web, request_line: str) -> None:
     before = web.log
     with socket.create_connection(("127.0.0.1", web.port), timeout=10) as connection:
-        connection.sendall(f"{request_line}\r\nHost: shop\r\n\r\n".encode())
-        connection.recv(65536)
+        connection.sendall(f"{request_line}\r\nHost: shop\r\nConnection: close\r\n\r\n".encode())
+        answer = connection.makefile(errors="replace").read()
     requests.get(f"{web.url}/nowhere", timeout=10)
     poll(lambda: "/nowhere" in web.log.removeprefix(before))
 
-    assert found_in(web.log, {"push token": TOKEN}) == set()
+    tokens = {"push token": TOKEN, "push token of an account": PLAIN_TOKEN}
+    assert found_in(web.log, tokens) == set()
+    assert found_in(answer, tokens) == set()
     for line in web.log.splitlines():
         assert json.loads(line)["event"]
 
