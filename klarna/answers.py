@@ -51,7 +51,7 @@ class Answer:
     operation: Operation
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | bytearray
     elapsed_ms: int
     received_at: datetime
 

@@ -2,13 +2,12 @@
 
 HTTP, TLS and proxies are http.client's and urllib3's. Added is what they leave open:
 
-    the deadline     every socket is shown to the call's deadline, looking up a name ends with it,
+    deadlines        every socket is shown to the call's deadline, looking up a name ends with it,
                      and all addresses of a host together get no more time than is left
-    the torn head    an answer that ends inside its head is none; http.client takes it for whole
-    the doubt        a connection carries another call only when nobody could disagree on where
+    torn heads       an answer that ends inside its head is none; http.client takes it for whole
+    doubts           a connection carries another call only when nobody could disagree on where
                      the answer ended, and nothing came after it
-    the chunk below  a negative chunk size reads on to the end of the connection in http.client
-      zero
+    negative chunks  are a broken answer; http.client would read to the end of the connection
 """
 
 import io

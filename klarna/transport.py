@@ -69,17 +69,15 @@ class Transport:
 
     def _exchange(
         self, request: requests.PreparedRequest, deadline: Deadline
-    ) -> tuple[requests.Response, bytes]:
+    ) -> tuple[requests.Response, bytearray]:
         timeout = cast(tuple[float, float], self._timeout)  # a Timeout it takes as well
-        chunks: list[bytes] = []
+        body = bytearray()  # grown in place: an answer is in memory once
         with deadline, self._adapter.send(request, stream=True, timeout=timeout) as response:
-            while sum(map(len, chunks)) <= MAX_BODY_BYTES:
-                if not (chunk := response.raw.read(_CHUNK_BYTES)):
-                    break
-                chunks.append(chunk)
+            while len(body) <= MAX_BODY_BYTES and (chunk := response.raw.read(_CHUNK_BYTES)):
+                body += chunk
         if deadline.has_passed:  # a connection shut half way may look like a complete answer
             raise TimeoutError
-        return response, b"".join(chunks)
+        return response, body
 
     def close(self) -> None:
         """Close the idle connections; calls under way may fail."""

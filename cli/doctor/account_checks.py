@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 
 from cli.doctor.check import Check, Severity
-from klarna import KlarnaClient, KlarnaError, MisconfigurationError, NoSuchOrderError
+from klarna import (
+    KlarnaClient,
+    KlarnaError,
+    LocalError,
+    MisconfigurationError,
+    NoSuchOrderError,
+)
 from klarna.regions import ApiUrl
 from pushes.accounts.holds import AccountHold, Standing
 from pushes.model import HoldReason
@@ -55,6 +61,9 @@ def credentials(account: str, client: KlarnaClient) -> Check:
             "in ACCOUNTS_FILE; restart the workers.",
             account,
         )
+    except LocalError as error:
+        ours = "Correct this machine as the message says, then run this again."
+        return Check("credentials", Severity.WARNING, str(error), ours, account)
     except KlarnaError as error:
         seen = f"could not be told: {error}"
         return Check("credentials", Severity.WARNING, seen, remedy, account)

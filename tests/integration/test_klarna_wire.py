@@ -226,7 +226,7 @@ def test_it_holds_little_more_than_the_cap_of_an_endless_answer(server: RawServe
         try:
             with pytest.raises(TransientError):
                 client.get_order(ORDER_ID)
-            assert tracemalloc.get_traced_memory()[1] < 3 * MAX_BODY_BYTES
+            assert tracemalloc.get_traced_memory()[1] < 2 * MAX_BODY_BYTES
         finally:
             tracemalloc.stop()
 
@@ -323,8 +323,9 @@ def test_it_needs_one_thread_for_all_clients() -> None:
     with Recorder() as server, ExitStack() as clients:
         for client in [clients.enter_context(client_of(server)) for _ in range(50)]:
             client.get_order(ORDER_ID)
-        ours = [one.name for one in threading.enumerate() if one.name.startswith("klarna-")]
-    assert ours == ["klarna-deadlines"]
+        names = [one.name for one in threading.enumerate()]
+    ours = [name for name in names if name.startswith("klarna-") and name != "klarna-lookup"]
+    assert ours == ["klarna-deadlines"]  # a lookup's own thread may just be ending
 
 
 @pytest.mark.parametrize(

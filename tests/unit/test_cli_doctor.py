@@ -1,11 +1,13 @@
+import errno
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from requests.adapters import HTTPAdapter
 
 from cli.doctor import account_checks, redis_checks
 from cli.doctor.check import Check, Severity
-from klarna import resolve_api_url
+from klarna import KlarnaClient, resolve_api_url
 from pushes.accounts.holds import AccountHold, Standing
 from pushes.model import HoldReason
 from pushes.policy import SUSPICIOUS_UNKNOWN
@@ -120,6 +122,20 @@ def test_it_says_where_calls_go(url: str, severity: str, seen: str) -> None:
     check = account_checks.api_url("eu", resolve_api_url(url), 200)
 
     assert (check.severity, check.seen, check.account) == (severity, seen, "eu")
+
+
+def test_it_does_not_send_for_klarna_what_this_machine_lacks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(HTTPAdapter, "send", fail)
+    with KlarnaClient(resolve_api_url("http://klarna.test"), "u", "p") as client:
+        check = account_checks.credentials("eu", client)
+    assert check.severity is Severity.WARNING
+    assert check.seen.startswith("no call: too many open files; raise")
+    assert "Klarna" not in str(check.remedy)
 
 
 def test_it_says_what_a_missing_token_means() -> None:
