@@ -13,6 +13,7 @@ from cli.output import watch as watching
 from pushes.model import State
 from pushes.policy import CLOCK_SLACK, SUSPICIOUS_UNKNOWN
 from pushes.read import overview
+from pushes.store.refusals import RefusalReason
 
 _ACCOUNT_COLUMNS = ("account", "waiting", "dead", "held", "since", "next probe", "because")
 
@@ -79,6 +80,8 @@ def blocks(view: overview.StatusView) -> list[output.Block]:
         for name, account in view["accounts"].items()
         if account["unserved_since"]
     ]
+    if view["refused"]:
+        shown.insert(2, _refused(view["refused"]))
     return [*shown, *_about_workers(view), *_about_unreadable(view["unreadable"])]
 
 
@@ -88,6 +91,15 @@ def _account(name: str, account: overview.AccountStatusView) -> tuple[output.Cel
     waiting = sum(account["states"].values()) - dead
     held = (account["held"], account["since"], account["probe_at"], account["cause"])
     return (name, f"{waiting}{more}", f"{dead}{more}", *held)
+
+
+def _refused(refused: list[overview.RefusedView]) -> output.Table:
+    """Lay out what was refused since the first push."""
+    rows = [
+        (one["account"], one["reason"], one["pushes"], RefusalReason.of(one["reason"]).sentence)
+        for one in refused
+    ]
+    return output.Table(("account", "refused for", "pushes", "meaning"), rows)
 
 
 def _about_workers(view: overview.StatusView) -> Iterator[str]:

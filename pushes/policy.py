@@ -81,6 +81,10 @@ MAX_UNKNOWN_WAITING = 20_000
 # counted and logged.
 MAX_UNKNOWN_DEAD = 10_000
 
+# So many pushes of an account with a wrong token in an hour: hardly somebody who mistyped a test.
+# Klarna pushes one order four times in its first hour.
+WRONG_TOKENS_IN_AN_HOUR = 5
+
 # So many orders in a row that Klarna does not know: probably the wrong region or account.
 SUSPICIOUS_UNKNOWN = 20
 

@@ -1,5 +1,6 @@
 """The web process: takes pushes in, shows operators what became of them. Never calls Klarna."""
 
+import atexit
 import os
 import sys
 from collections.abc import Mapping
@@ -27,7 +28,10 @@ def create_app(environment: Mapping[str, str] | None = None) -> Flask:
         sys.exit(complain("web", error))
     log.configure(settings.log_level, settings.log_format or log.default_form(environment))
     settings.warn_of_missing_tokens()
-    return make_app(settings)
+    app = make_app(settings)
+    with app.app_context():
+        atexit.register(deps.current().close)
+    return app
 
 
 def make_app(settings: WebSettings) -> Flask:

@@ -10,6 +10,7 @@ from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
 from service.push.admission import Admission
 from service.push.breaker import Breaker
+from service.push.refusals import Refusals
 from service.settings import WebSettings
 
 # Klarna's push client has been seen giving up after 5 s, so a Redis that does not answer must
@@ -28,7 +29,13 @@ class Deps:
     ledger: Ledger
     breaker: Breaker
     admission: Admission
+    refusals: Refusals
     sources: SourceNames
+
+    def close(self) -> None:
+        """Hand on what is counted, and close the connections to Redis."""
+        self.refusals.close()
+        self.ledger.redis.close()
 
 
 def install(app: Flask, settings: WebSettings) -> Deps:
@@ -39,6 +46,7 @@ def install(app: Flask, settings: WebSettings) -> Deps:
         Ledger(redis),
         Breaker(),
         Admission(redis),
+        Refusals(redis),
         SourceNames(settings.trusted_addresses or ()),
     )
     app.extensions[_NAME] = deps

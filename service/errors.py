@@ -15,7 +15,7 @@ from pushes.store.durability import fault_of
 _log = log.get(__name__)
 
 # Klarna's own next try comes in minutes; this is for proxies and for whoever tests by hand.
-_RETRY_AFTER_S = 5
+RETRY_AFTER_S = 5
 
 _REMEDIES = {
     404: "Check the path, the account and the token in the push URL.",
@@ -47,11 +47,6 @@ def not_stored(error: RedisError) -> Response:
         action=f"{fault_of(error).remedy}; the web process serves again by itself",
     )
     return _unavailable("The push could not be stored. Send it again.")
-
-
-def too_many_unverified(_error: Exception) -> Response:
-    """Answer a push that is not taken because too many unverified ones wait: send it again."""
-    return _unavailable("Too many pushes of unknown senders wait. Send it again later.")
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -88,5 +83,5 @@ def _unexpected(error: Exception) -> Response:
 
 def _unavailable(detail: str) -> Response:
     answer = problem(503, "Service Unavailable", detail)
-    answer.headers["Retry-After"] = str(_RETRY_AFTER_S)
+    answer.headers["Retry-After"] = str(RETRY_AFTER_S)
     return answer

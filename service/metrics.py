@@ -48,6 +48,14 @@ class QueueState(Collector):
         yield from _workers(seen)
         yield from _accounts(seen.standings)
         yield from _resends(seen.resends)
+        refused = CounterMetricFamily(
+            "klarna_ack_pushes_refused",
+            "Pushes that were refused; the account is empty when none was named.",
+            labels=["account", "reason"],
+        )
+        for (account, reason), count in seen.refused.items():
+            refused.add_metric([account or "", str(reason)], count)
+        yield refused
         raised = GaugeMetricFamily(
             "klarna_ack_alarm", "1 while workers find that it is so.", labels=["alarm"]
         )

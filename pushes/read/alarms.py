@@ -39,6 +39,17 @@ class Alarm(StrEnum):
         ),
         "Look at what stands before the web process: DNS, certificate, firewall, proxy.",
     )
+    PUSHES_REFUSED = (
+        "pushes_refused",
+        (
+            "Pushes with a wrong token keep coming, and each is refused. Orders of Klarna's among"
+            " them are not acknowledged, and Klarna gives up after 48 hours."
+        ),
+        (
+            "Compare the push URL at Klarna with PUSH_TOKEN or the account's push_token; then queue"
+            " the orders with `klarna-ack push`."
+        ),
+    )
     ACCOUNT_NOT_SERVED = (
         "account_not_served",
         "An account has orders, and no worker has its credentials. They wait, and are not tried.",

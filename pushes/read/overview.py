@@ -24,7 +24,8 @@ from pushes.read.unreadable import Unreadable
 from pushes.read.views import instant, optional
 from pushes.read.workers import LiveWorkers
 from pushes.resends import ResendCounts
-from pushes.store import codec, counters, indexes, keys, resend_counts
+from pushes.store import codec, counters, indexes, keys, refusals, resend_counts
+from pushes.store.refusals import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Overview:
     alarms: Mapping[Alarm, datetime]
     resends: ResendCounts
     events: Mapping[str, int]
+    refused: Mapping[Refusal, int]
     unreadable: Sequence[str]
 
     @property
@@ -79,6 +81,7 @@ def read(
             keys.RESEND_TOTALS, lambda: resend_counts.totals(redis), ResendCounts()
         ),
         events=unreadable.ask(name=keys.COUNTERS, ask=lambda: counters.totals(redis), otherwise={}),
+        refused=unreadable.ask(keys.REFUSED, lambda: refusals.totals(redis), {}),
         unreadable=unreadable.sentences,
     )
 
@@ -214,6 +217,14 @@ class AlarmView(TypedDict):
     action: str
 
 
+class RefusedView(TypedDict):
+    """How many pushes were refused for one reason; `account` is null when none was named."""
+
+    account: str | None
+    reason: str
+    pushes: int
+
+
 class StatusView(TypedDict):
     """How everything is. `workers` are ours; `other_workers` take our jobs and cannot do them.
 
@@ -230,6 +241,7 @@ class StatusView(TypedDict):
     accounts: dict[str, AccountStatusView]
     at_risk: list[AtRiskView]
     alarms: list[AlarmView]
+    refused: list[RefusedView]
     unreadable: list[str]
 
 
@@ -254,6 +266,10 @@ def status(seen: Overview) -> StatusView:
         },
         "at_risk": [_at_risk(group) for group in seen.at_risk],
         "alarms": [_alarm(alarm, since) for alarm, since in seen.alarms.items()],
+        "refused": [
+            {"account": account, "reason": str(reason), "pushes": count}
+            for (account, reason), count in seen.refused.items()
+        ],
         "unreadable": list(seen.unreadable),
     }
 

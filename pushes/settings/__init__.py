@@ -17,7 +17,7 @@ from pushes.settings.problems import (
     Problems,
     complain,
 )
-from pushes.store.connection import check_url
+from pushes.settings.redis_url import check_url
 
 __all__ = ["EXIT_CONFIGURATION", "ConfigurationError", "Problems", "Settings", "complain", "load"]
 

@@ -17,8 +17,6 @@ from redis.exceptions import (
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from pushes.store.url import check_form
-
 OLDEST_VERSION = (6, 2)  # BLMOVE, without which RQ loses a job killed between pop and start.
 
 _SENTINEL_PORT = 26379
@@ -36,7 +34,7 @@ def connect(url: str, *, timeout_s: float, retries: int) -> Redis:
     """Make a client for `url`; nothing is sent before its first command.
 
     `timeout_s` limits connecting and each answer. A command may take `retries + 1` times that,
-    plus half a second of backoff for each retry. `check_url` says which URLs there are.
+    plus half a second of backoff for each retry. `pushes.settings.redis_url` says what a URL is.
     """
     options = {
         "socket_timeout": timeout_s,
@@ -49,13 +47,6 @@ def connect(url: str, *, timeout_s: float, retries: int) -> Redis:
     if url.startswith("redis+sentinel://"):
         return _through_sentinel(url, options)
     return Redis.from_url(url, **options)
-
-
-def check_url(url: str) -> str:
-    """Return `url` when `connect` will take it; raises ValueError otherwise, without a secret."""
-    check_form(url)
-    connect(url, timeout_s=1, retries=0).close()
-    return url
 
 
 def is_of_one_key(error: Exception) -> bool:

@@ -54,6 +54,9 @@ COUNTERS = f"{PREFIX}:counters"
 # What operators did: one stream.
 AUDIT = f"{PREFIX}:audit"
 
+# How many pushes were refused, by account and reason, over all web processes: one hash.
+REFUSED = f"{PREFIX}:refused"
+
 # Written to learn whether Redis takes writes; holds nothing.
 WRITE_PROBE = f"{PREFIX}:write-probe"
 
@@ -141,6 +144,11 @@ def shares(group: str) -> str:
 def resends_counted(bucket: int) -> str:
     """Name the hash that counts the re-sends expected in one span of time; it expires."""
     return f"{PREFIX}:resends:{bucket}"
+
+
+def refused_lately(span: int) -> str:
+    """Name the hash that counts pushes with a wrong token in one span of time; it expires."""
+    return f"{PREFIX}:refused:{span}"
 
 
 def alarm(word: str) -> str:

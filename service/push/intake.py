@@ -3,19 +3,22 @@
 import hmac
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, request
 from redis.exceptions import RedisError
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, NotFound, RequestEntityTooLarge, ServiceUnavailable
 
 from pushes import log
 from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.life import Origin
-from pushes.model import PushKey, is_order_id
+from pushes.model import Push, PushKey, is_order_id
 from pushes.store import codec
+from pushes.store.refusals import RefusalReason
 from service import deps
-from service.errors import not_stored, too_many_unverified
+from service.deps import Deps
+from service.errors import RETRY_AFTER_S, not_stored
 from service.push import order_id
 from service.push.admission import TooManyUnverifiedError
+from service.push.refusals import RefusedPushError
 from service.settings import WebSettings
 
 _log = log.get(__name__)
@@ -28,7 +31,6 @@ _PATIENCE_BYTES = 2 * 1024 * 1024
 
 blueprint = Blueprint("intake", __name__)
 blueprint.register_error_handler(RedisError, not_stored)
-blueprint.register_error_handler(TooManyUnverifiedError, too_many_unverified)
 
 
 def take(first: str | None = None, second: str | None = None) -> Response:
@@ -40,22 +42,35 @@ def take(first: str | None = None, second: str | None = None) -> Response:
     of them wait.
     """
     uses = deps.current()
-    settings = uses.settings
-    _refuse_large_body()
-    account, in_path = _split_path(first, second, settings)
-    _refuse_wrong_token(account, settings)
-    wanted = _order_id(in_path, settings)
-
-    source, now = uses.sources.of(request.remote_addr), datetime.now(UTC)
-    with uses.breaker.guard():
-        lane = uses.admission.lane_of(source, account)
-        push = uses.ledger.accept(PushKey(account, wanted), now, Origin(source=source, lane=lane))
+    account, in_path = _split_path(first, second, uses.settings)
+    try:
+        _refuse_large_body()
+        _refuse_wrong_token(account, uses.settings)
+        wanted = _order_id(in_path, uses.settings)
+        push = _store(PushKey(account, wanted), uses)
+    except RefusedPushError as error:
+        known = account if account in uses.settings.tokens else None
+        uses.refusals.note(known, error.reason, _named_order(in_path, uses.settings))
+        raise error.answer from error
 
     _log.info(
         "push.accepted", order_id=wanted, account=account, state=str(push.state), pushes=push.pushes
     )
     answer = {"order_id": wanted, "account": account, "state": str(push.state)}
     return Response(codec.to_json(answer), mimetype="application/json")
+
+
+def _store(key: PushKey, uses: Deps) -> Push:
+    """Store it, on Redis's word. Raises RefusedPushError or RedisError."""
+    source = uses.sources.of(request.remote_addr)
+    with uses.breaker.guard():
+        try:
+            lane = uses.admission.lane_of(source, key.account)
+        except TooManyUnverifiedError as error:
+            detail = "Too many pushes of unknown senders wait. Send it again later."
+            answer = ServiceUnavailable(detail, retry_after=RETRY_AFTER_S)
+            raise RefusedPushError(RefusalReason.UNVERIFIED, answer) from error
+        return uses.ledger.accept(key, datetime.now(UTC), Origin(source=source, lane=lane))
 
 
 for _path in ("/push", "/push/<first>", "/push/<first>/<second>"):
@@ -77,7 +92,7 @@ def _refuse_large_body() -> None:
     except Exception as error:  # servers differ in how they say that a body is none
         raise BadRequest("The body could not be read to its end. A push has none.") from error
     if size > MAX_BODY_BYTES:
-        abort(413)
+        raise RefusedPushError(RefusalReason.TOO_LARGE, RequestEntityTooLarge())
 
 
 def _split_path(
@@ -104,11 +119,11 @@ def _names_an_order(settings: WebSettings) -> bool:
 
 def _refuse_wrong_token(account: str, settings: WebSettings) -> None:
     if account not in settings.tokens:
-        abort(404)
+        raise RefusedPushError(RefusalReason.UNKNOWN_ACCOUNT, NotFound())
     token = settings.tokens[account]
     given = request.args.get("token", "")
     if token and not hmac.compare_digest(given.encode(), token.get_secret_value().encode()):
-        abort(404)
+        raise RefusedPushError(RefusalReason.WRONG_TOKEN, NotFound())
 
 
 def _order_id(in_path: str | None, settings: WebSettings) -> str:
@@ -117,11 +132,21 @@ def _order_id(in_path: str | None, settings: WebSettings) -> str:
             return order_id.read(in_path, "the path")
         found = order_id.find(settings.order_id_params, request.args)
     except order_id.OrderIdError as error:
-        raise BadRequest(f"{str(error)[0].upper()}{str(error)[1:]}") from error
+        detail = f"{str(error)[0].upper()}{str(error)[1:]}"
+        raise RefusedPushError(RefusalReason.MALFORMED_ID, BadRequest(detail)) from error
     if found is None:
-        raise BadRequest(
+        detail = (
             "The push names no order. Put the id into the URL, for example "
             "/push?klarna_order_id={checkout.order.id}; understood are "
             f"{', '.join(settings.order_id_params)} and /push/ORDER_ID."
         )
+        raise RefusedPushError(RefusalReason.MALFORMED_ID, BadRequest(detail))
     return found
+
+
+def _named_order(in_path: str | None, settings: WebSettings) -> str | None:
+    """Return the order that a refused push names, if it names one."""
+    try:
+        return _order_id(in_path, settings)
+    except RefusedPushError:
+        return None

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,9 +18,10 @@ from pushes.model import HoldReason, PushKey, State
 from pushes.policy import SUSPICIOUS_UNKNOWN
 from pushes.read import views
 from pushes.read.alarms import Alarm, set_off
-from pushes.store import keys
+from pushes.store import keys, refusals
 from pushes.store.ledger import Ledger
-from tests.builders import a_key, put
+from pushes.store.refusals import RefusalReason
+from tests.builders import NOW, a_key, put
 from tests.integration.test_cli_support import (
     NOW_TEXT,
     after,
@@ -121,6 +123,7 @@ NOTHING = {
     "accounts": {"default": account()},
     "at_risk": at_risk(),
     "alarms": [],
+    "refused": [],
     "unreadable": [],
 }
 
@@ -396,3 +399,17 @@ def test_it_names_an_account_that_is_probably_the_wrong_one(ledger: Ledger, redi
         "Klarna knew none of the last 20 orders of the account default: probably the wrong region"
         " or account, or made-up pushes.\n"
     ) in shown
+
+
+def test_it_tells_which_pushes_were_refused(redis_client: Redis, redis_url: str) -> None:
+    refusals.add(
+        redis_client,
+        {("se", RefusalReason.WRONG_TOKEN): 12, (None, RefusalReason.UNKNOWN_ACCOUNT): 1},
+        NOW,
+    )
+
+    with at():
+        shown = run(redis_url, "status").stdout
+
+    assert re.search(r"^se +wrong_token +12 +Its URL carries no token", shown, re.MULTILINE)
+    assert re.search(r"unknown_account +1 +Its URL names an account", shown)

@@ -20,9 +20,10 @@ from pushes.life import Origin
 from pushes.model import Change, Lane, OrderSnapshot, PushKey, State
 from pushes.read import dead_letters
 from pushes.read.dead_letters import Filter
-from pushes.store import counters, keys, records
+from pushes.store import counters, keys, records, refusals
 from pushes.store.ledger import Ledger
-from service import make_app
+from pushes.store.refusals import RefusalReason
+from service import deps, make_app
 from service.settings import load
 from tests.builders import NOW, a_key, an_order_id, put
 from worker.periodic import prune
@@ -163,7 +164,9 @@ def test_it_refuses_strangers_when_too_many_of_them_wait(
         "Too many pushes of unknown senders wait. Send it again later."
     )
     assert accepted.status_code == 200
-    assert counters.totals(ledger.redis) == {"unverified_refused": 1}
+    with web.app_context():
+        deps.current().close()
+    assert refusals.totals(ledger.redis) == {("default", RefusalReason.UNVERIFIED): 2}
     assert ledger.redis.zcard(keys.unknown("default")) == 1
 
 

@@ -96,7 +96,7 @@ def make_intake(redis_client: Redis, redis_url: str) -> Iterator[MakeIntake]:
     root.setLevel(level)
     for app in made:
         with app.app_context():
-            deps.current().ledger.redis.close()
+            deps.current().close()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pushes.read.by_account import AccountCounts
 from pushes.read.overview import Overview
 from pushes.read.workers import LiveWorkers
 from pushes.resends import ResendCounts
+from pushes.store.refusals import RefusalReason
 
 ORDER_ID = "0c3e1f2a-1111-6222-a333-444455556666"
 KEY = PushKey("eu", ORDER_ID)
@@ -214,6 +215,7 @@ def an_overview(**facts: Any) -> Overview:  # noqa: ANN401 - as `replace`
         alarms={},
         resends=ResendCounts(),
         events={},
+        refused={},
         unreadable=[],
     )
     return replace(nothing, **facts)
@@ -233,6 +235,7 @@ def test_it_shows_how_everything_is() -> None:
         by_account=AccountCounts({"eu": {State.HELD: 3, State.DEAD: 6}}, partial=True),
         at_risk=[RiskGroup(0, 3, {"SEK": 6000, "EUR": 1}, 1, partial=True)],
         alarms={Alarm.PUSHES_NOT_REACHING_US: AT},
+        refused={("eu", RefusalReason.WRONG_TOKEN): 12},
         unreadable=["a key"],
     )
     none = {"queued": 0, "running": 0, "retrying": 0, "held": 0, "dead": 0}
@@ -297,6 +300,7 @@ def test_it_shows_how_everything_is() -> None:
                 "action": Alarm.PUSHES_NOT_REACHING_US.action,
             }
         ],
+        "refused": [{"account": "eu", "reason": "wrong_token", "pushes": 12}],
         "unreadable": ["a key"],
     }
 

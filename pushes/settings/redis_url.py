@@ -2,6 +2,8 @@
 
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from pushes.store.connection import connect
+
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
 
 # What else redis-py takes is ours to set (time limits, retries) or would change what we read.
@@ -14,8 +16,15 @@ OPTIONS = frozenset(
 )
 
 
-def check_form(url: str) -> None:
-    """Raise ValueError saying what is wrong with `url`, if anything is.
+def check_url(url: str) -> str:
+    """Return `url` when it can be connected to; raises ValueError otherwise, without a secret."""
+    _check_form(url)
+    connect(url, timeout_s=1, retries=0).close()
+    return url
+
+
+def _check_form(url: str) -> None:
+    """Refuse what redis-py takes and misunderstands.
 
     redis-py itself takes a database that is no number as 0, and finds out about options later.
     """
