@@ -4,12 +4,16 @@ import atexit
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 from flask import Flask
+from redis.exceptions import RedisError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pushes import log
 from pushes.settings import ConfigurationError, complain
+from pushes.store import rights
+from pushes.store.rights import Role
 from service import deps, errors, health, metrics
 from service.push import intake
 from service.query import TolerantRequest
@@ -30,7 +34,10 @@ def create_app(environment: Mapping[str, str] | None = None) -> Flask:
     settings.warn_of_missing_tokens()
     app = make_app(settings)
     with app.app_context():
-        atexit.register(deps.current().close)
+        found = deps.current()
+    atexit.register(found.close)
+    with suppress(RedisError):  # that it does not answer, the first push tells
+        rights.log_missing_rights(found.ledger.redis, Role.WEB)
     return app
 
 

@@ -3,8 +3,9 @@
 from flask import Blueprint, Response, jsonify
 from redis.exceptions import RedisError
 
-from pushes.store import keys
-from pushes.store.durability import fault_of, persistence_fault
+from pushes.store import keys, rights
+from pushes.store.durability import fault_of, persistence_fault, rights_fault
+from pushes.store.rights import Role
 from service import deps
 from service.errors import problem
 
@@ -22,11 +23,13 @@ def alive() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """Say whether pushes are stored durably: Redis answers, takes writes and persists them."""
+    """Say whether pushes are stored durably: Redis lets us, takes writes and persists them."""
     redis = deps.current().ledger.redis
     try:
-        redis.set(keys.WRITE_PROBE, "1", ex=_PROBE_TTL_S)
-        fault = persistence_fault(redis.info("persistence"))
+        fault = rights_fault(rights.missing_rights(redis, Role.WEB))
+        if fault is None:
+            redis.set(keys.WRITE_PROBE, "1", ex=_PROBE_TTL_S)
+            fault = persistence_fault(redis.info("persistence"))
     except RedisError as error:
         fault = fault_of(error)
     if fault is None:

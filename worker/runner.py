@@ -16,6 +16,8 @@ from queue import SimpleQueue
 from redis.exceptions import RedisError
 
 from pushes import log
+from pushes.store import rights
+from pushes.store.rights import Role
 from worker.alone import AloneProcess
 from worker.attempt.attempt import Attempt, Ending
 from worker.claiming.claims import Claim
@@ -84,8 +86,9 @@ class Runner:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         threading.excepthook = self._thread_ended
-        if not self._await_redis(self._be_born):
-            return self._exit_code
+        for first in (self._look_at_rights, self._be_born):
+            if not self._await_redis(first):
+                return self._exit_code
         _log.info("worker.started", worker=self._heartbeat.name, concurrency=self._concurrency)
         beat = PeriodicTask("heartbeat", _BEAT_EVERY_S, self._beat)
         alone = PeriodicTask("alone", _ALONE_EVERY_S, self._start_alone)
@@ -122,6 +125,9 @@ class Runner:
             action="report this with the traceback; the supervisor starts another worker",
             exc_info=(ended.exc_type, ended.exc_value, ended.exc_traceback),
         )
+
+    def _look_at_rights(self) -> None:
+        rights.log_missing_rights(self._heartbeat.connection, Role.WORKER)
 
     def _stop(self, _signal: int, _frame: object) -> None:
         if self._stopping.is_set():

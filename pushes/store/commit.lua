@@ -8,11 +8,13 @@
 -- record is written by one command near their end: what is half made before leaves the record as it
 -- was, and is made again.
 -- Returns nil when done; else the record as it is now, so that the caller can decide again.
+local function is_of_wrong_type(answer)
+  return answer.err and string.find(answer.err, 'WRONGTYPE', 1, true)
+end
+
 local function present()
   local record = redis.pcall('HGETALL', KEYS[1])
-  if not record.err then return record end
-  if string.find(record.err, 'WRONGTYPE', 1, true) then return {'unreadable'} end
-  return record
+  return is_of_wrong_type(record) and {'unreadable'} or record
 end
 
 local function is_as_seen()
@@ -21,7 +23,9 @@ local function is_as_seen()
     return redis.sha1hex(table.concat(present(), '\0')) == ARGV[2]
   end
   local seen = redis.pcall('HMGET', KEYS[1], 'rev', 'execution_id')
-  return (seen[1] or '') == ARGV[1] and (seen[2] or '') == ARGV[2] and not seen.err
+  if is_of_wrong_type(seen) then return false end
+  if seen.err then redis.call('HMGET', KEYS[1], 'rev') end -- ends the script with that error
+  return (seen[1] or '') == ARGV[1] and (seen[2] or '') == ARGV[2]
 end
 
 if not is_as_seen() then return present() end

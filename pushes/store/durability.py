@@ -3,7 +3,7 @@
 A remedy begins with a small letter and ends without a full stop, for log lines and sentences alike.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,9 @@ _OF_CLASS: tuple[tuple[type[RedisError], Fault], ...] = (
     (ConnectionError, Fault("Redis does not answer", "bring Redis back, or correct REDIS_URL")),
 )
 _OF_WORD = {
+    "ACL failure": Fault(  # what a script is forbidden
+        "Redis forbids its user a command", "give the user of REDIS_URL the right to it"
+    ),
     "MISCONF": Fault("Redis cannot save to its disk and refuses to write", _NOT_WRITTEN.remedy),
     "NOREPLICAS": Fault(
         "Redis has too few replicas and refuses to write", "bring its replicas back"
@@ -74,6 +77,14 @@ def persistence_fault(info: Mapping[str, Any]) -> Fault | None:
     if not info.get("aof_enabled"):
         return _OFF
     return None if info.get("aof_last_write_status", "ok") == "ok" else _NOT_WRITTEN
+
+
+def rights_fault(missing: Sequence[str]) -> Fault | None:
+    """Judge the rules that the user of REDIS_URL lacks; None when it lacks none."""
+    if not missing:
+        return None
+    rules = " ".join(missing)
+    return Fault(f"Redis forbids its user what is needed ({rules})", "add it with ACL SETUSER")
 
 
 def fault_of(error: RedisError) -> Fault:

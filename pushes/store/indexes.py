@@ -9,7 +9,8 @@ from redis import Redis
 
 from pushes import policy
 from pushes.model import Change, Lane, Push, PushKey, Reason, State, is_account
-from pushes.store import codec, keys, quarantine
+from pushes.store import codec, keys
+from pushes.store.repair import quarantine
 from pushes.store.rq_mirror import Command
 
 # The field of a record that says which change wrote it last.
@@ -19,20 +20,15 @@ _RETENTION_S = int(policy.RETENTION.total_seconds())
 _TIMELINE_KEPT_S = int(min(policy.TIMELINE_KEPT, policy.RETENTION).total_seconds())
 
 
-def commands(change: Change) -> list[Command]:
-    """List what a change writes in the indexes."""
-    return [*_index(change), *_proof(change.before, change.after)]
-
-
 def timeline(change: Change) -> list[Command]:
-    """List what a change adds to the timeline."""
+    """List what a change adds to the timeline, which twice done would stand there twice."""
+    if not change.entries:
+        return []
     name = keys.timeline(change.after.key)
-    written: list[Command] = []
-    if change.entries:
-        written.append(("RPUSH", name, *map(codec.encode_entry, change.entries)))
-        if change.before:
-            written.append(("LTRIM", name, -policy.MAX_TIMELINE_ENTRIES, -1))
-    return [*written, *_expiry(name, change, _TIMELINE_KEPT_S)]
+    kept = max(1, policy.MAX_TIMELINE_ENTRIES - len(change.entries))
+    trimmed: list[Command] = [("LTRIM", name, -kept, -1)] if change.before else []
+    added: Command = ("RPUSH", name, *map(codec.encode_entry, change.entries))
+    return [*trimmed, added, *expiry(name, change, _TIMELINE_KEPT_S)]
 
 
 def record(change: Change) -> list[Command]:
@@ -41,16 +37,18 @@ def record(change: Change) -> list[Command]:
     A field that is gone is written empty, which counts as none, and taken out afterwards.
     """
     name = keys.record(change.after.key)
-    old = codec.encode(change.before) if change.before and not change.before.unreadable else {}
+    is_anew = change.before is None or change.before.unreadable is not None
+    old = {} if change.before is None or is_anew else codec.encode(change.before)
     new = codec.encode(change.after)
     gone = old.keys() - new.keys()
     changed = [pair for pair in new.items() if pair not in old.items()]
     words = [word for pair in (*changed, *((field, "") for field in gone)) for word in pair]
-    written: Command = ("HSET", name, *words, COMMIT_FIELD, change.token)
-    swept: list[Command] = [("HDEL", name, *gone)] if gone else []
+    written: list[Command] = [("HSET", name, *words, COMMIT_FIELD, change.token)]
+    if gone:
+        written.append(("HDEL", name, *gone))
     if change.before and change.before.unreadable:
-        return [*quarantine.set_aside(name), written, *_expiry(name, change)]
-    return [*_expiry(name, change), written, *swept]
+        return [*quarantine.set_aside(name), *written, *expiry(name, change)]
+    return written
 
 
 def removal(push: Push) -> list[Command]:
@@ -92,7 +90,8 @@ def members(redis: Redis, state: State) -> list[PushKey]:
     return [key for member in raw if (key := keys.find_key(member))]
 
 
-def _expiry(name: str, change: Change, settled_s: int = _RETENTION_S) -> list[Command]:
+def expiry(name: str, change: Change, settled_s: int = _RETENTION_S) -> list[Command]:
+    """List what lets a key of a push expire, or keeps it from that."""
     before, after = change.before, change.after
     if after.state.is_settled:
         return [("EXPIRE", name, settled_s)]
@@ -103,12 +102,13 @@ def _expiry(name: str, change: Change, settled_s: int = _RETENTION_S) -> list[Co
     return []
 
 
-def _proof(before: Push | None, after: Push) -> list[Command]:
+def proof(change: Change) -> list[Command]:
     """Note of the source of a push that its order is real, or that Klarna does not know it.
 
     Each order counts once. Only a source that has pushed a real one can lose what it earned, so
     made-up orders from anywhere write nothing here.
     """
+    before, after = change.before, change.after
     if before is None or after.source is None:
         return []
     name, source = keys.sources(after.key.account), after.source
@@ -123,7 +123,8 @@ def _proof(before: Push | None, after: Push) -> list[Command]:
     return []
 
 
-def _index(change: Change) -> list[Command]:
+def commands(change: Change) -> list[Command]:
+    """List what a change writes in the indexes."""
     before, after = change.before, change.after
     if change.rebuilds_job:  # whatever the record says, it may stand anywhere
         old: dict[str, str] = dict.fromkeys(every_place(after.key), "")

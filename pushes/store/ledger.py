@@ -20,9 +20,10 @@ from redis.exceptions import NoScriptError, ResponseError
 from pushes import life, log
 from pushes.life import KLARNA, Origin
 from pushes.model import Change, Push, PushKey
-from pushes.store import codec, indexes, keys, quarantine, records, resend_counts
+from pushes.store import codec, indexes, keys, records, resend_counts
 from pushes.store.connection import is_of_one_key, read_script
 from pushes.store.records import Raw
+from pushes.store.repair import quarantine
 from pushes.store.rq_mirror import Command, RqMirror
 
 _log = log.get(__name__)
@@ -195,7 +196,9 @@ class Ledger:
             change = replace(change, rebuilds_job=True)
         return [
             *indexes.commands(change),
+            *indexes.expiry(keys.record(change.after.key), change),
             *self.rq.move(change),
+            *indexes.proof(change),
             *resend_counts.commands(change),
             *indexes.timeline(change),
             *self.rq.enqueue(change),

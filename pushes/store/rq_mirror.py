@@ -196,10 +196,10 @@ class RqMirror:
         value = b64encode(json.dumps(str(after.state)).encode()).decode()
         return [
             ("HSET", rq_job.key(after), "status", JobStatus.FINISHED.value, *_ended(after)),
-            _add_result(before, after, Result.Type.SUCCESSFUL, ("return_value", value)),
-            ("EXPIRE", results, rq_job.RESULT_TTL_S),
             ("ZADD", self._finished, expires + rq_job.RESULT_TTL_S, keys.job_id(after.key)),
             ("EXPIRE", rq_job.key(after), rq_job.RESULT_TTL_S),
+            _add_result(before, after, Result.Type.SUCCESSFUL, ("return_value", value)),
+            ("EXPIRE", results, rq_job.RESULT_TTL_S),
         ]
 
     def _fail(self, before: Push, after: Push) -> list[Command]:
@@ -210,9 +210,9 @@ class RqMirror:
             *anew,
             *([self._save_job(after)] if anew else []),
             ("HSET", rq_job.key(after), "status", JobStatus.FAILED.value, *_ended(after)),
-            _add_result(before, after, Result.Type.FAILED, ("exc_string", epitaph)),
-            ("PERSIST", _results_key(after)),
             ("ZADD", self._failed, rq_job.FAILURE_TTL_S, keys.job_id(after.key)),
+            ("PERSIST", _results_key(after)),
+            _add_result(before, after, Result.Type.FAILED, ("exc_string", epitaph)),
         ]
 
     def _save_job(self, push: Push) -> Command:

@@ -15,8 +15,9 @@ from pushes import life
 from pushes.model import Entry, OrderSnapshot, Push, PushKey, Reason, State
 from pushes.operate import replay
 from pushes.read import dead_letters
-from pushes.store import indexes, keys, quarantine, records
+from pushes.store import indexes, keys, records
 from pushes.store.ledger import CommitResult, Ledger
+from pushes.store.repair import quarantine
 from tests.builders import NOW, ScriptedAcknowledger, a_key, put, worker_parts
 from tests.unit.test_records import extreme_entries, extreme_orders
 from worker.attempt.outcomes import AccountSignal, NotNeeded, Retry, Spends
@@ -82,9 +83,7 @@ def stands_as_a_dead_letter(ledger: Ledger, key: PushKey) -> Push:
     assert push
     assert (push.state, push.reason, push.unreadable) == (State.DEAD, Reason.UNREADABLE, None)
     assert places_of(ledger.redis, key) - {keys.RESENDS} == {
-        keys.index(State.DEAD),
-        keys.UNACKNOWLEDGED,
-        keys.dead_letters(key.account, Reason.UNREADABLE),
+        *indexes.places(push),
         ledger.rq.queue.failed_job_registry.key,
     }
     assert ledger.redis.exists(keys.unreadable(keys.record(key)))
@@ -92,7 +91,7 @@ def stands_as_a_dead_letter(ledger: Ledger, key: PushKey) -> Push:
 
 
 @spoilt
-@pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING, State.DEAD, State.ACKNOWLEDGED])
+@pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING, State.DEAD])
 def test_it_takes_a_push_of_an_unreadable_record(
     ledger: Ledger, spoil: Spoil, state: State
 ) -> None:
@@ -107,14 +106,26 @@ def test_it_takes_a_push_of_an_unreadable_record(
     assert records.get(ledger.redis, key) == push
     assert ledger.rq.queue.get_job_ids() == [keys.job_id(key)]
     assert places_of(ledger.redis, key) - {keys.RESENDS} == {
-        keys.index(State.QUEUED),
-        keys.UNACKNOWLEDGED,
+        *indexes.places(push),
         keys.ready(key.account, push.lane),
         ledger.rq.queue.key,
     }
     assert ledger.redis.dump(keys.unreadable(keys.record(key))) == content
     assert ledger.redis.ttl(keys.unreadable(keys.record(key))) > 0
     assert [line["event"] for line in logged] == ["record.quarantined"]
+
+
+@pytest.mark.parametrize("field", ["t", "n", "rev", "state"])
+def test_it_acknowledges_a_settled_order_again_whose_record_is_unreadable(
+    ledger: Ledger, field: str
+) -> None:
+    key = put(ledger, State.ACKNOWLEDGED).key
+    ledger.redis.hset(keys.record(key), field, "rubbish")
+
+    push = ledger.accept(key, LATER)
+
+    assert (push.state, push.unreadable) == (State.QUEUED, None)
+    assert records.get(ledger.redis, key) == push
 
 
 @spoilt

@@ -24,11 +24,8 @@ _KEPT_S = int(policy.RETENTION.total_seconds())
 
 
 def set_aside(name: str) -> list[Command]:
-    """List what keeps a key aside, and lets it expire when settled records do."""
-    return [
-        ("RENAME", name, keys.unreadable(name)),
-        ("EXPIRE", keys.unreadable(name), _KEPT_S),
-    ]
+    """List what keeps a key aside, and lets it expire there when settled records do."""
+    return [("EXPIRE", name, _KEPT_S), ("RENAME", name, keys.unreadable(name))]
 
 
 def of_wrong_type(redis: Redis, key: PushKey) -> list[str]:
