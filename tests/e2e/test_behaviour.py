@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -436,6 +436,7 @@ class Service:
         """Let the next attempt be due now: RQ's schedule has its time, or the account's hold."""
         if self.record(key).state is State.HELD:
             assert self.ledger.redis.hset(keys.hold(key.account), "probe_at", "1") == 0
+            self.ledger.redis.sadd(keys.WORK_ARRIVED, key.account)
             return
         registry = self.ledger.rq.queue.scheduled_job_registry
         moved = self.ledger.redis.zadd(registry.key, {keys.job_id(key): 1}, xx=True, ch=True)
@@ -443,10 +444,12 @@ class Service:
 
     def age(self, key: PushKey, by: timedelta, *names: str) -> None:
         """Make times of the record so much older."""
-        name = keys.record(key)
-        for field_name in names:
-            at = getattr(self.record(key), field_name) - by
-            self.ledger.redis.hset(name, field_name, codec.epoch(at))
+        record = self.record(key)
+        older = {name: getattr(record, name) - by for name in names}
+        written = codec.encode(replace(record, **older))
+        self.ledger.redis.hset(
+            keys.record(key), items=[word for pair in written.items() for word in pair]
+        )
 
     def calls(self, key: PushKey) -> str:
         return ", ".join(spelled(request) for request in self.sandbox.requests(key.order_id))
