@@ -11,6 +11,7 @@
 local now = time_of(ARGV[8])
 local held, pause = {}, {}
 local reason = redis.call('HGET', KEYS[1], 'reason')
+if not reason then redis.call('SREM', KEYS[3], ARGV[1]) end
 if reason and string.find(ARGV[2], reason, 1, true) then
   held = redis.call('HGETALL', KEYS[1])
   redis.call('DEL', KEYS[1], KEYS[2])

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 from redis import Redis
+from structlog.testing import capture_logs
 
 from pushes import life, policy
 from pushes.accounts.holds import Holds
@@ -230,6 +231,23 @@ def test_the_threads_of_a_worker_say_together_what_it_serves(redis_client: Redis
         thread.join()
 
     assert redis_client.hlen(serving.key) == 3000
+
+
+@pytest.mark.parametrize("place", [keys.ready("eu", Lane.FRESH), keys.hold("eu"), keys.quota("eu")])
+def test_an_account_whose_key_is_of_a_wrong_type_holds_up_no_other(
+    redis_client: Redis, place: str
+) -> None:
+    harness = ClaimHarness(redis_client, "eu", "us")
+    keys_of = {account: harness.push(1, account) for account in ("eu", "us")}
+    redis_client.delete(place)
+    redis_client.set(place, "whatever")
+
+    with capture_logs() as logged:
+        taken = [harness.take().claims, harness.take().claims]
+
+    assert [claim.key for claims in taken for claim in claims] == keys_of["us"]
+    assert [(line["event"], line["account"]) for line in logged] == [("account.not_claimed", "eu")]
+    assert "WRONGTYPE" in logged[0]["error"]
 
 
 def test_it_says_again_what_it_serves_when_redis_has_lost_that(harness: ClaimHarness) -> None:

@@ -4,13 +4,14 @@
 -- many at most. ARGV[3]: a job to put back in its place, or ''. ARGV[4]: the time, or ''.
 -- Returns the jobs taken, {kind, id, wait in s, why held, data, record} each; how long until more
 -- can be taken ('' when nothing waits for a time); and how many jobs are left in RQ's list, which
--- is empty only when no job waits beyond it either. Returns false when Redis does not know which
+-- is empty only when no job waits beyond it either; and the accounts that could not be looked at,
+-- {account, error} each. Returns false when Redis does not know which
 -- accounts this worker serves.
 
 local ask = cjson.decode(ARGV[1])
 local at_most, in_hand = tonumber(ARGV[2]), ARGV[3]
 local now = time_of(ARGV[4])
-local taken, wait_s = {}, ''
+local taken, failed, wait_s = {}, {}, ''
 
 if redis.call('EXISTS', ask.shares) == 0 then return false end
 
@@ -177,6 +178,15 @@ local function look_again(name, again_at)
   end
 end
 
+-- One account whose keys are not what they should be holds up no other.
+local function visit_or_note(account)
+  local is_well, again_at = pcall(visit, account)
+  if is_well then return again_at end
+  local error = type(again_at) == 'table' and again_at.err or again_at
+  table.insert(failed, {account.name, tostring(error)})
+  return now + ask.failed_again_s
+end
+
 -- The accounts whose turn it is, so many at a time; those that other workers serve are passed over.
 -- One that is looked at moves behind the others.
 local function visit_all()
@@ -191,7 +201,7 @@ local function visit_all()
       local account = read_share(name, shares[number])
       if account then
         visits = visits + 1
-        look_again(name, visit(account))
+        look_again(name, visit_or_note(account))
       else
         passed_over = passed_over + 1
       end
@@ -211,4 +221,4 @@ local later = redis.call('ZRANGEBYSCORE', ask.work, '(' .. stamp(now), '+inf', '
 if later[1] and redis.call('HEXISTS', ask.shares, later[1]) == 1 then
   wait_s = tostring(tonumber(later[2]) - now)
 end
-return {taken, wait_s, redis.call('LLEN', ask.queue)}
+return {taken, wait_s, redis.call('LLEN', ask.queue), failed}

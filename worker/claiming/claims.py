@@ -45,6 +45,9 @@ _LOOK_AGAIN_S = 0.1
 _CHUNK = 50
 _CHUNKS = 40
 
+# An account that could not be looked at is looked at again after this.
+_FAILED_AGAIN_S = 60
+
 # A claim moves so many jobs into RQ's list at most: more than one takes out of it.
 _FILL_AT_MOST = 100
 
@@ -53,6 +56,9 @@ _PROBE_AMONG = 5
 
 # A job as claim.lua returns it: kind, id, wait in seconds, why held, data, record.
 _Row = tuple[bytes, bytes, bytes, bytes, bytes | None, Raw]
+
+# What claim.lua returns: jobs, how long until there are more, jobs left, accounts with their error.
+_Answer = tuple[list[_Row], bytes, int, list[tuple[bytes, bytes]]]
 
 
 class ClaimKind(StrEnum):
@@ -124,6 +130,7 @@ class Claims:
             "work": keys.WORK,
             "chunk": _CHUNK,
             "chunks": _CHUNKS,
+            "failed_again_s": _FAILED_AGAIN_S,
             "prefix": keys.PREFIX,
             "pauses": keys.PAUSES,
             "job_prefix": Job.redis_job_namespace_prefix,
@@ -151,7 +158,9 @@ class Claims:
         if answer is None:  # Redis has lost which accounts we serve
             self._serving.announce()
             answer = self._ask(at_most, popped)
-        raw, wait_s, left = answer or ([], b"", 0)
+        raw, wait_s, left, failed = answer or ([], b"", 0, [])
+        for account, error in failed:
+            _log_failed(account.decode(), error.decode())
         self._popped = None
         shortest = max(float(wait_s), _SHORTEST_WAIT_S) if wait_s else None
         return Claimed([self._read(row) for row in raw], shortest, queue_is_empty=not left)
@@ -189,14 +198,14 @@ class Claims:
         """Take a job out of RQ's intermediate list: nothing more is to be done for it."""
         self._redis.lrem(self._rq.queue.intermediate_queue_key, 1, keys.job_id(key))
 
-    def _ask(self, at_most: int, popped: bytes | None) -> tuple[list[_Row], bytes, int] | None:
+    def _ask(self, at_most: int, popped: bytes | None) -> _Answer | None:
         facts: list[str | bytes | float] = [
             self._always,
             at_most,
             popped or "",
             redis_clock.argument(self._now),
         ]
-        return cast(tuple[list[_Row], bytes, int] | None, self._claim([], facts))
+        return cast(_Answer | None, self._claim([], facts))
 
     def _read(self, row: _Row) -> Claim:
         kind, job_id, wait_s, why_held, data, record = row
@@ -209,6 +218,17 @@ class Claims:
             self._clock.monotonic() + float(wait_s) if float(wait_s) else None,
             HoldReason(why_held.decode()) if why_held else None,
         )
+
+
+def _log_failed(account: str, error: str) -> None:
+    _log.error(
+        "account.not_claimed",
+        account=account,
+        error=error[:200],
+        meaning="a key of the account in Redis is not what it should be; its orders wait, those of "
+        "other accounts do not",
+        action="find out who wrote that key, and delete it: the orders get their places again",
+    )
 
 
 def drop_foreign_job(redis: Redis, rq: RqMirror, job_id: bytes) -> None:
