@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from pushes import life
 from pushes.model import Change, HoldReason, PushKey, Reason
+from pushes.store.keys import job_id
 from pushes.store.ledger import Ledger
 
 _BATCH = 500
@@ -39,5 +40,17 @@ def fill(ledger: Ledger, history: History, accounts: Iterable[str], each: int = 
     keys = (PushKey(name, str(uuid4())) for _ in range(each) for name in names)
     while batch := list(islice(keys, _BATCH)):
         histories = [history(key, datetime.now(UTC)) for key in batch]
-        for step in zip(*histories, strict=True):
+        for number, step in enumerate(zip(*histories, strict=True)):
+            if number:
+                _pop(ledger, batch)
             ledger.commit_many(list(step))
+
+
+def _pop(ledger: Ledger, keys: list[PushKey]) -> None:
+    """Take jobs out of where they wait, as a worker does that begins with them."""
+    queue = ledger.rq.queue
+    pipeline = ledger.redis.pipeline(transaction=False)
+    for key in keys:
+        pipeline.zrem(queue.deferred_job_registry.key, job_id(key))
+        pipeline.lrem(queue.key, -1, job_id(key))
+    pipeline.execute()

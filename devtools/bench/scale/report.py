@@ -43,7 +43,7 @@ def goals(figures: Figures, concurrency: int) -> list[Goal]:
         Goal("its memory", of(worker.MEMORY), 100, "MB"),
         Goal(
             f"a claim of 32 holds Redis, with {_MOST_WAITING} waiting",
-            of(costs.WAITING_CLAIM_AT_WORST, _MOST_WAITING),
+            of(costs.WAITING_CLAIM, _MOST_WAITING),
             5,
             "ms",
         ),
