@@ -181,6 +181,7 @@ def _leave_running(push: Push, now: datetime, state: State) -> Push:
         changed_at=now,
         worker=None,
         execution_id=None,
+        unreadable=None,
     )
 
 

@@ -1,8 +1,9 @@
 """Records in any state, as tests need them: real steps of `pushes.life`, a fixed time."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import cast
 
 from redis import Redis
 
@@ -139,3 +140,21 @@ def pop(ledger: Ledger) -> str | None:
     queue = ledger.rq.queue
     popped = ledger.redis.lmove(queue.key, queue.intermediate_queue_key)
     return popped.decode() if isinstance(popped, bytes) else None
+
+
+@dataclass(frozen=True)
+class ReplicaState:
+    """All that a Redis held at one moment: what a replica knows that lags behind from then on."""
+
+    keys: dict[bytes, bytes]
+
+    @classmethod
+    def of(cls, redis: Redis) -> "ReplicaState":
+        names = cast(list[bytes], redis.keys("*"))
+        return cls({name: cast(bytes, redis.dump(name)) for name in names})
+
+    def take_over(self, redis: Redis) -> None:
+        """Let a failover happen: what was written since is lost. Times to live are, too."""
+        redis.flushdb()
+        for name, content in self.keys.items():
+            redis.restore(name, 0, content)

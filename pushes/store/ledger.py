@@ -124,6 +124,13 @@ class Ledger:
         answers = self._send(scripts, [])
         return [push for push, present in zip(pushes, answers, strict=True) if present is None]
 
+    def end_execution(self, push: Push) -> None:
+        """Take an attempt out of RQ's books whose end no commit of the push has written there."""
+        pipeline = self.redis.pipeline(transaction=False)
+        for command in self.rq.end_execution(push):
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        pipeline.execute()
+
     def _run(self, change: Change) -> Raw | None:
         """Commit one change; None when it was made, else the record as it is now."""
         arguments = _arguments(change, self._commands(change))

@@ -117,7 +117,7 @@ class RqMirror:
             case State.QUEUED:  # a worker has popped it
                 return [("ZREM", keys.ready(push.key.account, push.lane), job_id)]
             case State.RUNNING:
-                return self._end_execution(push)
+                return self.end_execution(push)
             case State.RETRYING | State.HELD:
                 return [("ZREM", self._scheduled, job_id)]
             case State.DEAD:
@@ -172,7 +172,8 @@ class RqMirror:
             ("PERSIST", rq_job.key(push)),
         ]
 
-    def _end_execution(self, push: Push) -> list[Command]:
+    def end_execution(self, push: Push) -> list[Command]:
+        """List what takes the execution of a running push out of RQ's books."""
         execution = self.execution(push)
         of_job = ExecutionRegistry.key_template.format(execution.job_id)
         return [

@@ -1,6 +1,6 @@
 """One attempt: the push it is for, what it did call by call, and how it ended."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Self
 
@@ -8,7 +8,7 @@ from klarna import Exchange, Order
 from pushes import life
 from pushes.model import Change, Entry, OrderSnapshot, Push
 from pushes.store.rq_job import JOB_TIMEOUT_S
-from worker.attempt.outcomes import Outcome
+from worker.attempt.outcomes import Acknowledged, NotNeeded, Outcome
 from worker.clock import SYSTEM_CLOCK, Clock
 
 
@@ -96,10 +96,22 @@ class Ending:
         return self.attempt.account
 
     def step(self, push: Push) -> Change | None:
-        """Make the change of a newer record; None when another attempt has the push now."""
-        if push.execution_id != self.attempt.push.execution_id:
+        """Make the change of a newer record; None when another attempt has the push, or had it.
+
+        A failover may have lost the start of this attempt, and the lease may have lapsed. What
+        Klarna has settled is settled all the same, as long as no other attempt has begun since.
+        """
+        mine = self.attempt.push
+        if push.execution_id == mine.execution_id:
+            return _step(push, self.outcome, self.report, self.at)
+        if push.execution_id or not push.is_unacknowledged or push.attempts > mine.attempts:
             return None
-        return _step(push, self.outcome, self.report, self.at)
+        if not isinstance(self.outcome, Acknowledged | NotNeeded):
+            return None  # it is attempted again anyhow
+        change = _step(push, self.outcome, self.report, self.at)
+        return replace(
+            change, after=replace(change.after, attempts=mine.attempts), rebuilds_job=True
+        )
 
     def with_outcome(self, outcome: Outcome) -> Self:
         """Return the same ending with another judgement."""

@@ -6,8 +6,9 @@ Refused: writing the outcome of an attempt whose push was given to another worke
 from redis.exceptions import RedisError, ResponseError
 
 from pushes import log
-from pushes.model import Push, Reason, State
-from pushes.store import keys
+from pushes.life import Origin
+from pushes.model import Change, Push, Reason, State
+from pushes.store import keys, records
 from pushes.store.connection import is_of_one_key
 from pushes.store.ledger import CommitResult, Ledger, log_not_committed
 from worker.attempt.account_health import AccountHealth
@@ -83,17 +84,28 @@ class Settler:
 
     def _settle_again(self, ending: Ending) -> None:
         """Settle of the present record: it was counted meanwhile, or given to another worker."""
+        push = ending.attempt.push
         try:
-            settled = self._ledger.advance(ending.attempt.push.key, ending.step)
+            settled = self._ledger.advance(push.key, ending.step) or self._restored(ending)
+            self._ledger.end_execution(push)
         except ResponseError as error:
             if not is_of_one_key(error):
                 raise
-            log_not_committed(ending.attempt.push.key, error)
+            log_not_committed(push.key, error)
             return
         if settled is None:
-            _log_superseded(ending.attempt.push)
+            _log_superseded(push)
         else:
             log_step(settled.after, _took_ms(ending))
+
+    def _restored(self, ending: Ending) -> Change | None:
+        """Settle a push whose record is gone, lost by a failover: Klarna will not push it again."""
+        push = ending.attempt.push
+        if not ending.change.after.state.is_settled or records.get(self._ledger.redis, push.key):
+            return None
+        origin = Origin("restored", source=push.source, lane=push.lane)
+        self._ledger.accept(push.key, push.first_push_at, origin)
+        return self._ledger.advance(push.key, ending.step)
 
 
 def _log_not_settled(endings: list[Ending], error: Exception) -> None:
