@@ -30,6 +30,8 @@ def _may_stay(ledger: Ledger) -> set[str]:
     stay |= {keys.RESENDS, keys.RESEND_TOTALS}
     stay |= {keys.dead_letters(DEFAULT_ACCOUNT, reason) for reason in Reason}
     stay |= {keys.SERVED, *map(keys.dead_of, Reason)}
+    # One member for each account, and a stream that is cut at its end.
+    stay |= {keys.WORK, keys.WORK_ARRIVED, keys.HELD_ACCOUNTS, keys.UNSERVED, keys.AUDIT}
     stay |= {queue.key, queue.intermediate_queue_key, queue.redis_queues_keys}
     stay |= {"rq:workers", f"rq:workers:{rq_job.QUEUE}"}
     stay |= {
