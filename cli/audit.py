@@ -5,23 +5,16 @@ import click
 from cli import output
 from cli.arguments import options
 from cli.context import opened
+from cli.output.listing import listing
 from pushes.read import audit as trail
 from pushes.read.audit import AuditView
 
-# A page is read in one go.
-_MOST = 10_000
+_COLUMNS = ("at", "by", "action", "account", "orders", "result", "why")
 
 
 @click.command()
 @options.account
-@click.option(
-    "--limit",
-    type=click.IntRange(1, _MOST),
-    default=50,
-    show_default=True,
-    help="How many at most.",
-)
-@click.option("--cursor", metavar="CURSOR", help="Go on where a page ended: its next_cursor.")
+@options.page
 @options.as_json
 def audit(account: str | None, limit: int, cursor: str | None, *, as_json: bool) -> None:
     """List what operators did, the newest first.
@@ -45,28 +38,23 @@ def audit(account: str | None, limit: int, cursor: str | None, *, as_json: bool)
     if as_json:
         output.emit_json({"items": items, "next_cursor": next_cursor})
     else:
-        output.emit(*_blocks(items, next_cursor))
+        shown = [_cells(item) for item in items]
+        nothing = "Nothing was done yet."
+        output.emit(
+            *listing(shown, _COLUMNS, prose="why", next_cursor=next_cursor, nothing=nothing)
+        )
 
 
-def _blocks(items: list[AuditView], next_cursor: str | None) -> list[output.Block]:
-    columns = ("at", "by", "action", "account", "orders", "result", "why")
-    shown: list[output.Block] = []
-    if items:
-        rows = [[_cell(item, name) for name in columns] for item in items]
-        shown.append(output.Table(columns, rows))
-    else:
-        shown.append("Nothing was done yet.")
-    if next_cursor:
-        shown.append(f"There are more: --cursor {next_cursor}")
-    return shown
-
-
-def _cell(item: AuditView, name: str) -> output.Cell:
-    if name == "result" and item["refused"]:
-        return f"{item['result']}, {item['refused']} refused"
-    if name == "result" and item["result"] is None:
-        return "cannot be read"
-    if name == "orders" and item["order_id"]:
-        return item["order_id"]
-    value = dict(item)[name]
-    return value if value is None or isinstance(value, int) else str(value)
+def _cells(item: AuditView) -> dict[str, output.Cell]:
+    result = item["result"] or "cannot be read"
+    if item["refused"]:
+        result = f"{result}, {item['refused']} refused"
+    return {
+        "at": item["at"],
+        "by": item["by"],
+        "action": item["action"],
+        "account": item["account"],
+        "orders": item["order_id"] or item["orders"],
+        "result": result,
+        "why": item["why"],
+    }

@@ -12,6 +12,7 @@ _COMMANDS = {
     "dead": "cli.dead:dead",
     "dev": "cli.dev:dev",
     "doctor": "cli.doctor:doctor",
+    "list": "cli.list:list_",
     "pause": "cli.pause:pause",
     "push": "cli.push:push",
     "resume": "cli.pause:resume",

@@ -15,7 +15,7 @@ from pushes.accounts.holds import Holds, Resumed
 from pushes.operate import hold
 from pushes.read import overview, views
 
-_account = click.argument("account", required=False)
+_account = click.argument("account", required=False, shell_complete=options.complete_account)
 
 
 @click.command()

@@ -6,13 +6,12 @@ import click
 
 from cli import output
 from cli.arguments import options, order_ids
-from cli.context import opened
+from cli.context import Context, opened
 from cli.exits import Refused
 from pushes import policy
 from pushes.model import PushKey, State
 from pushes.read import views
-from pushes.store import records
-from pushes.store.ledger import Ledger
+from pushes.store import keys, records
 
 _COLUMNS = ("at", "event", "call", "answer", "correlation_id", "detail")
 
@@ -29,24 +28,47 @@ def show(order_id: str, account: str | None, *, as_json: bool) -> None:
     """
     (wanted,) = order_ids.from_arguments([order_id])
     with opened() as context:
-        view = look_up(context.ledger, PushKey(context.choose_account(account), wanted))
+        key = find(context, wanted, account)
+        push = records.get(context.redis, key)
+        timeline = records.timeline(context.redis, key)
+    if push is None:  # it expired in between
+        raise Refused(_unknown(wanted, [key.account]))
+    view = views.full(push, timeline, datetime.now(UTC))
     if as_json:
         output.emit_json(view)
     else:
         output.emit(*blocks(view))
 
 
-def look_up(ledger: Ledger, key: PushKey) -> views.PushView:
-    """Read one push. Raises Refused when none is known."""
-    push = records.get(ledger.redis, key)
-    if push is None:
-        raise Refused(
-            f"No push is known for order {key.order_id} in account {key.account!r}: it was never "
-            f"pushed here, or was settled more than {policy.RETENTION.days} days ago. Check the id"
-            f" and the account, or queue it with `klarna-ack push {key.order_id} --account"
-            f" {key.account}`."
+def find(context: Context, order_id: str, account: str | None) -> PushKey:
+    """Find an order in `account`, else in whichever account knows it.
+
+    Raises Refused when none does, and UsageError when several do.
+    """
+    accounts = [context.choose_account(account)] if account else context.known_accounts()
+    wanted = [PushKey(name, order_id) for name in accounts]
+    pipeline = context.redis.pipeline(transaction=False)
+    for key in wanted:
+        pipeline.exists(keys.record(key))
+    found = [key for key, exists in zip(wanted, pipeline.execute(), strict=True) if exists]
+    if not found:
+        raise Refused(_unknown(order_id, accounts))
+    if len(found) > 1:
+        names = ", ".join(key.account for key in found)
+        raise click.UsageError(
+            f"Several accounts know this order: {names}. Say which one with --account."
         )
-    return views.full(push, records.timeline(ledger.redis, key), datetime.now(UTC))
+    return found[0]
+
+
+def _unknown(order_id: str, accounts: list[str]) -> str:
+    where = f"account {accounts[0]!r}" if len(accounts) == 1 else f"accounts {', '.join(accounts)}"
+    name = accounts[0] if len(accounts) == 1 else "NAME"
+    return (
+        f"No push is known for order {order_id} in {where}: it was never pushed here, or was"
+        f" settled more than {policy.RETENTION.days} days ago. Check the id and the account, or"
+        f" queue it with `klarna-ack push {order_id} --account {name}`."
+    )
 
 
 def blocks(view: views.PushView) -> list[output.Block]:
@@ -55,16 +77,18 @@ def blocks(view: views.PushView) -> list[output.Block]:
     order = [(name, _cell(value)) for name, value in view["order"].items()]
     if any(value is not None for _, value in order):
         shown.append(output.Facts("At Klarna, when last seen (amounts in minor units)", order))
-    shown.append(_timeline(view["timeline"]))
+    shown.append(_timeline(view["timeline"], view["last_error"]))
     return shown
 
 
 def _facts(view: views.PushView) -> list[tuple[str, output.Cell]]:
     late = ": passed, and the order is not acknowledged" if view["overdue"] else ""
-    discarded = " Discarded by an operator." if view["discarded"] else ""
+    meaning = State.of(view["state"]).sentence
+    if view["discarded"]:
+        meaning = "Discarded by an operator: later pushes are counted, and do not revive it."
     return [
         ("account", view["account"]),
-        ("state", f"{view['state']}: {State.of(view['state']).sentence}{discarded}"),
+        ("state", f"{view['state']}: {meaning}"),
         ("reason", view["reason"]),
         ("next step", view["next_step"]),
         ("last error", view["last_error"]),
@@ -80,25 +104,44 @@ def _facts(view: views.PushView) -> list[tuple[str, output.Cell]]:
     ]
 
 
-def _timeline(entries: list[views.EntryView]) -> output.Table:
-    """Lay the timeline out, without the columns that have nothing to say."""
-    lines = [_line(entry) for entry in entries]
+def _timeline(entries: list[views.EntryView], last_error: str | None) -> output.Table:
+    """Lay the timeline out, without the columns that have nothing to say.
+
+    An error is told once: what failed says it again, and so do the entries after it.
+    """
+    told = [last_error] if last_error else []
+    lines = [_line(entry, told) for entry in entries]
     headers = [name for name in _COLUMNS if any(line[name] for line in lines)]
-    return output.Table(headers, [[line[name] for name in headers] for line in lines])
+    rows = [[line[name] for name in headers] for line in lines]
+    return output.Table(headers, rows, prose="detail", titles=2)
 
 
-def _line(entry: views.EntryView) -> dict[str, output.Cell]:
+def _line(entry: views.EntryView, told: list[str]) -> dict[str, output.Cell]:
     took = None if entry["ms"] is None else f"in {entry['ms']} ms"
     answer = (entry["http_status"], entry["error_code"], took)
-    by = f"by {entry['by']}" if entry["by"] else None
+    if entry["by"]:
+        detail = ": ".join(part for part in (f"by {entry['by']}", entry["detail"]) if part)
+    else:
+        detail = _news(entry["detail"] or "", told)
     return {
         "at": entry["at"],
         "event": entry["event"],
         "call": entry["call"],
         "answer": " ".join(str(part) for part in answer if part is not None),
         "correlation_id": entry["correlation_id"],
-        "detail": ": ".join(part for part in (by, entry["detail"]) if part),
+        "detail": detail,
     }
+
+
+def _news(detail: str, told: list[str]) -> str:
+    """Return what a detail says that was not told yet, and note it."""
+    if not detail or any(detail in text for text in told):
+        return ""
+    for text in told:  # `no_such_order: HTTP 404 …`
+        if detail.endswith(f": {text}"):
+            return detail.removesuffix(f": {text}")
+    told.append(detail)
+    return detail
 
 
 def _cell(value: object) -> output.Cell:

@@ -10,6 +10,7 @@ from cli.arguments import options
 from cli.arguments.moments import describe_span
 from cli.context import opened
 from cli.output import watch as watching
+from cli.output.watch import LiveView
 from pushes.model import State
 from pushes.policy import CLOCK_SLACK, SUSPICIOUS_UNKNOWN
 from pushes.read import overview
@@ -25,8 +26,8 @@ def status(*, watch: bool, as_json: bool) -> None:
     """Show how many pushes are in each state.
 
     It also tells how long the oldest one waits, how many workers are alive, which orders, worth how
-    much, run out of Klarna's 48 hours, and which accounts are held. With --watch a Redis that goes
-    away later is waited for; with --json as well, each reading is one line.
+    much, run out of Klarna's 48 hours, and which accounts are held. With --watch it fills the
+    screen, and waits for a Redis that goes away later; with --json, too, each reading is one line.
     """
     with opened() as context:
 
@@ -35,7 +36,12 @@ def status(*, watch: bool, as_json: bool) -> None:
             return overview.status(overview.read(context.redis, now, context.configured))
 
         if watch:
-            watching.watch(look, blocks, as_json=as_json)
+            watching.watch(
+                LiveView(
+                    look, blocks, _screen, _screen_without, "`klarna-ack status` has them all"
+                ),
+                as_json=as_json,
+            )
         elif as_json:
             output.emit_json(look())
         else:
@@ -44,45 +50,79 @@ def status(*, watch: bool, as_json: bool) -> None:
 
 def blocks(view: overview.StatusView) -> list[output.Block]:
     """Lay the status out for a reader."""
+    accounts = [_account(name, account) for name, account in view["accounts"].items()]
+    return [
+        _states(view),
+        _work(view),
+        *_refused(view["refused"]),
+        *_at_risk(view["at_risk"]),
+        output.Table(_ACCOUNT_COLUMNS, accounts, prose="because"),
+        *_warnings(view),
+    ]
+
+
+def _screen(view: overview.StatusView) -> list[output.Block]:
+    """Lay it out for a screen, what matters most at the top."""
+    accounts = sorted(view["accounts"].items(), key=lambda item: item[1]["held"] is None)
+    rows = [_account(name, account) for name, account in accounts]
+    return [
+        f"klarna-ack status, read {view['read_at']}",
+        *_warnings(view),
+        _work(view),
+        output.Table(list(view["states"]), [list(view["states"].values())]),
+        *_refused(view["refused"]),
+        *_at_risk(view["at_risk"]),
+        output.Table(_ACCOUNT_COLUMNS, rows, prose="because"),
+    ]
+
+
+def _screen_without(loss: str, last: overview.StatusView) -> list[output.Block]:
+    """Lay out that there is nothing to read for now."""
+    return [
+        f"klarna-ack status, not read since {last['read_at']}",
+        loss,
+        "Accepted pushes are safe in Redis. New ones are answered 503; Klarna sends them again.",
+    ]
+
+
+def _states(view: overview.StatusView) -> output.Table:
     states = [(word, count, State.of(word).sentence) for word, count in view["states"].items()]
+    return output.Table(("state", "pushes", "meaning"), states, prose="meaning")
+
+
+def _work(view: overview.StatusView) -> output.Facts:
     waiting_s = view["oldest_waiting_s"]
     waiting = "nothing waits" if waiting_s is None else f"{describe_span(waiting_s)} ago"
-    accounts = [_account(name, account) for name, account in view["accounts"].items()]
-    work: list[tuple[str, output.Cell]] = [
-        ("oldest waiting order first pushed", waiting),
-        ("workers alive", view["workers"]),
-    ]
-    shown: list[output.Block] = [
-        output.Table(("state", "pushes", "meaning"), states),
-        output.Facts("Work", work),
-        output.Table(_ACCOUNT_COLUMNS, accounts),
-    ]
-    if any(group["orders"] for group in view["at_risk"]):
-        shown.insert(2, _at_risk(view["at_risk"]))
-    shown += [
-        f"Alarm since {alarm['since']}: {alarm['meaning']} {alarm['action']}"
-        for alarm in view["alarms"]
-    ]
-    shown += [
-        f"Klarna knew none of the last {count} orders of the account {name}: probably the wrong "
-        "region or account, or made-up pushes."
-        for name, account in view["accounts"].items()
-        if (count := account["unknown_in_a_row"]) >= SUSPICIOUS_UNKNOWN
-    ]
-    shown += [
-        f"The account {name} is not called for until {account['paused_until']}:"
-        f" {account['pause_cause']}. `klarna-ack resume {name}` ends that."
-        for name, account in view["accounts"].items()
-        if account["paused_until"]
-    ]
-    shown += [
-        f"No worker serves the account {name} since {account['unserved_since']}: its orders wait."
-        for name, account in view["accounts"].items()
-        if account["unserved_since"]
-    ]
-    if view["refused"]:
-        shown.insert(2, _refused(view["refused"]))
-    return [*shown, *_about_workers(view), *_about_unreadable(view["unreadable"])]
+    oldest = ("oldest waiting order first pushed", waiting)
+    return output.Facts("Work", [oldest, ("workers alive", view["workers"])])
+
+
+def _warnings(view: overview.StatusView) -> Iterator[str]:
+    for alarm in view["alarms"]:
+        yield f"Alarm since {alarm['since']}: {alarm['meaning']} {alarm['action']}"
+    for name, account in view["accounts"].items():
+        yield from _about_account(name, account)
+    yield from _about_workers(view)
+    for sentence in view["unreadable"]:
+        yield f"Not counted here: {sentence}. Find out who wrote that to this Redis."
+
+
+def _about_account(name: str, account: overview.AccountStatusView) -> Iterator[str]:
+    if account["unknown_in_a_row"] >= SUSPICIOUS_UNKNOWN:
+        yield (
+            f"Klarna knew none of the last {account['unknown_in_a_row']} orders of the account"
+            f" {name}: probably the wrong region or account, or made-up pushes."
+        )
+    if account["paused_until"]:
+        yield (
+            f"The account {name} is not called for until {account['paused_until']}:"
+            f" {account['pause_cause']}. `klarna-ack resume {name}` ends that."
+        )
+    if account["unserved_since"]:
+        yield (
+            f"No worker serves the account {name} since {account['unserved_since']}: its orders"
+            " wait."
+        )
 
 
 def _account(name: str, account: overview.AccountStatusView) -> tuple[output.Cell, ...]:
@@ -93,13 +133,15 @@ def _account(name: str, account: overview.AccountStatusView) -> tuple[output.Cel
     return (name, f"{waiting}{more}", f"{dead}{more}", *held)
 
 
-def _refused(refused: list[overview.RefusedView]) -> output.Table:
-    """Lay out what was refused since the first push."""
+def _refused(refused: list[overview.RefusedView]) -> Iterator[output.Table]:
+    """Lay out what was refused since the first push, if anything was."""
+    if not refused:
+        return
     rows = [
         (one["account"], one["reason"], one["pushes"], RefusalReason.of(one["reason"]).sentence)
         for one in refused
     ]
-    return output.Table(("account", "refused for", "pushes", "meaning"), rows)
+    yield output.Table(("account", "refused for", "pushes", "meaning"), rows, prose="meaning")
 
 
 def _about_workers(view: overview.StatusView) -> Iterator[str]:
@@ -122,16 +164,13 @@ def _about_workers(view: overview.StatusView) -> Iterator[str]:
         )
 
 
-def _about_unreadable(sentences: list[str]) -> Iterator[str]:
-    for sentence in sentences:
-        yield f"Not counted here: {sentence}. Find out who wrote that to this Redis."
-
-
-def _at_risk(groups: list[overview.AtRiskView]) -> output.Table:
-    """Lay out what runs out of time; sums in minor units, as Klarna gives them."""
+def _at_risk(groups: list[overview.AtRiskView]) -> Iterator[output.Table]:
+    """Lay out what runs out of time, if anything does; sums in minor units, as Klarna's are."""
+    if not any(group["orders"] for group in groups):
+        return
     rows = [(_left(group["under_h"]), group["orders"], _amounts(group)) for group in groups]
     headers = ("not acknowledged, deadline", "orders", "amounts in minor units")
-    return output.Table(headers, rows)
+    yield output.Table(headers, rows, prose="amounts in minor units")
 
 
 def _left(under_h: int) -> str:

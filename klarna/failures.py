@@ -21,6 +21,9 @@ from klarna.errors import (
     TransientError,
 )
 
+# What a trace says when DNS knows no such host: it is not Klarna that is away.
+HOST_NOT_FOUND = "host name not found"
+
 _TIME_OUTS = (TimeoutError, requests.Timeout, ReadTimeoutError)
 _UNTRUSTED = (ssl.SSLCertVerificationError, CertificateError)
 _TEXT_CHARS = 200  # a proxy chooses its words itself
@@ -90,7 +93,7 @@ def _text(layers: Sequence[BaseException], *, time_is_up: bool) -> str:
 def _words(layer: BaseException) -> str | None:
     match layer:
         case socket.gaierror():
-            return "host name not found"
+            return HOST_NOT_FOUND
         case ssl.SSLError():
             return f"TLS: {getattr(layer, 'reason', None) or 'broken off'}"
         case ConnectionResetError():  # also http.client's, which carries no number

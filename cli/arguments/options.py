@@ -1,6 +1,7 @@
 """Options that several commands take, so that each means the same everywhere."""
 
 import getpass
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -8,16 +9,34 @@ from typing import Any, TypeVar
 import click
 
 from cli.arguments.moments import parse
+from pushes.accounts.settings import read_names
 from pushes.model import Reason
 from pushes.read.dead_letters import Filter
+from pushes.settings import ConfigurationError
+
+# A page is read in one answer; more would hold up Redis for everybody.
+_MOST = 10_000
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
+
+def complete_account(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    """Name the configured accounts that begin like this, for the shell."""
+    try:
+        names = read_names(os.environ)
+    except ConfigurationError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
 account = click.option(
     "--account",
     metavar="NAME",
+    shell_complete=complete_account,
     help="The merchant account. Not needed when only one is configured.",
 )
 
@@ -64,6 +83,24 @@ by = click.option(
     metavar="NAME",
     help="Who does this. It is kept with the reason.  [default: your login name]",
 )
+
+
+def page(command: _F) -> _F:
+    """Add --limit and --cursor."""
+    for option in (
+        click.option(
+            "--cursor", metavar="CURSOR", help="Go on where a page ended: its next_cursor."
+        ),
+        click.option(
+            "--limit",
+            type=click.IntRange(1, _MOST),
+            default=50,
+            show_default=True,
+            help="How many at most.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def dead_letter_filters(command: _F) -> _F:

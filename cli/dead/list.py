@@ -8,25 +8,16 @@ from cli import output
 from cli.arguments import options
 from cli.context import opened
 from cli.dead.selection import read_page
+from cli.output.listing import listing, order_cells
 from pushes.read import views
 
-# A page is read in one answer; more would hold up Redis for everybody.
-_MOST = 10_000
-
-_COLUMNS = ("order_id", "account", "died_at", "reason", "last_error")
+_COLUMNS = ("order_id", "account", "died_at", "reason", "minor_units", "last_error")
 
 
 @click.command("list")
 @options.dead_letter_filters
 @options.account
-@click.option(
-    "--limit",
-    type=click.IntRange(1, _MOST),
-    default=50,
-    show_default=True,
-    help="How many at most.",
-)
-@click.option("--cursor", metavar="CURSOR", help="Go on where a page ended: its next_cursor.")
+@options.page
 @options.as_json
 def list_(  # noqa: PLR0913 - one parameter an option
     *,
@@ -53,21 +44,9 @@ def list_(  # noqa: PLR0913 - one parameter an option
     if as_json:
         output.emit_json({"items": items, "next_cursor": page.next_cursor})
     else:
-        output.emit(*_blocks(items, page.next_cursor))
-
-
-def _blocks(items: list[views.DeadLetterView], next_cursor: str | None) -> list[output.Block]:
-    shown: list[output.Block] = []
-    if items:
-        rows = [[_cell(item, name) for name in _COLUMNS] for item in items]
-        shown.append(output.Table(_COLUMNS, rows))
-    else:
-        shown.append("No dead letters match.")
-    if next_cursor:
-        shown.append(f"There are more: --cursor {next_cursor}")
-    return shown
-
-
-def _cell(item: views.DeadLetterView, name: str) -> str | None:
-    value = dict(item)[name]
-    return None if value is None else str(value)
+        lines = [{**order_cells(item), "died_at": item["died_at"]} for item in items]
+        nothing = "No dead letters match."
+        more = page.next_cursor
+        output.emit(
+            *listing(lines, _COLUMNS, prose="last_error", next_cursor=more, nothing=nothing)
+        )

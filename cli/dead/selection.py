@@ -13,6 +13,7 @@ from cli.arguments import options, order_ids
 from cli.context import Context
 from pushes.model import PushKey
 from pushes.read import dead_letters
+from pushes.read.cursors import CursorError
 from pushes.read.dead_letters import Filter, Page
 
 
@@ -75,7 +76,7 @@ def read_page(redis: Redis, wanted: Filter, *, limit: int, cursor: str | None) -
     """Read one page. Raises UsageError for a wrong cursor."""
     try:
         return dead_letters.page(redis, wanted, limit=limit, cursor=cursor)
-    except dead_letters.CursorError as error:
+    except CursorError as error:
         raise click.UsageError(str(error)) from error
 
 

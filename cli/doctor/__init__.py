@@ -18,8 +18,9 @@ def doctor(ctx: click.Context, account: str | None, *, as_json: bool) -> None:
     """Look whether all this is set up right.
 
     It looks at Redis, the workers, and each account: its token, its API URL, its credentials,
-    which it tries with one GET of an order that does not exist, and whether it is held. Nothing
-    is changed. Ends with 1 when something failed, else with 0. Run it with the worker's settings.
+    which it tries with one GET of an order that does not exist, and whether it is held. It writes
+    one key, which is gone in a minute. Ends with 1 when something failed, else with 0. Run it with
+    the worker's settings, and the web process's push token.
     """
     from cli.doctor.examination import examine  # noqa: PLC0415 - loads requests: not for --help
 
@@ -46,7 +47,7 @@ def _view(check: Check) -> dict[str, str | None]:
 
 def _blocks(checks: list[Check]) -> list[output.Block]:
     rows = [(check.severity, check.name, check.account, check.seen) for check in checks]
-    table = output.Table(("severity", "check", "account", "seen"), rows)
+    table = output.Table(("severity", "check", "account", "seen"), rows, prose="seen", titles=3)
     remedies = [
         f"{check.name}{f' of {check.account}' if check.account else ''}: {check.remedy}"
         for check in checks

@@ -10,6 +10,7 @@ from klarna import (
     MisconfigurationError,
     NoSuchOrderError,
 )
+from klarna.failures import HOST_NOT_FOUND
 from klarna.regions import ApiUrl
 from pushes.accounts.holds import AccountHold, Standing
 from pushes.model import HoldReason
@@ -28,9 +29,10 @@ def token(account: str, *, is_set: bool) -> Check:
     return Check(
         "push token",
         Severity.WARNING,
-        "not set: anybody who knows the push URL can make work and dead letters here, though never"
-        " an acknowledgement",
-        "Set PUSH_TOKEN, and add token=… to the push URL at Klarna.",
+        "not set in this environment: unless the web process has it, anybody who knows the push URL"
+        " can make work and dead letters here, though never an acknowledgement",
+        "Set PUSH_TOKEN for the web process, and add token=… to the push URL at Klarna. Where it is"
+        " set, set it for this command, too.",
         account,
     )
 
@@ -47,7 +49,6 @@ def api_url(account: str, url: ApiUrl, rate_per_s: float) -> Check:
 
 def credentials(account: str, client: KlarnaClient) -> Check:
     """Ask Klarna for an order that does not exist: one call, which changes nothing."""
-    remedy = "Run this again in a minute; look at Klarna's status page."
     try:
         client.get_order(NO_ORDER)
     except NoSuchOrderError:
@@ -66,8 +67,17 @@ def credentials(account: str, client: KlarnaClient) -> Check:
         return Check("credentials", Severity.WARNING, str(error), ours, account)
     except KlarnaError as error:
         seen = f"could not be told: {error}"
-        return Check("credentials", Severity.WARNING, seen, remedy, account)
+        return Check("credentials", Severity.WARNING, seen, _remedy(error), account)
     return Check("credentials", Severity.OK, "Klarna takes them", account=account)
+
+
+def _remedy(error: KlarnaError) -> str:
+    """Say where to look: at the path to Klarna, or at Klarna."""
+    if error.exchange is None or error.exchange.http_status is not None:
+        return "Run this again in a minute; look at Klarna's status page."
+    if error.exchange.error == HOST_NOT_FOUND:
+        return "Correct KLARNA_API_URL, or this machine's DNS; or set HTTPS_PROXY."
+    return "Look at the path from here to Klarna (proxy, firewall), then at Klarna's status page."
 
 
 def standing(account: str, found: Standing) -> Iterator[Check]:

@@ -1,4 +1,6 @@
-"""Looks at everything that has to be right, from the machine where it runs. Changes nothing.
+"""Looks at everything that has to be right, from the machine where it runs.
+
+Writes one key, which is gone in a minute, and changes nothing else.
 
 What it has no settings for is skipped, so that it also helps where the web process runs, which
 holds no credentials for Klarna.
@@ -9,48 +11,75 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from redis.exceptions import ResponseError
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
 
 from cli.context import Context
 from cli.doctor import account_checks, redis_checks
 from cli.doctor.check import Check, Severity
 from klarna import make_clients, resolve_api_url
-from pushes.accounts.holds import Holds
 from pushes.accounts.settings import Account, CallSettings, read_accounts, read_tokens
-from pushes.read import workers
-from pushes.read.unreadable import Unreadable
+from pushes.read import overview
+from pushes.read.overview import Overview
 from pushes.settings import Problems, load
-from pushes.store import indexes
-from pushes.store.ledger import Ledger
+from pushes.store import keys
+from pushes.store.durability import Fault, fault_of
+from pushes.store.rights import Role, missing_rights
+
+_PROBE_TTL_S = 60
 
 _CREDENTIALS = ("KLARNA_API_URL", "KLARNA_USERNAME", "KLARNA_PASSWORD", "KLARNA_PASSWORD_FILE")
 
 
 def examine(context: Context, environment: Mapping[str, str], only: str | None) -> list[Check]:
-    """Look at Redis, the workers and each account, or `only` one. Raises RedisError."""
-    return [
-        *_redis(context.ledger),
-        *redis_checks.workers(workers.read(context.redis, Unreadable())),
-        *redis_checks.unconfigured(indexes.accounts(context.redis), context.configured),
-        *_accounts(context, environment, [only] if only else list(context.configured)),
-    ]
+    """Look at Redis, the workers and each account, or `only` one.
+
+    A Redis that does not answer, or refuses something, fails a check and hides what only it knows;
+    everything else is looked at all the same.
+    """
+    wanted = [only] if only else list(context.configured)
+    seen: Overview | None = None
+    checks: list[Check] = []
+    try:
+        role = Role.WORKER if _is_workers(environment) else Role.OPERATOR
+        checks += _redis(context.redis, role)
+        seen = overview.read(context.redis, datetime.now(UTC), context.configured, in_detail=False)
+        checks += [
+            *redis_checks.workers(seen.workers),
+            *redis_checks.unreadable(seen.unreadable),
+            *redis_checks.unconfigured(list(seen.standings), context.configured),
+        ]
+    except RedisError as error:
+        checks += redis_checks.lost(error)
+    return [*checks, *_accounts(environment, wanted, seen)]
 
 
-def _redis(ledger: Ledger) -> Iterator[Check]:
-    info = ledger.redis.info()
+def _redis(redis: Redis, role: Role) -> Iterator[Check]:
+    info = redis.info()
     appendfsync: str | None = None
     with suppress(ResponseError):  # an ACL may forbid CONFIG
-        appendfsync = ledger.redis.config_get("appendfsync").get("appendfsync")
+        appendfsync = redis.config_get("appendfsync").get("appendfsync")
     yield redis_checks.server(info)
     yield redis_checks.persistence(info, appendfsync)
     yield redis_checks.memory(info)
-    seconds, microseconds = ledger.redis.time()
+    yield redis_checks.writes(_write(redis))
+    yield redis_checks.rights(role, missing_rights(redis, role))
+    seconds, microseconds = redis.time()
     theirs = datetime.fromtimestamp(seconds + microseconds / 1_000_000, UTC)
     yield redis_checks.clocks(datetime.now(UTC), theirs)
 
 
+def _write(redis: Redis) -> Fault | None:
+    """Write as the web process does; what is written is gone in a minute."""
+    try:
+        redis.set(keys.WRITE_PROBE, "1", ex=_PROBE_TTL_S)
+    except ResponseError as error:
+        return fault_of(error)
+    return None
+
+
 def _accounts(
-    context: Context, environment: Mapping[str, str], wanted: list[str]
+    environment: Mapping[str, str], wanted: list[str], seen: Overview | None
 ) -> Iterator[Check]:
     tokens = read_tokens(environment)
     configured = _read_accounts(environment)
@@ -60,7 +89,8 @@ def _accounts(
         yield account_checks.token(name, is_set=tokens.get(name) is not None)
         if not isinstance(configured, Check):
             yield from _calls(name, configured[name])
-        yield from account_checks.standing(name, Holds(context.redis).standing(name))
+        if seen is not None:
+            yield from account_checks.standing(name, seen.standings[name])
 
 
 def _read_accounts(environment: Mapping[str, str]) -> dict[str, Account] | Check:
@@ -70,13 +100,18 @@ def _read_accounts(environment: Mapping[str, str]) -> dict[str, Account] | Check
     accounts = problems.collect(lambda: read_accounts(environment, resolve_api_url, rate_per_s))
     if settings and accounts:
         return accounts
-    if not any(environment.get(name) for name in (*_CREDENTIALS, "ACCOUNTS_FILE")):
+    if not _is_workers(environment) and not environment.get("ACCOUNTS_FILE"):
         remedy = "Run this where the worker runs, with its settings."
         seen = "no credentials for Klarna in this environment"
         return Check("worker settings", Severity.SKIPPED, seen, remedy)
     remedy = "Correct them; a worker ends with exit code 78 until they are right."
     seen = "; ".join(str(problems.error()).splitlines())
     return Check("worker settings", Severity.FAILED, seen, remedy)
+
+
+def _is_workers(environment: Mapping[str, str]) -> bool:
+    """Whether these are a worker's settings: only workers need credentials for Klarna."""
+    return any(environment.get(name) for name in _CREDENTIALS)
 
 
 def _calls(name: str, account: Account) -> Iterator[Check]:

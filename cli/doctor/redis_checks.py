@@ -1,14 +1,18 @@
 """Whether this Redis keeps what it is given, as docs/operations.md asks of it. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from cli.doctor.check import Check, Severity
+from cli.exits import what_happened
 from pushes.read.workers import LiveWorkers
 from pushes.store.connection import OLDEST_VERSION
-from pushes.store.durability import persistence_fault
+from pushes.store.durability import Fault, fault_of, persistence_fault, rights_fault
+from pushes.store.rights import Role
 
 # Leases are judged by clocks: see docs/operations.md.
 _CLOCKS_APART = timedelta(seconds=2)
@@ -36,8 +40,7 @@ def server(info: Info) -> Check:
 def persistence(info: Info, appendfsync: str | None) -> Check:
     """Look whether a crash of Redis loses accepted pushes."""
     if fault := persistence_fault(info):
-        remedy = f"{fault.remedy[0].upper()}{fault.remedy[1:]}."
-        return Check("redis persistence", Severity.FAILED, fault.seen, remedy)
+        return Check("redis persistence", Severity.FAILED, fault.seen, _sentence(fault.remedy))
     seen = f"append-only file on, appendfsync {appendfsync or 'unknown'}"
     if appendfsync == "no":
         remedy = "Set `appendfsync everysec`, or `always`: a crash of the machine loses less."
@@ -58,6 +61,40 @@ def memory(info: Info) -> Check:
         remedy = "Raise maxmemory: a full Redis refuses pushes, and they are answered 503."
         return Check("redis memory", Severity.WARNING, seen, remedy)
     return Check("redis memory", Severity.OK, seen)
+
+
+def writes(fault: Fault | None) -> Check:
+    """Look whether Redis takes a write: without that no push is accepted."""
+    if fault is None:
+        return Check("redis writes", Severity.OK, "taken")
+    remedy = f"{_sentence(fault.remedy)} Pushes are answered 503 until then."
+    return Check("redis writes", Severity.FAILED, fault.seen, remedy)
+
+
+def rights(role: Role, missing: Sequence[str]) -> Check:
+    """Look whether the user of REDIS_URL may run what this role needs."""
+    if fault := rights_fault(missing):
+        return Check("redis rights", Severity.FAILED, fault.seen, _sentence(fault.remedy))
+    return Check("redis rights", Severity.OK, f"all that the {role} needs")
+
+
+def lost(error: RedisError) -> Iterator[Check]:
+    """Say that Redis was lost, and what could not be looked at for that."""
+    remedy = f"{_sentence(fault_of(error).remedy)} Accepted pushes are safe in Redis."
+    yield Check("redis", Severity.FAILED, what_happened(error), remedy)
+    remedy = "Run this again when Redis answers."
+    yield Check("workers", Severity.SKIPPED, "only Redis knows them", remedy)
+
+
+def _sentence(remedy: str) -> str:
+    return f"{remedy[0].upper()}{remedy[1:]}."
+
+
+def unreadable(sentences: Sequence[str]) -> Iterator[Check]:
+    """Look for facts that this program did not write like that."""
+    if sentences:
+        remedy = "Find out who wrote that to this Redis; `klarna-ack status` leaves it out."
+        yield Check("redis contents", Severity.WARNING, "; ".join(sentences), remedy)
 
 
 def clocks(ours: datetime, theirs: datetime) -> Check:

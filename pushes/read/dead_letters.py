@@ -15,16 +15,12 @@ from typing import cast
 from redis import Redis
 
 from pushes.model import Push, Reason, State
+from pushes.read import cursors
+from pushes.read.cursors import Place
 from pushes.store import codec, keys, records
 
 # What one page costs in round trips stays small while a replay of thousands stays quick.
 PAGE = 200
-
-_Place = tuple[float, str]
-
-
-class CursorError(ValueError):
-    """A cursor that no page gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +52,20 @@ def count(redis: Redis, wanted: Filter) -> int:
 
 def page(redis: Redis, wanted: Filter, *, limit: int = 50, cursor: str | None = None) -> Page:
     """List one page. Raises CursorError for a cursor that no page ever gave."""
-    after = _read_cursor(cursor) if cursor else None
+    after = cursors.read(cursor) if cursor else None
     found = list(islice(_walk_all(redis, wanted, after), limit + 1))
     items = records.get_many(redis, [keys.parse_job_id(member) for _, member in found[:limit]])
-    following = _write_cursor(found[limit - 1]) if len(found) > limit else None
+    following = cursors.write(found[limit - 1]) if len(found) > limit else None
     # A push may have been revived between reading the index and reading its record.
     dead = (push for push in items if push and push.state is State.DEAD and not push.discarded)
     return Page(tuple(dead), following)
 
 
-def _walk_all(redis: Redis, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
+def _walk_all(redis: Redis, wanted: Filter, after: Place | None) -> Iterator[Place]:
     return merge(*(_walk(redis, name, wanted, after) for name in _partitions(wanted)))
 
 
-def _walk(redis: Redis, partition: str, wanted: Filter, after: _Place | None) -> Iterator[_Place]:
+def _walk(redis: Redis, partition: str, wanted: Filter, after: Place | None) -> Iterator[Place]:
     low, high = _bounds(wanted)
     if after is not None:
         low = max(low, repr(after[0]), key=float)
@@ -98,18 +94,3 @@ def _bounds(wanted: Filter) -> tuple[str, str]:
     low = codec.epoch(wanted.since) if wanted.since else "-inf"
     high = f"({codec.epoch(wanted.until)}" if wanted.until else "+inf"
     return low, high
-
-
-def _write_cursor(place: _Place) -> str:
-    return f"{place[0]:.3f}:{place[1]}"
-
-
-def _read_cursor(cursor: str) -> _Place:
-    score, _separator, member = cursor.partition(":")
-    try:
-        keys.parse_job_id(member)
-        return codec.moment(score).timestamp(), member
-    except (ValueError, OverflowError) as error:
-        raise CursorError(
-            f"cursor {cursor[:60]!r}: use the next_cursor of the page before, unchanged"
-        ) from error

@@ -73,20 +73,35 @@ class PushView(Brief):
     timeline: list[EntryView]
 
 
-class DeadLetterView(TypedDict):
-    """One line of the list of dead letters."""
+class LineView(TypedDict):
+    """What every list of pushes tells of one. The amount is in minor units."""
 
     order_id: str
     account: str
     reason: str | None
-    died_at: str
     first_push_at: str
     deadline_at: str
     overdue: bool
     attempts: int
     pushes: int
     last_error: str | None
+    order_amount: int | None
+    purchase_currency: str | None
+
+
+class DeadLetterView(LineView):
+    """One line of the list of dead letters."""
+
+    died_at: str
     next_step: str | None
+
+
+class StateLineView(LineView):
+    """One line of the list of pushes in one state, which each is in since `since`."""
+
+    state: str
+    since: str
+    next_attempt_at: str | None
 
 
 def brief(push: Push) -> Brief:
@@ -129,17 +144,35 @@ def _remembered(push: Push) -> list[Entry]:
 def dead_letter(push: Push, now: datetime) -> DeadLetterView:
     """Show a dead push as one line of the list of dead letters."""
     return {
+        **_line(push, now),
+        "died_at": instant(push.changed_at),
+        "next_step": _next_step(push),
+    }
+
+
+def in_state(push: Push, now: datetime) -> StateLineView:
+    """Show a push as one line of the list of those in its state."""
+    return {
+        **_line(push, now),
+        "state": str(push.state),
+        "since": instant(push.changed_at),
+        "next_attempt_at": optional(push.next_attempt_at),
+    }
+
+
+def _line(push: Push, now: datetime) -> LineView:
+    return {
         "order_id": push.key.order_id,
         "account": push.key.account,
         "reason": _word(push.reason),
-        "died_at": instant(push.changed_at),
         "first_push_at": instant(push.first_push_at),
         "deadline_at": instant(push.deadline_at),
         "overdue": push.is_overdue(now),
         "attempts": push.attempts,
         "pushes": push.pushes,
         "last_error": push.last_error,
-        "next_step": _next_step(push),
+        "order_amount": push.order.order_amount,
+        "purchase_currency": push.order.purchase_currency,
     }
 
 
@@ -158,6 +191,8 @@ def _word(reason: str | None) -> str | None:
 
 
 def _next_step(push: Push) -> str | None:
+    if push.discarded:
+        return "Nothing: an operator discarded it. To take that back, replay it."
     return push.reason.next_step if isinstance(push.reason, Reason) else None
 
 

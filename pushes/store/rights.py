@@ -81,7 +81,7 @@ RIGHTS: Mapping[Role, frozenset[str]] = {
     | COMMIT
     | _READING
     | {"blmove", "eval", "hvals", "incrby", "sdiff", "set", "spop", "zremrangebyscore"},
-    Role.OPERATOR: _ALL | COMMIT | _READING,
+    Role.OPERATOR: _ALL | COMMIT | _READING | {"set"},
     Role.READER: (_ALL | _READING) - {"evalsha", "script|load"},
 }
 

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from pushes import life
-from pushes.model import PushKey, Reason, State
+from pushes.model import Change, OrderSnapshot, PushKey, Reason, State
 from pushes.read import dead_letters
 from pushes.store import records
 from pushes.store.ledger import Ledger
@@ -57,6 +58,8 @@ def test_it_lists_dead_letters_the_longest_dead_first(ledger: Ledger, redis_url:
                 "pushes": 1,
                 "last_error": "HTTP 400 BAD_VALUE",
                 "next_step": Reason.REJECTED.next_step,
+                "order_amount": None,
+                "purchase_currency": None,
             },
             {
                 "order_id": late.order_id,
@@ -70,6 +73,8 @@ def test_it_lists_dead_letters_the_longest_dead_first(ledger: Ledger, redis_url:
                 "pushes": 1,
                 "last_error": "HTTP 403",
                 "next_step": Reason.NOT_ALLOWED.next_step,
+                "order_amount": None,
+                "purchase_currency": None,
             },
         ],
         "next_cursor": None,
@@ -90,6 +95,22 @@ def test_it_lists_them_in_aligned_text(ledger: Ledger, redis_url: str) -> None:
     cursor = f"1772366400.000:default_{first.order_id}"
     assert run(redis_url, "dead", "list", "--limit", "1").stdout == (
         header + lines[0] + f"\nThere are more: --cursor {cursor}\n"
+    )
+
+
+def test_it_shows_the_amount_and_the_id_once(ledger: Ledger, redis_url: str) -> None:
+    key = dead(ledger)
+    order = OrderSnapshot(order_amount=6000, purchase_currency="SEK")
+    error = f"HTTP 404 NO_SUCH_ORDER Order {key.order_id} cannot be found."
+    ledger.advance(
+        key,
+        lambda push: Change(push, replace(push, rev=push.rev + 1, order=order, last_error=error)),
+    )
+    assert run(redis_url, "dead", "list").stdout == (
+        "order_id                              account  died_at                   reason   "
+        " minor_units  last_error\n"
+        f"{key.order_id}  default  2026-03-01T12:00:00.000Z  rejected  6000 SEK     HTTP 404"
+        " NO_SUCH_ORDER Order … cannot be found.\n"
     )
 
 

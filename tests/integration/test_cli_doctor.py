@@ -3,15 +3,17 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rq.suspension import suspend
 
 from devtools.local.embedded import EmbeddedServer
+from devtools.local.loopback import free_port
 from devtools.local.sandbox_control import SandboxControl
 from klarna import MisconfigurationCause
 from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, State
 from pushes.store.ledger import Ledger
 from tests.builders import a_key, put
-from tests.integration.test_cli_support import answer, error, run
+from tests.integration.test_cli_support import answer, run
 
 Checks = dict[tuple[str, str | None], dict[str, str | None]]
 
@@ -40,6 +42,8 @@ def test_it_finds_all_well_but_a_worker(redis_url: str, env: dict[str, str]) -> 
         ("redis server", None): "ok",
         ("redis persistence", None): "ok",
         ("redis memory", None): "ok",
+        ("redis writes", None): "ok",
+        ("redis rights", None): "ok",
         ("clock", None): "ok",
         ("workers", None): "failed",
         ("push token", "default"): "ok",
@@ -160,5 +164,95 @@ def test_it_looks_at_one_of_several_accounts(
     assert {account for _, account in checks} == {None, "us"}
 
 
-def test_it_asks_for_nothing_without_redis() -> None:
-    assert "Redis does not answer" in error(run("redis://127.0.0.1:1/0", "doctor"), 1)
+def test_it_looks_at_the_rest_when_redis_is_away(env: dict[str, str]) -> None:
+    checks = examine("redis://127.0.0.1:1/0", 1, **env)
+
+    assert verdicts(checks) == {
+        ("redis", None): "failed",
+        ("workers", None): "skipped",
+        ("push token", "default"): "ok",
+        ("API URL", "default"): "ok",
+        ("credentials", "default"): "ok",
+    }
+    lost = checks["redis", None]
+    assert str(lost["seen"]).startswith("Redis does not answer (ConnectionError: ")
+    assert lost["remedy"] == (
+        "Bring Redis back, or correct REDIS_URL. Accepted pushes are safe in Redis."
+    )
+
+
+def test_it_fails_while_redis_refuses_writes(env: dict[str, str]) -> None:
+    with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
+        redis.config_set("maxmemory", 1)
+
+        check = examine(server.url, 1, **env)["redis writes", None]
+
+    assert (check["severity"], check["seen"]) == ("failed", "Redis is full and refuses to write")
+    assert check["remedy"] == (
+        "Raise its maxmemory, or make room. Pushes are answered 503 until then."
+    )
+
+
+@pytest.mark.parametrize(
+    ("taken", "for_worker", "severity", "seen"),
+    [
+        ("-zadd", False, "failed", "Redis forbids its user what is needed (+zadd)"),
+        ("-blmove", True, "failed", "Redis forbids its user what is needed (+blmove)"),
+        ("-blmove", False, "ok", "all that the operator needs"),
+        ("-flushall", True, "ok", "all that the worker needs"),
+    ],
+)
+def test_it_looks_for_rights_that_the_user_lacks(  # noqa: PLR0913, PLR0917 - a row of the table
+    redis_client: Redis,
+    redis_url: str,
+    env: dict[str, str],
+    taken: str,
+    for_worker: bool,  # noqa: FBT001 - as above
+    severity: str,
+    seen: str,
+) -> None:
+    rules = ("reset", "on", ">secret", "allkeys", "+@all", taken)
+    redis_client.execute_command("ACL", "SETUSER", "limited", *rules)  # type: ignore[no-untyped-call]
+    url = f"redis://limited:secret@{redis_url.rpartition('@')[2]}"
+
+    check = examine(url, 1, **(env if for_worker else {}))["redis rights", None]
+
+    redis_client.acl_deluser("limited")
+    assert (check["severity"], check["seen"]) == (severity, seen)
+
+
+def test_it_tells_of_facts_that_cannot_be_read(redis_client: Redis, redis_url: str) -> None:
+    redis_client.set("klarna-ack:alarm:pushes_not_reaching_us", "now")
+
+    check = examine(redis_url, 1)["redis contents", None]
+
+    assert check["severity"] == "warning"
+    assert str(check["seen"]).startswith("an alarm cannot be read")
+
+
+def test_it_tells_that_workers_are_suspended(redis_client: Redis, redis_url: str) -> None:
+    suspend(redis_client)
+
+    assert "suspended by `rq suspend`" in str(examine(redis_url, 1)["workers", None]["seen"])
+
+
+def test_it_looks_at_dns_before_it_suspects_klarna(redis_url: str, env: dict[str, str]) -> None:
+    nowhere = env | {"KLARNA_API_URL": "https://no-such-host.invalid"}
+
+    check = examine(redis_url, 1, **nowhere)["credentials", "default"]
+
+    assert (check["severity"], check["seen"]) == (
+        "warning",
+        "could not be told: no answer: host name not found",
+    )
+    assert check["remedy"] == ("Correct KLARNA_API_URL, or this machine's DNS; or set HTTPS_PROXY.")
+
+
+def test_it_looks_at_the_path_to_klarna_when_nobody_answers(
+    redis_url: str, env: dict[str, str]
+) -> None:
+    nobody = env | {"KLARNA_API_URL": f"http://127.0.0.1:{free_port()}"}
+
+    remedy = examine(redis_url, 1, **nobody)["credentials", "default"]["remedy"]
+
+    assert str(remedy).startswith("Look at the path from here to Klarna (proxy, firewall)")

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -13,13 +14,16 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from devtools.local.embedded import EmbeddedServer
 from devtools.local.loopback import free_port
-from devtools.local.processes import ROOT, Processes
-from pushes.model import State
+from devtools.local.processes import ROOT, Processes, poll
+from pushes import life
+from pushes.accounts.holds import Holds
+from pushes.model import Change, Entry, HoldReason, Push, Reason, State
 from pushes.store import keys
 from pushes.store.ledger import Ledger
-from tests.builders import an_order_id, put
-from tests.integration.test_cli_support import acted_on, answer, dead, run
+from tests.builders import NOW, an_order_id, put
+from tests.integration.test_cli_support import acted_on, answer, dead, run, two_accounts
 
 _TIMEOUT_S = 60.0
 _SCRIPT = str(Path(sys.executable).with_name("klarna-ack"))
@@ -57,13 +61,16 @@ def call(
 
 
 @contextmanager
-def on_terminal(redis_url: str, *arguments: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+def on_terminal(
+    redis_url: str, *arguments: str, columns: int = 120, lines: int = 24
+) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """Run it with a terminal as its stdout; the other end of that is yielded with it."""
     ours, its = pty.openpty()
+    size = {"COLUMNS": str(columns), "LINES": str(lines)}
     with subprocess.Popen(
         [_SCRIPT, *arguments],
         cwd=ROOT,
-        env=environment(redis_url),
+        env=environment(redis_url) | size,
         stdin=subprocess.DEVNULL,
         stdout=its,
         stderr=subprocess.PIPE,
@@ -150,11 +157,81 @@ def test_it_draws_tables_and_panels_on_a_terminal(ledger: Ledger, redis_url: str
         assert process.wait(_TIMEOUT_S) == 0
     assert f" Order {key.order_id} ─" in shown
     assert "an error with [bold]markup[/bold]" in shown
-    with on_terminal(redis_url, "dead", "list") as (process, terminal):
+    with on_terminal(redis_url, "dead", "list", columns=160) as (process, terminal):
         shown = read_until(terminal)
         assert process.wait(_TIMEOUT_S) == 0
     assert f" {key.order_id} " in shown
     assert "─────" in shown
+
+
+CORRELATION_ID = "581365f3-1f82-41a0-aa62-71aebb8d28cb"
+
+
+def as_read(shown: str) -> str:
+    """What somebody reads: without what moves the cursor and colours the text."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_it_breaks_no_identifier_on_a_terminal(
+    ledger: Ledger, redis_url: str, columns: int
+) -> None:
+    key = put(ledger, State.RUNNING).key
+    error = f"HTTP 404 NO_SUCH_ORDER Order {key.order_id} cannot be found."
+    call = Entry(NOW, "call", "get_order", 404, 41, "NO_SUCH_ORDER", CORRELATION_ID, error[23:])
+
+    def fail(push: Push) -> Change:
+        return life.reported(life.dead(push, Reason.NO_SUCH_ORDER, NOW, error), (call,), None, NOW)
+
+    assert ledger.advance(key, fail)
+    held = put(ledger, State.HELD).key
+    for arguments, wanted in {
+        ("show", key.order_id): [key.order_id, CORRELATION_ID, "no_such_order", error[:22]],
+        ("dead", "list"): [key.order_id, "no_such_order", "HTTP 404"],
+        ("list", "--state", "held"): [held.order_id, "credentials", "HTTP 401"],
+    }.items():
+        with on_terminal(redis_url, *arguments, columns=columns) as (process, terminal):
+            shown = as_read(read_until(terminal))
+            assert process.wait(_TIMEOUT_S) == 0
+        assert [word for word in wanted if word not in shown] == []
+        assert [line for line in shown.splitlines() if len(line) > columns] == []
+        assert shown.count("cannot be found") <= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("klarna-ack show --account e", ["eu"]),
+        ("klarna-ack pause ", ["eu", "us"]),
+        ("klarna-ack list --state de", ["dead"]),
+        ("klarna-ack dead dis", ["discard"]),
+    ],
+)
+def test_it_completes_commands_and_accounts(
+    tmp_path: Path, words: str, completed: list[str]
+) -> None:
+    done = subprocess.run(
+        [_SCRIPT],
+        env={
+            "PATH": os.environ["PATH"],
+            "ACCOUNTS_FILE": two_accounts(tmp_path),
+            "_KLARNA_ACK_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines() == [f"plain,{word}" for word in completed]
+
+
+def test_it_shows_what_failed_in_colour(redis_url: str) -> None:
+    with on_terminal(redis_url, "doctor") as (process, terminal):
+        shown = read_until(terminal)
+        assert process.wait(_TIMEOUT_S) == 1
+    assert "\x1b[1;31mfailed" in shown
+    assert "\x1b[32mok" in shown
 
 
 def test_it_draws_a_bar_on_a_terminal_while_it_does_many(redis_url: str, tmp_path: Path) -> None:
@@ -178,10 +255,14 @@ def test_it_draws_a_bar_on_a_terminal_while_it_does_many(redis_url: str, tmp_pat
 def test_it_counts_a_worker_of_ours_until_it_has_stopped(
     processes: Processes, redis_url: str
 ) -> None:
+    def alive() -> int:
+        count: int = answer(run(redis_url, "status", "--json"))["workers"]
+        return count
+
     worker = processes.worker().wait_ready()
-    assert answer(run(redis_url, "status", "--json"))["workers"] == 1
+    poll(lambda: alive() == 1, 20)  # its first heartbeat comes when it is ready, or just after
     worker.terminate()
-    assert answer(run(redis_url, "status", "--json"))["workers"] == 0
+    assert alive() == 0
 
 
 @pytest.mark.parametrize("program", _PROGRAMS, ids=["script", "module"])
@@ -207,11 +288,51 @@ def test_it_watches_until_ctrl_c(redis_url: str, program: list[str]) -> None:
     assert looks[0] == looks[1] == looks[2]
 
 
-def test_it_redraws_a_terminal_until_ctrl_c(redis_url: str) -> None:
-    with on_terminal(redis_url, "status", "--watch") as (process, terminal):
-        read_until(terminal, "No worker is alive")
+@pytest.mark.parametrize("columns", [80, 120])
+def test_it_redraws_the_whole_screen_until_ctrl_c(
+    ledger: Ledger, redis_url: str, columns: int
+) -> None:
+    put(ledger, State.HELD)
+    Holds(ledger.redis).begin("default", HoldReason.CREDENTIALS, "Klarna says 401.")
+    arguments = ("status", "--watch")
+    with on_terminal(redis_url, *arguments, columns=columns) as (process, terminal):
+        shown = read_until(terminal, "Klarna says 401.")
         process.send_signal(signal.SIGINT)
         assert process.wait(_TIMEOUT_S) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
-        assert read_until(terminal).endswith("\x1b[?25h")  # the cursor is back
+        last = read_until(terminal)
+    assert shown.startswith("\x1b[?1049h")  # a screen of its own
+    assert last.endswith("\x1b[?25h\x1b[?1049l")  # the cursor and what was there are back
+    lines = as_read(shown).splitlines()
+    assert re.search(
+        r"klarna-ack status, read 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z *$", lines[0]
+    )
+    assert lines[1].startswith("No worker is alive, so nothing is acknowledged")
+    assert max(map(len, lines)) <= columns
+
+
+def test_it_says_what_does_not_fit_on_the_screen(redis_url: str) -> None:
+    with on_terminal(redis_url, "status", "--watch", columns=80, lines=8) as (process, terminal):
+        read_until(terminal, "more lines: `klarna-ack status` has them all")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(_TIMEOUT_S) == 0
+
+
+def test_it_shows_the_loss_of_redis_alone_and_then_what_it_reads_again(
+    redis_url: str, valkey: EmbeddedServer
+) -> None:
+    with on_terminal(redis_url, "status", "--watch", columns=80) as (process, terminal):
+        read_until(terminal, "No worker is alive")
+        valkey.kill()
+        shown = read_until(terminal, "Klarna sends them")
+        _, _, screen = as_read(shown).rpartition("klarna-ack status, ")
+        assert screen.startswith("not read since 20")
+        assert "Redis does not answer (ConnectionError: " in screen
+        assert "waiting for it to come back." in " ".join(screen.split())
+        assert "acknowledged" not in screen
+        valkey.restart()
+        shown = read_until(terminal, "No worker is alive")
+        assert "klarna-ack status, read 20" in shown
+        process.send_signal(signal.SIGINT)
+        assert process.wait(_TIMEOUT_S) == 0

@@ -5,7 +5,7 @@ import pytest
 from redis import Redis
 
 from pushes import life
-from pushes.model import Entry, OrderSnapshot, PushKey, Reason, State
+from pushes.model import Change, Entry, OrderSnapshot, Push, PushKey, Reason, State
 from pushes.store.ledger import Ledger
 from tests.builders import a_key, put
 from tests.integration.test_cli_support import (
@@ -138,7 +138,7 @@ def test_it_lays_an_order_out_in_aligned_text(rejected: PushKey, redis_url: str)
         "2026-03-01T12:00:00.000Z  called  acknowledge  400 BAD_VALUE in 17 ms  c-2           "
         "  -\n"
         "2026-03-01T12:01:00.000Z  dead    -            -                       -             "
-        "  rejected: HTTP 400 BAD_VALUE\n"
+        "  rejected\n"
     )
 
 
@@ -152,9 +152,10 @@ def test_it_says_who_discarded_an_order_and_leaves_out_what_is_not_known(
     assert shown == (
         f"Order {key.order_id}\n"
         "account     default\n"
-        "state       dead: An operator decides. Discarded by an operator.\n"
+        "state       dead: Discarded by an operator: later pushes are counted, and do not revive"
+        " it.\n"
         "reason      no_such_order\n"
-        f"next step   {Reason.NO_SUCH_ORDER.next_step}\n"
+        "next step   Nothing: an operator discarded it. To take that back, replay it.\n"
         "last error  HTTP 404\n"
         "first push  2026-03-01T12:00:00.000Z\n"
         "last push   2026-03-01T12:00:00.000Z\n"
@@ -164,7 +165,7 @@ def test_it_says_who_discarded_an_order_and_leaves_out_what_is_not_known(
         "\n"
         "at                        event      detail\n"
         "2026-03-01T12:00:00.000Z  pushed     -\n"
-        "2026-03-01T12:00:00.000Z  dead       no_such_order: HTTP 404\n"
+        "2026-03-01T12:00:00.000Z  dead       no_such_order\n"
         "2026-03-01T12:02:00.000Z  discarded  by anna: forged\n"
     )
 
@@ -214,14 +215,48 @@ def test_it_takes_an_account_that_only_the_ledger_knows(ledger: Ledger, redis_ur
     assert answer(run(redis_url, *arguments))["account"] == "closed-shop"
 
 
-def test_it_asks_which_of_several_accounts_is_meant(
+def test_it_finds_the_account_by_itself(ledger: Ledger, redis_url: str, tmp_path: Path) -> None:
+    two = two_accounts(tmp_path)
+    us = put(ledger, State.QUEUED, a_key("us")).key
+    gone = put(ledger, State.DEAD, a_key("closed-shop")).key
+    for key in (us, gone):
+        shown = answer(run(redis_url, "show", key.order_id, "--json", ACCOUNTS_FILE=two))
+        assert (shown["order_id"], shown["account"]) == (key.order_id, key.account)
+
+
+def test_it_asks_which_account_is_meant_when_several_know_the_order(
     ledger: Ledger, redis_url: str, tmp_path: Path
 ) -> None:
     key = put(ledger, State.QUEUED, a_key("us")).key
+    put(ledger, State.QUEUED, PushKey("eu", key.order_id))
     result = run(redis_url, "show", key.order_id, ACCOUNTS_FILE=two_accounts(tmp_path))
     assert error(result, 2).splitlines()[-1] == (
-        "Error: Several accounts are configured: eu, us. Say which one with --account."
+        "Error: Several accounts know this order: eu, us. Say which one with --account."
     )
+
+
+def test_it_says_where_it_has_looked(redis_url: str, tmp_path: Path) -> None:
+    result = run(redis_url, "show", UNKNOWN_ID, ACCOUNTS_FILE=two_accounts(tmp_path))
+    assert error(result, 1) == (
+        f"Error: No push is known for order {UNKNOWN_ID} in accounts eu, us: it was never pushed"
+        " here, or was settled more than 30 days ago. Check the id and the account, or queue it"
+        f" with `klarna-ack push {UNKNOWN_ID} --account NAME`.\n"
+    )
+
+
+def test_it_tells_each_error_once(ledger: Ledger, redis_url: str) -> None:
+    key = put(ledger, State.RUNNING).key
+    for status, error_ in ((503, "HTTP 503"), (503, "HTTP 503"), (400, "HTTP 400 BAD_VALUE wrong")):
+        call = Entry(after(0), "call", "get_order", status, 41, None, "c-1", error_[5:])
+
+        def fail(push: Push, call: Entry = call, error_: str = error_) -> Change:
+            change = life.retrying(push, after(5), after(0), error=error_, failed=True)
+            return life.reported(change, (call,), None, after(0))
+
+        assert ledger.advance(key, fail)
+        assert ledger.advance(key, lambda push: life.started(push, "worker-1", "b" * 32, after(5)))
+    shown = run(redis_url, "show", key.order_id).stdout
+    assert (shown.count("HTTP 503"), shown.count("BAD_VALUE wrong")) == (1, 1)
 
 
 def test_it_refuses_an_account_that_nobody_knows(ledger: Ledger, redis_url: str) -> None:

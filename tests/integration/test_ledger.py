@@ -8,7 +8,8 @@ from pushes import life, policy
 from pushes.model import Change, Push, PushKey, Reason, State
 from pushes.operate import replay
 from pushes.read import dead_letters, overview
-from pushes.read.dead_letters import CursorError, Filter
+from pushes.read.cursors import CursorError
+from pushes.read.dead_letters import Filter
 from pushes.store import keys, records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, put

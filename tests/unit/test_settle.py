@@ -21,3 +21,10 @@ def test_it_marks_what_is_not_settled_by_its_deadline(
         log_step(push)
 
     assert [(line["event"], line["overdue"]) for line in logged] == [(f"push.{state}", overdue)]
+
+
+def test_it_writes_the_time_of_the_next_attempt_like_every_other() -> None:
+    with capture_logs() as logged:
+        log_step(a_push(State.RETRYING))
+
+    assert [line["next_attempt_at"] for line in logged] == ["2026-03-01T12:00:05.000Z"]

@@ -124,7 +124,7 @@ def test_it_shows_everything_that_is_known() -> None:
         "crashes": 1,
         "last_error": "HTTP 403 NOT_ALLOWED",
         "discarded": True,
-        "next_step": Reason.NOT_ALLOWED.next_step,
+        "next_step": "Nothing: an operator discarded it. To take that back, replay it.",
         "order": {
             "status": "AUTHORIZED",
             "fraud_status": "ACCEPTED",
@@ -187,19 +187,30 @@ def test_it_shows_a_dead_letter_in_one_line() -> None:
         pushes=2,
         attempts=1,
         last_error="HTTP 400 BAD_VALUE",
+        order=OrderSnapshot(order_amount=6000, purchase_currency="SEK"),
     )
-    assert views.dead_letter(push, after(1)) == {
+    line = {
         "order_id": ORDER_ID,
         "account": "eu",
         "reason": "rejected",
-        "died_at": "2026-01-31T08:17:00.250Z",
         "first_push_at": "2026-01-31T08:15:00.250Z",
         "deadline_at": "2026-02-02T08:15:00.250Z",
         "overdue": False,
         "attempts": 1,
         "pushes": 2,
         "last_error": "HTTP 400 BAD_VALUE",
+        "order_amount": 6000,
+        "purchase_currency": "SEK",
+    }
+    died_at = "2026-01-31T08:17:00.250Z"
+    assert views.dead_letter(push, after(1)) == line | {
+        "died_at": died_at,
         "next_step": Reason.REJECTED.next_step,
+    }
+    assert views.in_state(push, after(1)) == line | {
+        "state": "dead",
+        "since": died_at,
+        "next_attempt_at": None,
     }
 
 

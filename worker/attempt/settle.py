@@ -8,6 +8,7 @@ from redis.exceptions import RedisError, ResponseError
 from pushes import log
 from pushes.life import Origin
 from pushes.model import Change, Push, Reason, State
+from pushes.read.views import optional
 from pushes.store import keys, records
 from pushes.store.connection import is_of_one_key
 from pushes.store.ledger import CommitResult, Ledger, log_not_committed
@@ -152,7 +153,7 @@ def log_step(push: Push, took_ms: int | None = None) -> None:
     elif push.state is State.HELD:  # the account's own event is the alarm, once for all of them
         _log.info("push.held", **facts)
     else:
-        _log.warning("push.retrying", **facts, next_attempt_at=str(push.next_attempt_at))
+        _log.warning("push.retrying", **facts, next_attempt_at=optional(push.next_attempt_at))
 
 
 def _log_superseded(push: Push) -> None:
