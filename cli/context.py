@@ -77,7 +77,7 @@ def opened() -> Iterator[Context]:
     settings, accounts = read(os.environ)
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     with closing(redis):
-        yield Context(Ledger(redis), accounts)
+        yield Context(Ledger(redis, retention=settings.retention), accounts)
 
 
 def read(environment: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:

@@ -8,7 +8,6 @@ from cli import output
 from cli.arguments import options, order_ids
 from cli.context import Context, opened
 from cli.exits import Refused
-from pushes import policy
 from pushes.model import PushKey, State
 from pushes.read import views
 from pushes.store import keys, records
@@ -32,7 +31,7 @@ def show(order_id: str, account: str | None, *, as_json: bool) -> None:
         push = records.get(context.redis, key)
         timeline = records.timeline(context.redis, key)
     if push is None:  # it expired in between
-        raise Refused(_unknown(wanted, [key.account]))
+        raise Refused(_unknown(wanted, [key.account], context.ledger.retention.days))
     view = views.full(push, timeline, datetime.now(UTC))
     if as_json:
         output.emit_json(view)
@@ -52,7 +51,7 @@ def find(context: Context, order_id: str, account: str | None) -> PushKey:
         pipeline.exists(keys.record(key))
     found = [key for key, exists in zip(wanted, pipeline.execute(), strict=True) if exists]
     if not found:
-        raise Refused(_unknown(order_id, accounts))
+        raise Refused(_unknown(order_id, accounts, context.ledger.retention.days))
     if len(found) > 1:
         names = ", ".join(key.account for key in found)
         raise click.UsageError(
@@ -61,12 +60,12 @@ def find(context: Context, order_id: str, account: str | None) -> PushKey:
     return found[0]
 
 
-def _unknown(order_id: str, accounts: list[str]) -> str:
+def _unknown(order_id: str, accounts: list[str], days: int) -> str:
     where = f"account {accounts[0]!r}" if len(accounts) == 1 else f"accounts {', '.join(accounts)}"
     name = accounts[0] if len(accounts) == 1 else "NAME"
     return (
         f"No push is known for order {order_id} in {where}: it was never pushed here, or was"
-        f" settled more than {policy.RETENTION.days} days ago. Check the id and the account, or"
+        f" settled more than {days} days ago. Check the id and the account, or"
         f" queue it with `klarna-ack push {order_id} --account {name}`."
     )
 

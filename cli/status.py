@@ -33,7 +33,7 @@ def status(*, watch: bool, as_json: bool) -> None:
 
         def look() -> overview.StatusView:
             now = datetime.now(UTC)
-            return overview.status(overview.read(context.redis, now, context.configured))
+            return overview.status(overview.read(context.ledger, now, context.configured))
 
         if watch:
             watching.watch(

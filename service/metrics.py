@@ -43,7 +43,7 @@ class QueueState(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
-        seen = overview.read(self._ledger.redis, datetime.now(UTC), in_detail=False)
+        seen = overview.read(self._ledger, datetime.now(UTC), in_detail=False)
         yield from _pushes(seen)
         yield from _workers(seen)
         yield from _accounts(seen.standings)
@@ -72,7 +72,7 @@ class QueueState(Collector):
 def _pushes(seen: Overview) -> Iterator[Metric]:
     """Tell how many there are, how long they wait, and which run out of time."""
     pushes = GaugeMetricFamily(
-        "klarna_ack_pushes", "Pushes by state; settled ones of 30 days.", labels=["state"]
+        "klarna_ack_pushes", "Pushes by state; settled ones of RETENTION_DAYS.", labels=["state"]
     )
     for state, count in seen.states.items():
         pushes.add_metric([str(state)], count)

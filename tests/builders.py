@@ -124,7 +124,7 @@ def worker_parts(  # noqa: PLR0913 - whatever a test wants to be different
 ) -> Parts:
     """The parts of a worker that has no credentials: it makes no call."""
     return assemble(
-        redis,
+        Ledger(redis),
         name=name,
         clients={},
         shares={account: Share.of(account, rate_per_s) for account in accounts},

@@ -9,7 +9,6 @@ from pushes import log
 from pushes.settings import ConfigurationError, complain
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
-from pushes.store.rq_mirror import RqMirror
 from worker import alone
 from worker.alone import AloneProcess
 from worker.periodic.heartbeat import Heartbeat
@@ -46,9 +45,10 @@ def main() -> int:
         return complain("worker", error)
     log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
-    heartbeat = Heartbeat(redis, RqMirror(redis))
+    ledger = Ledger(redis, retention=settings.retention)
+    heartbeat = Heartbeat(redis, ledger.rq)
     parts = assemble(
-        redis,
+        ledger,
         name=heartbeat.name,
         clients=clients,
         shares=configuration.shares,
@@ -56,7 +56,7 @@ def main() -> int:
         outage_after_failures=settings.outage_after_failures,
     )
     if wanted.alone:
-        return alone.run(parts, Ledger(redis), heartbeat.name, configuration.accounts)
+        return alone.run(parts, ledger, heartbeat.name, configuration.accounts)
     runner = Runner(parts, heartbeat, AloneProcess(redis), settings.concurrency)
     return runner.work(burst=wanted.burst)
 

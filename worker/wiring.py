@@ -4,8 +4,6 @@ import random as system_random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from redis import Redis
-
 from pushes.accounts.clock import Now
 from pushes.accounts.holds import Holds
 from pushes.accounts.pauses import Pauses
@@ -40,7 +38,7 @@ class Parts:
 
 
 def assemble(  # noqa: PLR0913 - everything a worker is made of
-    redis: Redis,
+    ledger: Ledger,
     *,
     name: str,
     clients: Mapping[str, OrderClient],
@@ -51,11 +49,11 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
     random: Callable[[], float] = system_random.random,
     redis_now: Now | None = None,
 ) -> Parts:
-    """Make the parts of the worker `name`; connects to nothing.
+    """Make the parts of the worker `name` over a ledger; connects to nothing.
 
     `redis_now` stands in for Redis's own time where that is virtual.
     """
-    ledger = Ledger(redis)
+    redis = ledger.redis
     quota = Quota(redis, shares, redis_now)
     serving = Serving(redis, shares.values(), redis_now)
     claims = Claims(redis, ledger.rq, serving, clock, redis_now)

@@ -43,7 +43,7 @@ def examine(context: Context, environment: Mapping[str, str], only: str | None) 
     try:
         role = Role.WORKER if _is_workers(environment) else Role.OPERATOR
         checks += _redis(context.redis, role)
-        seen = overview.read(context.redis, datetime.now(UTC), context.configured, in_detail=False)
+        seen = overview.read(context.ledger, datetime.now(UTC), context.configured, in_detail=False)
         checks += [
             *redis_checks.workers(seen.workers),
             *redis_checks.unreadable(seen.unreadable),

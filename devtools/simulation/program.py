@@ -72,7 +72,7 @@ class SimulatedProcess:
         self, name: str, redis: Redis, clock: VirtualClock, client: OrderClient, random: Random
     ) -> None:
         self._parts = assemble(
-            redis,
+            Ledger(redis),
             name=name,
             clients={ACCOUNT: client},
             shares={ACCOUNT: Share.of(ACCOUNT, QUOTA_PER_S)},

@@ -63,7 +63,7 @@ class SimulationTestbed:
 
     def is_quiet(self) -> bool:
         """Whether no push waits for anything."""
-        counts = overview.counts(self.ledger.redis, self.clock.now())
+        counts = overview.counts(self.ledger, self.clock.now())
         return not any(counts[state] for state in State if state.is_waiting)
 
     def memory_bytes(self) -> int:

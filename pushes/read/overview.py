@@ -11,7 +11,6 @@ from typing import TypedDict, cast
 
 from redis import Redis
 
-from pushes import policy
 from pushes.accounts import holds, serving
 from pushes.accounts.holds import AccountHold, Standing
 from pushes.accounts.pauses import Pauses
@@ -25,6 +24,7 @@ from pushes.read.views import instant, optional
 from pushes.read.workers import LiveWorkers
 from pushes.resends import ResendCounts
 from pushes.store import codec, counters, indexes, keys, refusals, resend_counts
+from pushes.store.ledger import Ledger
 from pushes.store.refusals import Refusal
 
 
@@ -54,15 +54,15 @@ class Overview:
 
 
 def read(
-    redis: Redis, now: datetime, configured: Iterable[str] = (), *, in_detail: bool = True
+    ledger: Ledger, now: datetime, configured: Iterable[str] = (), *, in_detail: bool = True
 ) -> Overview:
     """Read how everything is; `configured` are accounts to tell of besides those in the ledger.
 
     In detail, amounts and counts by account are read, too: some round trips more. Reads only, and
     in no transaction, which a full Redis would refuse. Raises RedisError.
     """
-    unreadable = Unreadable()
-    by_state = counts(redis, now, unreadable)
+    redis, unreadable = ledger.redis, Unreadable()
+    by_state = counts(ledger, now, unreadable)
     accounts = sorted({*configured, *_known_accounts(redis, unreadable)})
     return Overview(
         at=now,
@@ -86,11 +86,11 @@ def read(
     )
 
 
-def counts(redis: Redis, now: datetime, unreadable: Unreadable | None = None) -> dict[State, int]:
+def counts(ledger: Ledger, now: datetime, unreadable: Unreadable | None = None) -> dict[State, int]:
     """Count the pushes in each state; settled ones of the retention time only."""
     unreadable = unreadable or Unreadable()
-    horizon = codec.epoch(now - policy.RETENTION)
-    pipeline = redis.pipeline(transaction=False)
+    horizon = codec.epoch(now - ledger.retention)
+    pipeline = ledger.redis.pipeline(transaction=False)
     for state in State:
         pipeline.zcount(keys.index(state), horizon if state.is_settled else "-inf", "+inf")
     answers = pipeline.execute(raise_on_error=False)

@@ -5,11 +5,13 @@ problem with the name of its variable; the process then ends with exit code 78.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from pushes.policy import RETENTION
 from pushes.settings.environment import read
 from pushes.settings.problems import (
     EXIT_CONFIGURATION,
@@ -41,12 +43,24 @@ class Settings(BaseModel):
     accounts_file: Path | None = Field(
         None, alias="ACCOUNTS_FILE", description="the path of a TOML file"
     )
+    retention_days: int = Field(
+        RETENTION.days,
+        ge=1,
+        le=3650,
+        alias="RETENTION_DAYS",
+        description="a whole number of days from 1 to 3650",
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         Field("info", alias="LOG_LEVEL", description="debug, info, warning or error")
     )
     log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] | None = Field(
         None, alias="LOG_FORMAT", description="json or console"
     )
+
+    @property
+    def retention(self) -> timedelta:
+        """How long records of settled and of discarded pushes are kept."""
+        return timedelta(days=self.retention_days)
 
 
 _S = TypeVar("_S", bound=Settings)

@@ -3,6 +3,7 @@
 Every index is derived from the record before and after, so none can be forgotten.
 """
 
+from datetime import timedelta
 from typing import cast
 
 from redis import Redis
@@ -16,22 +17,24 @@ from pushes.store.rq_mirror import Command
 # The field of a record that says which change wrote it last.
 COMMIT_FIELD = "commit"
 
-_RETENTION_S = int(policy.RETENTION.total_seconds())
-_TIMELINE_KEPT_S = int(min(policy.TIMELINE_KEPT, policy.RETENTION).total_seconds())
 
+def timeline(change: Change, retention: timedelta) -> list[Command]:
+    """List what a change adds to the timeline, which twice done would stand there twice.
 
-def timeline(change: Change) -> list[Command]:
-    """List what a change adds to the timeline, which twice done would stand there twice."""
+    A settled push keeps it for a day, a discarded one as long as its record.
+    """
     if not change.entries:
         return []
     name = keys.timeline(change.after.key)
     kept = max(1, policy.MAX_TIMELINE_ENTRIES - len(change.entries))
     trimmed: list[Command] = [("LTRIM", name, -kept, -1)] if change.before else []
     added: Command = ("RPUSH", name, *map(codec.encode_entry, change.entries))
-    return [*trimmed, added, *expiry(name, change, _TIMELINE_KEPT_S)]
+    is_settled = change.after.state.is_settled
+    kept_for = min(policy.TIMELINE_KEPT, retention) if is_settled else retention
+    return [*trimmed, added, *expiry(name, change, kept_for)]
 
 
-def record(change: Change) -> list[Command]:
+def record(change: Change, retention: timedelta) -> list[Command]:
     """List what writes the record: one command, so that it is never half written.
 
     A field that is gone is written empty, which counts as none, and taken out afterwards.
@@ -47,7 +50,7 @@ def record(change: Change) -> list[Command]:
     if gone:
         written.append(("HDEL", name, *gone))
     if change.before and change.before.unreadable:
-        return [*quarantine.set_aside(name), *written, *expiry(name, change)]
+        return [*quarantine.set_aside(name), *written, *expiry(name, change, retention)]
     return written
 
 
@@ -90,13 +93,11 @@ def members(redis: Redis, state: State) -> list[PushKey]:
     return [key for member in raw if (key := keys.find_key(member))]
 
 
-def expiry(name: str, change: Change, settled_s: int = _RETENTION_S) -> list[Command]:
-    """List what lets a key of a push expire, or keeps it from that."""
+def expiry(name: str, change: Change, kept_for: timedelta) -> list[Command]:
+    """List what lets a key of a settled or discarded push expire, or keeps it from that."""
     before, after = change.before, change.after
-    if after.state.is_settled:
-        return [("EXPIRE", name, settled_s)]
-    if after.discarded:
-        return [("EXPIRE", name, _RETENTION_S)]
+    if after.state.is_settled or after.discarded:
+        return [("EXPIRE", name, int(kept_for.total_seconds()))]
     if before and (before.state.is_settled or before.discarded):
         return [("PERSIST", name)]
     return []

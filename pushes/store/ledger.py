@@ -10,14 +10,14 @@ of a wrong type is set aside.
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import cast
 
 from redis import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
-from pushes import life, log
+from pushes import life, log, policy
 from pushes.life import KLARNA, Origin
 from pushes.model import Change, Push, PushKey
 from pushes.store import codec, indexes, keys, records, resend_counts
@@ -47,11 +47,13 @@ class Ledger:
     """Changes the records of all pushes on one Redis. Threads may share it.
 
     Every method raises redis.exceptions.RedisError when Redis does not answer or refuses; then
-    nothing is known to be written, and asking again is safe.
+    nothing is known to be written, and asking again is safe. Records of settled and of discarded
+    pushes expire after `retention`.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, retention: timedelta = policy.RETENTION) -> None:
         self.redis = redis
+        self.retention = retention
         self.rq = RqMirror(redis)
         self._commit = redis.register_script(
             read_script("pushes.store", "waiting.lua", "commit.lua")
@@ -203,13 +205,13 @@ class Ledger:
             change = replace(change, rebuilds_job=True)
         return [
             *indexes.commands(change),
-            *indexes.expiry(keys.record(change.after.key), change),
+            *indexes.expiry(keys.record(change.after.key), change, self.retention),
             *self.rq.move(change),
             *indexes.proof(change),
             *resend_counts.commands(change),
-            *indexes.timeline(change),
+            *indexes.timeline(change, self.retention),
             *self.rq.enqueue(change),
-            *indexes.record(change),
+            *indexes.record(change, self.retention),
         ]
 
     def _removal(self, push: Push) -> list[Command]:

@@ -14,7 +14,7 @@ from devtools.local.processes import LoggedProcess, Process, Processes, poll
 from devtools.local.sandbox_control import SandboxControl
 from devtools.local.server_binary import find_server_binary
 from pushes.model import PushKey, State
-from pushes.store import records
+from pushes.store import keys, records
 
 UNIX = "unix:///run/x.sock?nonsense=1"
 
@@ -42,6 +42,7 @@ UNIX = "unix:///run/x.sock?nonsense=1"
             {"REQUESTS_CA_BUNDLE": "/no/such"},
             "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE",
         ),
+        ("web", {"RETENTION_DAYS": "0"}, "RETENTION_DAYS: '0' cannot be used; it must be a whole"),
     ],
 )
 def test_wrong_settings_end_a_process_with_78_and_a_line(
@@ -76,7 +77,7 @@ def unix_socket(tmp_path: Path) -> Iterator[str]:
         yield str(path)
 
 
-def test_redis_may_be_behind_a_unix_socket(
+def test_redis_may_be_behind_a_unix_socket_and_records_expire_as_told(
     unix_socket: str, sandbox: SandboxControl, tmp_path: Path
 ) -> None:
     env = {
@@ -84,6 +85,7 @@ def test_redis_may_be_behind_a_unix_socket(
         "KLARNA_API_URL": sandbox.url,
         "KLARNA_USERNAME": "sandbox",
         "KLARNA_PASSWORD": "sandbox",
+        "RETENTION_DAYS": "2",
     }
     processes = Processes(env, tmp_path)
     (order_id,) = sandbox.create_orders(count=1)
@@ -92,6 +94,8 @@ def test_redis_may_be_behind_a_unix_socket(
             web, worker = processes.web().wait_ready(), processes.worker()
             assert requests.post(web.push_url + order_id, timeout=5).ok
             poll(lambda: is_acknowledged(redis, order_id), 60)
+            kept_s = redis.ttl(keys.record(PushKey("default", order_id)))
+            assert kept_s == pytest.approx(2 * 24 * 3600, abs=120)
             assert [worker.terminate(), web.terminate()] == [0, 0]
         finally:
             processes.kill_all()

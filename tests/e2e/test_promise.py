@@ -94,7 +94,7 @@ class Scene:
 
     def counts(self) -> dict[str, int]:
         """Of the states that are not empty."""
-        counts = overview.counts(self.ledger.redis, datetime.now(UTC))
+        counts = overview.counts(self.ledger, datetime.now(UTC))
         return {str(state): number for state, number in counts.items() if number}
 
 

@@ -114,9 +114,7 @@ def events(ledger: Ledger, key: PushKey) -> list[tuple[str, str | None, str | No
 
 def counts(ledger: Ledger) -> dict[str, int]:
     """The states that some push is in."""
-    return {
-        str(state): count for state, count in overview.counts(ledger.redis, NOW).items() if count
-    }
+    return {str(state): count for state, count in overview.counts(ledger, NOW).items() if count}
 
 
 def everything(redis: "Redis") -> dict[bytes, object]:

@@ -55,7 +55,7 @@ class IntakeHarness:
         """
         waiting = [job_id.decode() for job_id in cast(list[bytes], self.redis.lrange(QUEUE, 0, -1))]
         ledger = Ledger(self.redis)
-        counts = overview.counts(ledger.redis, NOW)
+        counts = overview.counts(ledger, NOW)
         assert {state: number for state, number in counts.items() if number} == (
             {"queued": len(waiting)} if waiting else {}
         )

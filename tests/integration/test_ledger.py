@@ -74,14 +74,19 @@ def test_it_decides_again_with_the_present_record(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("state", [State.ACKNOWLEDGED, State.NOT_NEEDED])
-def test_it_lets_settled_records_expire_and_nothing_else(ledger: Ledger, state: State) -> None:
+@pytest.mark.parametrize("days", [None, 2])
+def test_it_lets_settled_records_expire_and_nothing_else(
+    ledger: Ledger, state: State, days: int | None
+) -> None:
+    retention = timedelta(days=days) if days else policy.RETENTION
+    ledger = Ledger(ledger.redis, retention=retention)
     settled, waiting = put(ledger, state), put(ledger, State.RETRYING)
 
     def ttls(push: Push) -> list[int]:
         names = keys.record(push.key), keys.timeline(push.key)
         return [ledger.redis.ttl(name) for name in names]
 
-    kept_s = [int(kept.total_seconds()) for kept in (policy.RETENTION, policy.TIMELINE_KEPT)]
+    kept_s = [int(kept.total_seconds()) for kept in (retention, policy.TIMELINE_KEPT)]
     assert ttls(settled) == [pytest.approx(seconds, abs=60) for seconds in kept_s]
     assert ttls(waiting) == [-1, -1]
     ledger.accept(settled.key, NOW + timedelta(minutes=6))
@@ -102,11 +107,11 @@ def test_it_counts_each_state_and_forgets_what_settled_a_month_ago(ledger: Ledge
     for state in State:
         put(ledger, state)
 
-    assert overview.counts(ledger.redis, NOW) == dict.fromkeys(State, 1)
+    assert overview.counts(ledger, NOW) == dict.fromkeys(State, 1)
     later = NOW + policy.RETENTION + timedelta(seconds=1)
     forget_expired(ledger, later)
     gone = {State.ACKNOWLEDGED: 0, State.NOT_NEEDED: 0}
-    assert overview.counts(ledger.redis, NOW) == dict.fromkeys(State, 1) | gone
+    assert overview.counts(ledger, NOW) == dict.fromkeys(State, 1) | gone
 
 
 def test_it_knows_the_first_deadline_of_what_waits(ledger: Ledger) -> None:
@@ -163,7 +168,7 @@ def test_it_takes_a_discarded_push_out_of_every_list(ledger: Ledger) -> None:
     replay.discard(ledger, push.key, by="ops", why="forged", now=NOW)
 
     assert dead_letters.count(ledger.redis, Filter()) == 0
-    assert overview.counts(ledger.redis, NOW)[State.DEAD] == 0
+    assert overview.counts(ledger, NOW)[State.DEAD] == 0
     assert ledger.rq.queue.failed_job_registry.get_job_ids(cleanup=False) == []
     assert ledger.redis.keys("rq:job:*") == []
     assert ledger.redis.ttl(keys.record(push.key)) > 0

@@ -131,7 +131,7 @@ def test_it_takes_no_refusal_for_a_fact_that_cannot_be_read(redis_client: Redis)
         Redis(port=port, username="blind", password="any") as blind,
         pytest.raises(NoPermissionError),
     ):
-        overview.read(blind, NOW)
+        overview.read(Ledger(blind), NOW)
     redis_client.acl_deluser("blind")
 
 
@@ -140,7 +140,7 @@ def test_it_counts_by_account_what_is_not_settled(ledger: Ledger) -> None:
         put(ledger, state, a_key("eu"))
     put(ledger, State.DEAD, a_key("us"))
 
-    seen = overview.read(ledger.redis, NOW, ["idle"])
+    seen = overview.read(ledger, NOW, ["idle"])
 
     none = dict.fromkeys(by_account.STATES, 0)
     assert {name: seen.by_account.of(name) for name in seen.standings} == {
@@ -160,7 +160,7 @@ def test_it_says_when_it_has_not_counted_all_by_account(
         put(ledger, state, a_key("eu"))
     put(ledger, State.ACKNOWLEDGED, a_key("us"))
 
-    seen = overview.read(ledger.redis, NOW)
+    seen = overview.read(ledger, NOW)
 
     assert seen.by_account.partial
     assert seen.by_account.of("eu")[State.QUEUED] == 3

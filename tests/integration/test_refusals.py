@@ -15,6 +15,7 @@ from pushes.policy import WRONG_TOKENS_IN_AN_HOUR
 from pushes.read import alarms, overview
 from pushes.read.alarms import Alarm
 from pushes.store import keys, refusals
+from pushes.store.ledger import Ledger
 from pushes.store.refusals import RefusalReason
 from service import deps, make_app
 from service.deps import Deps
@@ -84,7 +85,7 @@ def test_it_counts_what_is_refused_by_account_and_reason(
         ("no", RefusalReason.TOO_LARGE): 1,
     }
     assert refusals.totals(redis_client) == expected
-    seen = overview.read(redis_client, NOW)
+    seen = overview.read(Ledger(redis_client), NOW)
     assert seen.refused == expected
     assert overview.status(seen)["refused"] == [
         {"account": None, "reason": "unknown_account", "pushes": 1},

@@ -82,7 +82,7 @@ def as_rq_counts(redis: Redis) -> dict[str, int]:
 def as_the_ledger_counts(ledger: Ledger, now: datetime) -> dict[str, int]:
     """The same numbers as they follow from the states."""
     counts: dict[str, int] = {}
-    for state, number in overview.counts(ledger.redis, now).items():
+    for state, number in overview.counts(ledger, now).items():
         if number:
             place, _status = PLACES[state]
             counts[place] = counts.get(place, 0) + number

@@ -14,6 +14,7 @@ from pushes.model import State
 from pushes.policy import RetryPolicy
 from pushes.read import at_risk, overview
 from pushes.read.alarms import Alarm
+from pushes.store.ledger import Ledger
 from pushes.store.rq_job import JOB_TIMEOUT_S
 from pushes.store.rq_mirror import LEASE_S
 from tests.documents import DOCUMENTS, OPERATIONS, RUNBOOK, table, words
@@ -52,7 +53,7 @@ def names(argument: ast.expr) -> list[str]:
 
 def test_it_lists_every_periodic_task() -> None:
     worker = assemble(
-        Redis(),
+        Ledger(Redis()),
         name="worker",
         clients={},
         shares={},

@@ -29,7 +29,7 @@ def prune(ledger: Ledger, now: datetime) -> None:
 
 def forget_expired(ledger: Ledger, now: datetime) -> None:
     """Take out of the indexes, ours and RQ's, what expired by itself."""
-    horizon = codec.epoch(now - policy.RETENTION)
+    horizon = codec.epoch(now - ledger.retention)
     pipeline = ledger.redis.pipeline(transaction=False)
     for state in (state for state in State if state.is_settled):
         pipeline.zremrangebyscore(keys.index(state), "-inf", f"({horizon}")

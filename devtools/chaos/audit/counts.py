@@ -45,7 +45,7 @@ def metrics(url: str) -> dict[str, int]:
 
 def disagreements(ledger: Ledger, web_urls: list[str]) -> Iterator[str]:
     """Compare the counts of everybody who counts, once all is quiet."""
-    counts = overview.counts(ledger.redis, datetime.now(UTC))
+    counts = overview.counts(ledger, datetime.now(UTC))
     for url in web_urls:
         shown = metrics(url)
         for state in State:

@@ -67,7 +67,7 @@ def _await_quiet(trial: Trial) -> None:
 
 
 def _is_quiet(trial: Trial) -> bool:
-    by_state = overview.counts(trial.testbed.ledger.redis, datetime.now(UTC))
+    by_state = overview.counts(trial.testbed.ledger, datetime.now(UTC))
     if any(by_state[state] for state in State if state.is_waiting) or not trial.sender.is_idle:
         return False
     at_klarna = trial.testbed.orders_at_klarna().values()
