@@ -20,6 +20,7 @@ from pushes.accounts.holds import Holds
 from pushes.accounts.serving import Serving, Share
 from pushes.model import HoldReason, Lane, Push, PushKey, Reason, State
 from pushes.operate import replay
+from pushes.operate.retry import retry
 from pushes.operate.step import WrongStateError
 from pushes.read import dead_letters
 from pushes.store import indexes, keys, records
@@ -176,6 +177,18 @@ class Life(RuleBasedStateMachine):
     def replay(self, key: PushKey) -> None:
         self._operate(key, replay.replay)
         self.discarded.discard(key)
+
+    @rule(key=st.sampled_from(KEYS))
+    def retry(self, key: PushKey) -> None:
+        before = records.get(self.ledger.redis, key)
+        try:
+            push = retry(self.ledger, key, by="ops", why="because", now=self.now)
+        except WrongStateError:
+            assert before is None or before.state is not State.RETRYING
+        else:
+            assert before
+            assert before.state is State.RETRYING
+            assert push.state is (State.RETRYING if before.runs_alone else State.QUEUED)
 
     @rule(key=st.sampled_from(KEYS))
     def discard(self, key: PushKey) -> None:

@@ -2,9 +2,12 @@ import re
 
 import pytest
 from redis import Redis
+from rq.suspension import suspend
+from rq.worker import SimpleWorker
 
 from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, State
+from pushes.store import keys, rq_job
 from pushes.store.ledger import Ledger
 from service import make_app
 from service.settings import load
@@ -52,3 +55,19 @@ def test_it_counts_orders_in_a_row_that_klarna_does_not_know(
     Holds(ledger.redis).unknown("default")
 
     assert scrape(redis_url)['klarna_ack_account_unknown_in_a_row{account="default"}'] == 1.0
+
+
+def test_it_counts_as_workers_only_those_that_can_acknowledge(
+    redis_client: Redis, redis_url: str
+) -> None:
+    ours, other = (SimpleWorker([rq_job.QUEUE], connection=redis_client) for _ in range(2))
+    for worker in (ours, other):
+        worker.register_birth()  # type: ignore[no-untyped-call]  # RQ gives it no types
+    redis_client.hset(ours.key, keys.WORKER_VERSION_FIELD, "0.1.0")
+    suspend(redis_client)
+
+    shown = scrape(redis_url)
+
+    assert shown["klarna_ack_workers"] == 1
+    assert shown["klarna_ack_other_workers"] == 1
+    assert shown["klarna_ack_suspended"] == 1
