@@ -1,6 +1,7 @@
 """A worker with a wrong clock: it takes no work, judges nobody by it, and says so."""
 
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -8,6 +9,7 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
+from devtools.local.processes import poll
 from pushes.model import Push, State
 from pushes.policy import CLOCK_SLACK
 from pushes.read import workers
@@ -74,10 +76,22 @@ def work_for_a_moment(ledger: Ledger, skew: timedelta) -> list[Push | None]:
     ]
     heartbeat = Heartbeat(ledger.redis, ledger.rq, ManualClock(now + skew))
     runner = Runner(worker_parts(ledger.redis), heartbeat, AloneProcess(ledger.redis, ("true",)), 2)
-    stop = threading.Timer(1.5, runner._stop, (15, None))  # noqa: SLF001 - as a signal would
-    stop.start()
+    keys_of = [push.key for push in pushes]
+
+    def all_attempted() -> bool:
+        found = [push for push in records.get_many(ledger.redis, keys_of) if push]
+        states = {push.state for push in found}
+        return states == {State.RETRYING} and [push.attempts for push in found] == [1, 2, 1]
+
+    def stop() -> None:
+        """As a signal would, once there is no more to do; a worker that does nothing does not."""
+        with suppress(TimeoutError):
+            poll(all_attempted, 20 if not skew else 1.5)
+        runner._stop(15, None)  # noqa: SLF001 - as a signal would
+
+    threading.Thread(target=stop).start()
     runner.work()
-    return records.get_many(ledger.redis, [push.key for push in pushes])
+    return records.get_many(ledger.redis, keys_of)
 
 
 def test_a_worker_with_a_wrong_clock_takes_no_work_and_judges_nobody(ledger: Ledger) -> None:
