@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -863,10 +864,11 @@ def test_gunicorn_logs_paths_and_never_what_follows_them(served: Served) -> None
 def test_gunicorn_leaves_one_line_of_an_accepted_push(served: Served) -> None:
     first, second = an_order_id(), an_order_id()
 
-    for order_id in (first, second):  # the line of the first would come before the second's
+    for order_id in (first, second):
         url = f"{served.web.url}/push/{order_id}"
         requests.post(url, params={"token": "unlikely-token"}, timeout=10)
-    poll(lambda: served.logged(second))
+    for order_id in (first, second):  # each process writes its lines in its own time
+        poll(partial(served.logged, order_id))
 
     (line,) = served.logged(first)
     assert (line["event"], line["order_id"], line["state"]) == ("push.accepted", first, "queued")
