@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from redis import Redis
 
 from devtools.local.embedded import EmbeddedServer
 from devtools.local.processes import Processes, Sandbox
 from devtools.local.sandbox_control import SandboxControl
+
+# A busy machine is no failure: a property is judged by what it finds, not by how long it took.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # A script's background ignores ctrl-c, and whatever a test starts there would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
