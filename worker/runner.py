@@ -251,6 +251,7 @@ class Runner:
             except RedisError as error:
                 self._ride_out(error)
             else:
+                self._parts.redis_health.note_there()
                 return True
         return False
 

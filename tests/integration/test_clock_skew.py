@@ -1,6 +1,7 @@
 """A worker with a wrong clock: it takes no work, judges nobody by it, and says so."""
 
 import threading
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -67,21 +68,39 @@ def test_a_clock_within_the_slack_is_no_matter(ledger: Ledger) -> None:
     assert not heartbeat.is_skewed
 
 
+class ShiftedClock:
+    """A clock that runs, and is wrong by `skew`."""
+
+    def __init__(self, skew: timedelta) -> None:
+        self._skew = skew
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._skew
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
 def work_for_a_moment(ledger: Ledger, skew: timedelta) -> list[Push | None]:
-    """Run a worker over a queued and a due order, and one whose lease has lapsed; the records."""
+    """Run a worker over an order whose lease has lapsed, a due and a queued one; the records."""
     now = datetime.now(UTC)
     pushes = [
         put(ledger, state, now=now - timedelta(minutes=1))
         for state in (State.RUNNING, State.RETRYING, State.QUEUED)
     ]
-    heartbeat = Heartbeat(ledger.redis, ledger.rq, ManualClock(now + skew))
+    heartbeat = Heartbeat(ledger.redis, ledger.rq, ShiftedClock(skew))
     runner = Runner(worker_parts(ledger.redis), heartbeat, AloneProcess(ledger.redis, ("true",)), 2)
     keys_of = [push.key for push in pushes]
 
     def all_attempted() -> bool:
-        found = [push for push in records.get_many(ledger.redis, keys_of) if push]
-        states = {push.state for push in found}
-        return states == {State.RETRYING} and [push.attempts for push in found] == [1, 2, 1]
+        lapsed, due, queued = records.get_many(ledger.redis, keys_of)
+        assert lapsed
+        assert due
+        assert queued
+        return lapsed.crashes == 1 and due.attempts > 1 and queued.attempts > 0
 
     def stop() -> None:
         """As a signal would, once there is no more to do; a worker that does nothing does not."""
@@ -99,6 +118,8 @@ def test_a_worker_with_a_wrong_clock_takes_no_work_and_judges_nobody(ledger: Led
     ledger.redis.flushall()
     wrong = work_for_a_moment(ledger, HOUR)
 
+    assert [push.crashes for push in right if push] == [1, 0, 0]
+    assert [push.attempts > 0 for push in right if push] == [True, True, True]
+    assert [push.crashes for push in wrong if push] == [0, 0, 0]
     assert [push.attempts for push in wrong if push] == [1, 1, 0]
     assert [push.state for push in wrong if push] == [State.RUNNING, State.RETRYING, State.QUEUED]
-    assert not {State.RUNNING, State.QUEUED} & {push.state for push in right if push}
