@@ -19,6 +19,8 @@ _COMMANDS = {
     "retry": "cli.retry:retry",
     "show": "cli.show:show",
     "status": "cli.status:status",
+    "token": "cli.access.token:token",
+    "user": "cli.access.user:user",
 }
 
 

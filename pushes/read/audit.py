@@ -30,12 +30,13 @@ class AuditResult(StrEnum):
 class AuditEntry:
     """What one operator did to one account. Of `orders`, `refused` were left as they were.
 
-    `order_id` names the order when it was one, `why` the reason when one was asked for.
+    `account` is None for what concerns none, such as who has access. `order_id` names the order
+    when it was one, `why` the reason when one was asked for.
     """
 
     by: str
     action: str
-    account: str
+    account: str | None
     result: AuditResult = AuditResult.DONE
     why: str | None = None
     orders: int | None = None
@@ -132,7 +133,7 @@ def _decode(raw: dict[bytes, bytes]) -> AuditEntry | None:
         return AuditEntry(
             by=facts["by"],
             action=facts["action"],
-            account=facts["account"],
+            account=facts.get("account"),
             result=AuditResult(facts["result"]),
             why=facts.get("why"),
             orders=codec.number(facts["orders"]) if "orders" in facts else None,

@@ -57,6 +57,19 @@ AUDIT = f"{PREFIX}:audit"
 # How many pushes were refused, by account and reason, over all web processes: one hash.
 REFUSED = f"{PREFIX}:refused"
 
+# The users of the console, by name: one hash of JSON.
+USERS = f"{PREFIX}:users"
+
+# The tokens of the API, by digest: one hash of JSON; and when each was last used, epoch seconds.
+TOKENS = f"{PREFIX}:tokens"
+TOKENS_USED = f"{PREFIX}:tokens:used"
+
+# What the console's cookies are signed with.
+CONSOLE_SECRET = f"{PREFIX}:console:secret"
+
+# What the counts of sign-in attempts begin with; they expire.
+SIGN_IN_ATTEMPTS = f"{PREFIX}:sign-in-attempts"
+
 # Written to learn whether Redis takes writes; holds nothing.
 WRITE_PROBE = f"{PREFIX}:write-probe"
 
@@ -169,6 +182,16 @@ def dead_of(reason: Reason) -> str:
 def unreadable(name: str) -> str:
     """Name where a key is kept that was set aside, because nobody could read it."""
     return f"{PREFIX}:unreadable:{name.removeprefix(f'{PREFIX}:')}"
+
+
+def session(digest: str) -> str:
+    """Name the string that says whose session it is; it expires."""
+    return f"{PREFIX}:session:{digest}"
+
+
+def sign_in_link(digest: str) -> str:
+    """Name the string that says whom a one-time link signs in; it expires."""
+    return f"{PREFIX}:sign-in-link:{digest}"
 
 
 def job_id(key: PushKey) -> str:

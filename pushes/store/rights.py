@@ -76,7 +76,7 @@ class Role(StrEnum):
 
 
 RIGHTS: Mapping[Role, frozenset[str]] = {
-    Role.WEB: _ALL | COMMIT | _READING | {"set"},
+    Role.WEB: _ALL | COMMIT | _READING | {"incrby", "set"},
     Role.WORKER: _ALL
     | COMMIT
     | _READING

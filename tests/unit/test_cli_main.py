@@ -27,6 +27,15 @@ COMMANDS = [
     ("dead", "list"),
     ("dead", "replay"),
     ("dead", "discard"),
+    ("token",),
+    ("token", "add"),
+    ("token", "list"),
+    ("token", "remove"),
+    ("user",),
+    ("user", "add"),
+    ("user", "list"),
+    ("user", "remove"),
+    ("user", "link"),
 ]
 
 
@@ -66,22 +75,23 @@ def test_it_explains_every_command_and_option_in_sentences(path: tuple[str, ...]
         assert re.search(r"(\.|\])$", text.strip()), text
 
 
-@pytest.mark.parametrize("path", [(), ("dead",)])
+@pytest.mark.parametrize("path", [(), ("dead",), ("token",), ("user",)])
 def test_it_lists_its_commands_without_cutting_their_help_short(path: tuple[str, ...]) -> None:
     listed = run(*path, "-h").stdout.partition("Commands:")[2]
     assert "..." not in listed
 
 
 def test_it_names_its_commands() -> None:
-    dead = command_at(("dead",))
-    assert isinstance(dead, click.Group)
-    nowhere = click.Context(dead)
+    nowhere = click.Context(terminal)
     assert {(name,) for name in terminal.list_commands(nowhere)} == {
         path for path in COMMANDS if len(path) == 1
     }
-    assert {("dead", name) for name in dead.list_commands(nowhere)} == {
-        path for path in COMMANDS if len(path) == 2
-    }
+    named = set()
+    for group in ("dead", "token", "user"):
+        command = command_at((group,))
+        assert isinstance(command, click.Group)
+        named |= {(group, name) for name in command.list_commands(nowhere)}
+    assert named == {path for path in COMMANDS if len(path) == 2}
 
 
 def test_it_says_its_version() -> None:

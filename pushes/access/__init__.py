@@ -1,0 +1,1 @@
+"""Who may use the console and its JSON API: users, tokens, sessions. Knows no HTTP."""
