@@ -43,8 +43,9 @@ format: $(VENV) ## Fix what can be fixed: imports, simple findings, layout
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
 
-map: $(VENV) ## Remake the tables of CONTRIBUTING's map
+map: $(VENV) ## Remake what is made from the code: CONTRIBUTING's map, Redis's users
 	@$(BIN)/python -m devtools.code_map
+	@$(BIN)/python -m devtools.redis_users
 
 # async-timeout is redis-py's on Pythons before 3.11.3 (Debian 12 has 3.11.2): a lock made on a newer
 # one would lack it, and pip refuses what has no hash.

@@ -1,7 +1,7 @@
 """Which commands of Redis each kind of process runs, and whether its user may run them all.
 
 With a right missing a script ends half way. Nothing is lost by that, but nothing goes on either,
-so it is looked for at the start. docs/operations.md shows these lists as rules of an ACL.
+so it is looked for at the start. deploy/redis/users.acl gives these lists as rules of an ACL.
 """
 
 from collections.abc import Iterator, Mapping

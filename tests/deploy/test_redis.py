@@ -1,16 +1,27 @@
-"""The server starts with the configuration of deploy/, which says what the documents ask for."""
+"""Servers start with the configuration of deploy/redis, and its users may do what is theirs."""
 
+import hashlib
+import re
+import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from redis import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from devtools.local.loopback import free_port
 from devtools.local.processes import ROOT, LoggedProcess
 from devtools.local.server_binary import find_server_binary
+from pushes.store import rights
+from pushes.store.rights import RIGHTS, Role
 from tests.documents import OPERATIONS, table, words
 
-FRAGMENT = ROOT / "deploy" / "redis" / "klarna-ack.conf"
+FOLDER = ROOT / "deploy" / "redis"
+FRAGMENT = FOLDER / "klarna-ack.conf"
+USERS = FOLDER / "users.acl"
+_PLACEHOLDER = re.compile(r"#([a-z]+)-password-sha256")
 
 
 def in_file() -> dict[str, str]:
@@ -18,21 +29,73 @@ def in_file() -> dict[str, str]:
     return {name: value for name, _, value in (line.partition(" ") for line in lines)}
 
 
-def test_the_server_takes_it() -> None:
+def with_passwords(text: str) -> str:
+    """The file of users, the password of each being its name."""
+    return _PLACEHOLDER.sub(lambda found: f"#{hashlib.sha256(found[1].encode()).hexdigest()}", text)
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="klarna-ack-redis-") as name:
+        (Path(name) / "users.acl").write_text(with_passwords(USERS.read_text()))
+        yield Path(name)
+
+
+def command(directory: Path, port: int) -> list[str]:
+    here = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)]
+    users = ["--aclfile", str(directory / "users.acl")]
+    return [str(find_server_binary()), str(FRAGMENT), *here, *users]
+
+
+@pytest.fixture
+def port(directory: Path) -> Iterator[int]:
+    """A server as deploy/ has it, but for its port and its folder."""
     port = free_port()
-    with tempfile.TemporaryDirectory(prefix="klarna-ack-redis-") as directory:
-        here = ["--port", str(port), "--bind", "127.0.0.1", "--dir", directory]
-        command = [str(find_server_binary()), str(FRAGMENT), *here]
-        log = Path(directory) / "server.log"
-        with LoggedProcess("redis", command, {}, log) as server, Redis(port=port) as client:
-            server.wait_for_line("Ready to accept connections")
-            is_set = {name: client.config_get(name)[name] for name in in_file()}
-    assert is_set == in_file() | {"maxmemory": str(2**30)}
+    log = directory / "server.log"
+    with LoggedProcess("redis", command(directory, port), {}, log) as server:
+        server.wait_for_line("Ready to accept connections")
+        yield port
+
+
+def user(port: int, name: str) -> Redis:
+    return Redis(port=port, username=name, password=name, decode_responses=True)
+
+
+def test_the_server_takes_it(port: int, directory: Path) -> None:
+    with user(port, "admin") as client:
+        is_set = {name: client.config_get(name)[name] for name in in_file()}
+    of_this_test = {"maxmemory": str(2**30), "aclfile": str(directory / "users.acl")}
+    assert is_set == in_file() | of_this_test
+
+
+def test_the_server_does_not_start_with_a_password_missing(directory: Path) -> None:
+    (directory / "users.acl").write_text(USERS.read_text())
+    done = subprocess.run(
+        command(directory, free_port()), capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode != 0
+    assert "WARNING" in done.stdout or "Aborting" in done.stdout
+
+
+def test_nobody_comes_in_without_a_name(port: int) -> None:
+    with Redis(port=port) as client, pytest.raises(AuthenticationError):
+        client.ping()
+
+
+@pytest.mark.parametrize("role", Role)
+def test_each_role_may_do_what_it_needs_and_nothing_else(port: int, role: Role) -> None:
+    with user(port, "admin") as admin, user(port, role) as client:
+        assert rights.missing_rights(client, role) == []
+        rules = admin.acl_getuser(role)["commands"]
+        allowed = {rule.removeprefix("+") for rule in rules if rule.startswith("+")}
+        assert allowed == RIGHTS[role]
+        for forbidden in ("FLUSHALL", "KEYS *", "CONFIG GET *", "GET other:key", "ACL LIST"):
+            with pytest.raises(NoPermissionError):
+                client.execute_command(*forbidden.split())
 
 
 def test_it_sets_what_the_documents_ask_for() -> None:
     rows = table(OPERATIONS, "| Setting | Value | Why |")
     asked = {words(row[0])[0]: words(row[1]) for row in rows}
     given = in_file()
-    for name in ("appendonly", "appendfsync", "maxmemory-policy", "stream-node-max-bytes"):
-        assert asked[name] == [given[name]]
+    assert asked == {name: [value] for name, value in given.items()} | {"maxmemory": []}

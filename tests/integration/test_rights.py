@@ -1,4 +1,4 @@
-"""The lists of rights name what the program runs, what the docs say and what is looked for."""
+"""The lists of rights name what the program runs, what users are given and what is looked for."""
 
 import ast
 import re
@@ -10,12 +10,12 @@ import requests
 from redis import Redis
 from structlog.testing import capture_logs
 
+from devtools import redis_users
 from devtools.local.processes import ROOT, Processes, poll
 from devtools.local.sandbox_control import SandboxControl
 from pushes.model import PushKey, State
 from pushes.store import records, rights
 from pushes.store.rights import COMMIT, RIGHTS, Role
-from tests.documents import OPERATIONS
 from tests.integration.test_cli_support import run
 
 ALL = {command for commands in RIGHTS.values() for command in commands}
@@ -84,10 +84,8 @@ def test_it_logs_what_is_missing(users: dict[Role, User]) -> None:
     ]
 
 
-@pytest.mark.parametrize("role", Role)
-def test_the_docs_show_the_rules_of_each_role(role: Role) -> None:
-    line = f"ACL SETUSER {role} on >PASSWORD {rights.acl_rules(role)}"
-    assert line in OPERATIONS.read_text().splitlines()
+def test_the_file_of_users_gives_each_role_its_rights() -> None:
+    assert redis_users.FILE.read_text() == redis_users.users(), "`make map` remakes it"
 
 
 def in_scripts() -> set[str]:
