@@ -9,7 +9,7 @@ from cli.output.listing import listing
 from pushes.read import audit as trail
 from pushes.read.audit import AuditView
 
-_COLUMNS = ("at", "by", "action", "account", "orders", "result", "why")
+_COLUMNS = ("at", "by", "action", "account", "orders", "result", "why", "detail")
 
 
 @click.command()
@@ -40,8 +40,9 @@ def audit(account: str | None, limit: int, cursor: str | None, *, as_json: bool)
     else:
         shown = [_cells(item) for item in items]
         nothing = "Nothing was done yet."
+        prose = "detail" if any(item["detail"] for item in items) else "why"
         output.emit(
-            *listing(shown, _COLUMNS, prose="why", next_cursor=next_cursor, nothing=nothing)
+            *listing(shown, _COLUMNS, prose=prose, next_cursor=next_cursor, nothing=nothing)
         )
 
 
@@ -57,4 +58,5 @@ def _cells(item: AuditView) -> dict[str, output.Cell]:
         "orders": item["order_id"] or item["orders"],
         "result": result,
         "why": item["why"],
+        "detail": item["detail"],
     }

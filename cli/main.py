@@ -13,6 +13,7 @@ _COMMANDS = {
     "dev": "cli.dev:dev",
     "doctor": "cli.doctor:doctor",
     "list": "cli.list:list_",
+    "order": "cli.order:order",
     "pause": "cli.pause:pause",
     "push": "cli.push:push",
     "resume": "cli.pause:resume",

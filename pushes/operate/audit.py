@@ -32,5 +32,6 @@ def _encode(entry: AuditEntry) -> dict[Any, Any]:  # as redis-py types a stream'
         "orders": entry.orders,
         "refused": entry.refused or None,
         "order_id": entry.order_id,
+        "detail": entry.detail,
     }
     return {name: fact for name, fact in facts.items() if fact is not None}

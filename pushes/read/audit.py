@@ -23,7 +23,7 @@ class AuditResult(StrEnum):
     BEGUN = "begun"
     DONE = "done"
     INTERRUPTED = "interrupted"  # by the operator
-    FAILED = "failed"  # by Redis, or by a fault of ours
+    FAILED = "failed"  # by Redis, by Klarna, or by a fault of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class AuditEntry:
     """What one operator did to one account. Of `orders`, `refused` were left as they were.
 
     `account` is None for what concerns none, such as who has access. `order_id` names the order
-    when it was one, `why` the reason when one was asked for.
+    when it was one, `why` the reason when one was asked for, `detail` what was asked of Klarna and
+    why it failed.
     """
 
     by: str
@@ -42,6 +43,7 @@ class AuditEntry:
     orders: int | None = None
     refused: int = 0
     order_id: str | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class AuditView(TypedDict):
     result: str | None
     why: str | None
     order_id: str | None
+    detail: str | None
 
 
 def newest_first(
@@ -110,6 +113,7 @@ def view(line: AuditLine) -> AuditView:
         "result": str(entry.result) if entry else None,
         "why": entry.why if entry else None,
         "order_id": entry.order_id if entry else None,
+        "detail": entry.detail if entry else None,
     }
 
 
@@ -139,6 +143,7 @@ def _decode(raw: dict[bytes, bytes]) -> AuditEntry | None:
             orders=codec.number(facts["orders"]) if "orders" in facts else None,
             refused=codec.number(facts.get("refused", 0)),
             order_id=facts.get("order_id"),
+            detail=facts.get("detail"),
         )
     except (ValueError, KeyError):
         return None

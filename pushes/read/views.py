@@ -128,7 +128,7 @@ def full(push: Push, timeline: Iterable[Entry], now: datetime) -> PushView:
         "last_error": push.last_error,
         "discarded": push.discarded,
         "next_step": _next_step(push),
-        "order": _order(push.order),
+        "order": order(push.order),
         "timeline": [_entry(entry) for entry in (list(timeline) or _remembered(push))],
     }
 
@@ -196,19 +196,20 @@ def _next_step(push: Push) -> str | None:
     return push.reason.next_step if isinstance(push.reason, Reason) else None
 
 
-def _order(order: OrderSnapshot) -> OrderView:
+def order(seen: OrderSnapshot) -> OrderView:
+    """Show an order as Klarna last showed it."""
     return {
-        "status": order.status,
-        "fraud_status": order.fraud_status,
-        "order_amount": order.order_amount,
-        "captured_amount": order.captured_amount,
-        "refunded_amount": order.refunded_amount,
-        "remaining_authorized_amount": order.remaining_authorized_amount,
-        "purchase_currency": order.purchase_currency,
-        "expires_at": optional(order.expires_at),
-        "klarna_reference": order.klarna_reference,
-        "merchant_reference1": order.merchant_reference1,
-        "merchant_reference2": order.merchant_reference2,
+        "status": seen.status,
+        "fraud_status": seen.fraud_status,
+        "order_amount": seen.order_amount,
+        "captured_amount": seen.captured_amount,
+        "refunded_amount": seen.refunded_amount,
+        "remaining_authorized_amount": seen.remaining_authorized_amount,
+        "purchase_currency": seen.purchase_currency,
+        "expires_at": optional(seen.expires_at),
+        "klarna_reference": seen.klarna_reference,
+        "merchant_reference1": seen.merchant_reference1,
+        "merchant_reference2": seen.merchant_reference2,
     }
 
 

@@ -21,7 +21,8 @@ COMMIT_FIELD = "commit"
 def timeline(change: Change, retention: timedelta) -> list[Command]:
     """List what a change adds to the timeline, which twice done would stand there twice.
 
-    A settled push keeps it for a day, a discarded one as long as its record.
+    A settled push keeps it for a day, but what an operator did to it as long as its record, as a
+    discarded one keeps all.
     """
     if not change.entries:
         return []
@@ -29,8 +30,8 @@ def timeline(change: Change, retention: timedelta) -> list[Command]:
     kept = max(1, policy.MAX_TIMELINE_ENTRIES - len(change.entries))
     trimmed: list[Command] = [("LTRIM", name, -kept, -1)] if change.before else []
     added: Command = ("RPUSH", name, *map(codec.encode_entry, change.entries))
-    is_settled = change.after.state.is_settled
-    kept_for = min(policy.TIMELINE_KEPT, retention) if is_settled else retention
+    is_brief = change.after.state.is_settled and not any(entry.by for entry in change.entries)
+    kept_for = min(policy.TIMELINE_KEPT, retention) if is_brief else retention
     return [*trimmed, added, *expiry(name, change, kept_for)]
 
 

@@ -194,6 +194,11 @@ def sign_in_link(digest: str) -> str:
     return f"{PREFIX}:sign-in-link:{digest}"
 
 
+def unanswered(key: PushKey, call: str) -> str:
+    """Name where an operator's write to an order is kept until its outcome is known; it expires."""
+    return f"{PREFIX}:unanswered:{call}:{job_id(key)}"
+
+
 def job_id(key: PushKey) -> str:
     """Name the RQ job, which is also the member in every index: account, underscore, order id."""
     return f"{key.account}_{key.order_id}"

@@ -23,7 +23,7 @@ def test_it_lists_what_operators_did_the_newest_first(redis_client: Redis, redis
         redis_client,
         AuditEntry("ops", "pause", "eu", why="moving"),
         AuditEntry("anna", "replay", "us", AuditResult.INTERRUPTED, "Klarna is back", 7, 2),
-        AuditEntry("anna", "push", "us", orders=1, order_id=ORDER_ID),
+        AuditEntry("anna", "order capture", "us", orders=1, order_id=ORDER_ID, detail="60.00 SEK"),
     )
     shown = listed(redis_url)
     times = [datetime.fromisoformat(item.pop("at")) for item in shown["items"]]
@@ -32,13 +32,14 @@ def test_it_lists_what_operators_did_the_newest_first(redis_client: Redis, redis
         "items": [
             {
                 "by": "anna",
-                "action": "push",
+                "action": "order capture",
                 "account": "us",
                 "orders": 1,
                 "refused": 0,
                 "result": "done",
                 "why": None,
                 "order_id": ORDER_ID,
+                "detail": "60.00 SEK",
             },
             {
                 "by": "anna",
@@ -49,6 +50,7 @@ def test_it_lists_what_operators_did_the_newest_first(redis_client: Redis, redis
                 "result": "interrupted",
                 "why": "Klarna is back",
                 "order_id": None,
+                "detail": None,
             },
             {
                 "by": "ops",
@@ -59,6 +61,7 @@ def test_it_lists_what_operators_did_the_newest_first(redis_client: Redis, redis
                 "result": "done",
                 "why": "moving",
                 "order_id": None,
+                "detail": None,
             },
         ],
         "next_cursor": None,
@@ -78,6 +81,16 @@ def test_it_lists_them_in_aligned_text(redis_client: Redis, redis_url: str) -> N
         ["ops", "push", "us", ORDER_ID, "done", "-"],
         ["anna", "replay", "us", "7", "done,", "2", "refused", "Klarna", "is", "back"],
     ]
+
+
+def test_it_lists_what_was_asked_of_klarna(redis_client: Redis, redis_url: str) -> None:
+    asked = AuditEntry(
+        "anna", "order capture", "us", orders=1, order_id=ORDER_ID, detail="6.00 SEK"
+    )
+    append(redis_client, asked)
+    header, line = run(redis_url, "audit").stdout.splitlines()
+    assert header.split()[-1] == "detail"
+    assert line.endswith("done    6.00 SEK")
 
 
 def test_it_lists_a_page_at_a_time(

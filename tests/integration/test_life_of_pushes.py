@@ -19,9 +19,11 @@ from rq.utils import as_text
 from pushes.accounts.holds import Holds
 from pushes.accounts.serving import Serving, Share
 from pushes.model import HoldReason, Lane, Push, PushKey, Reason, State
-from pushes.operate import replay
+from pushes.operate import replay, write
+from pushes.operate.batch import Operator
 from pushes.operate.retry import retry
 from pushes.operate.step import WrongStateError
+from pushes.order_write import OrderAnswer, OrderWrite, WriteResult
 from pushes.read import dead_letters
 from pushes.store import indexes, keys, records
 from pushes.store.ledger import Ledger
@@ -189,6 +191,23 @@ class Life(RuleBasedStateMachine):
             assert before
             assert before.state is State.RETRYING
             assert push.state is (State.RETRYING if before.runs_alone else State.QUEUED)
+
+    @rule(
+        key=st.sampled_from(KEYS),
+        call=st.sampled_from(["acknowledge", "cancel", "update_authorization"]),
+        result=st.sampled_from(WriteResult),
+    )
+    def write_to_the_order(self, key: PushKey, call: str, result: WriteResult) -> None:
+        """An operator does at Klarna what the worker would, or something else."""
+        before = records.get(self.ledger.redis, key)
+        wanted = OrderWrite(key, call)
+        begun = write.begin(self.ledger, wanted, Operator("ops", call), self.now, anew=True)
+        after = write.end(self.ledger, begun, OrderAnswer(result), self.now)
+        if before is None:
+            assert after is None
+        elif not (result is WriteResult.DONE and call != "update_authorization"):
+            assert after
+            assert after.state is before.state
 
     @rule(key=st.sampled_from(KEYS))
     def discard(self, key: PushKey) -> None:

@@ -36,6 +36,15 @@ COMMANDS = [
     ("user", "list"),
     ("user", "remove"),
     ("user", "link"),
+    ("order",),
+    ("order", "acknowledge"),
+    ("order", "add-shipping"),
+    ("order", "cancel"),
+    ("order", "capture"),
+    ("order", "get"),
+    ("order", "set-address"),
+    ("order", "set-amount"),
+    ("order", "set-references"),
 ]
 
 
@@ -75,7 +84,7 @@ def test_it_explains_every_command_and_option_in_sentences(path: tuple[str, ...]
         assert re.search(r"(\.|\])$", text.strip()), text
 
 
-@pytest.mark.parametrize("path", [(), ("dead",), ("token",), ("user",)])
+@pytest.mark.parametrize("path", [(), ("dead",), ("order",), ("token",), ("user",)])
 def test_it_lists_its_commands_without_cutting_their_help_short(path: tuple[str, ...]) -> None:
     listed = run(*path, "-h").stdout.partition("Commands:")[2]
     assert "..." not in listed
@@ -83,15 +92,12 @@ def test_it_lists_its_commands_without_cutting_their_help_short(path: tuple[str,
 
 def test_it_names_its_commands() -> None:
     nowhere = click.Context(terminal)
-    assert {(name,) for name in terminal.list_commands(nowhere)} == {
-        path for path in COMMANDS if len(path) == 1
-    }
-    named = set()
-    for group in ("dead", "token", "user"):
-        command = command_at((group,))
-        assert isinstance(command, click.Group)
-        named |= {(group, name) for name in command.list_commands(nowhere)}
-    assert named == {path for path in COMMANDS if len(path) == 2}
+    found: set[tuple[str, ...]] = {(name,) for name in terminal.list_commands(nowhere)}
+    for group in ("dead", "order", "token", "user"):
+        inner = command_at((group,))
+        assert isinstance(inner, click.Group)
+        found |= {(group, name) for name in inner.list_commands(nowhere)}
+    assert found == set(COMMANDS) - {()}
 
 
 def test_it_says_its_version() -> None:
@@ -138,6 +144,20 @@ def test_it_says_its_version() -> None:
         (("retry", "--why", "x"), "Missing argument 'ORDER_ID...'."),
         (("retry", ID), "Missing option '--why'."),
         (("retry", "x", "--why", "x"), "argument 1: 'x'"),
+        (("order", "get", "x"), "argument 1: 'x'"),
+        (("order", "cancel", "x"), "argument 1: 'x'"),
+        (("order", "cancel", ID, "--why", " "), "Invalid value for '--why': must not be blank."),
+        (("order", "set-amount", ID, "60.00"), "Missing argument 'CURRENCY'."),
+        (("order", "set-amount", ID, "60", "SEK"), "SEK has 2 decimals. Write 60.00 SEK."),
+        (("order", "set-amount", ID, "2000000.01", "SEK"), "order_amount: Input should be less"),
+        (("order", "capture", ID, "60,00", "SEK"), "Write it with a point and without spaces"),
+        (("order", "capture", ID, "1.00", "SEK", "--reference", "x" * 256), "reference: String"),
+        (("order", "set-references", ID), "Give --reference1 or --reference2, or both."),
+        (("order", "set-references", ID, "--reference1", "x" * 256), "merchant_reference1: String"),
+        (("order", "set-address", ID), "Missing option '--file'."),
+        (("order", "set-address", ID, "--file", "-"), "is no JSON"),
+        (("order", "add-shipping", ID), "Give --file, or --company, --tracking-number and"),
+        (("order", "add-shipping", ID, "--company", "x", "--file", "-"), "not both."),
         (("resume", "--why", " "), "Invalid value for '--why': must not be blank."),
         (("audit", "--limit", "0"), "0 is not in the range 1<=x<=10000."),
         (("dead", "discard", ID), "Missing option '--why'."),
@@ -160,6 +180,8 @@ def test_it_ends_with_2_when_used_wrongly(arguments: tuple[str, ...], complaint:
         ("dead", "list"),
         ("dead", "replay", ID, "--why", "x"),
         ("dead", "discard", ID, "--why", "x"),
+        ("order", "get", ID),
+        ("order", "cancel", ID),
     ],
 )
 def test_it_ends_with_78_and_every_problem_when_not_configured(arguments: tuple[str, ...]) -> None:
