@@ -43,7 +43,7 @@ def main() -> None:
 
     What the program logs meanwhile goes to stderr: stdout is the command's own.
     """
-    log.configure("warning", log.default_form(os.environ))
+    log.configure_on_use("warning", log.default_form(os.environ))
     terminal(prog_name="klarna-ack")
 
 

@@ -1,145 +1,83 @@
 """Logging: one event, one name, facts as fields; JSON for machines, lines for a terminal.
 
-What libraries log (RQ, gunicorn) comes out in the same form. Logging never fails and never waits:
-see `pushes.log.writer`. Refused: bodies, secrets and personal data, which nobody passes here; a
-test looks.
+Loads structlog when it is configured: `configure_on_use` puts that off to the first line, which
+most commands of the terminal never write.
 """
 
-import atexit
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import structlog
 
-from pushes.log.writer import LogWriter
+class Logger:
+    """The logger of a module: `.info("some.event", fact=1)`, and so on for the other levels."""
 
-_SHARED: tuple[structlog.typing.Processor, ...] = (
-    structlog.contextvars.merge_contextvars,
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-)
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._events: Any = None
 
-# They speak of each request or job at info; our own events say the same with facts.
-_TALKATIVE = ("rq", "rq.worker", "rq.job")
+    def __getattr__(self, level: str) -> Any:  # noqa: ANN401 - structlog types its loggers as Any
+        if self._events is None:
+            import structlog  # noqa: PLC0415 - see above
 
-_writer = LogWriter()
-atexit.register(_writer.close)
-
-
-class _Lines:
-    """Where our own events end, rendered: structlog calls the method of the level."""
-
-    def msg(self, line: str) -> None:
-        """Hand a line on."""
-        _writer.write(line)
-
-    debug = info = warning = error = critical = msg
+            for handler in logging.getLogger().handlers[:]:
+                if isinstance(handler, _Unconfigured):
+                    handler.configure()
+            self._events = structlog.get_logger(module=self._name)
+        return getattr(self._events, level)
 
 
-class _LineHandler(logging.Handler):
-    """Where the events of libraries end."""
+class _Unconfigured(logging.Handler):
+    """Configures the log when a library has something to say, and hands that on."""
+
+    def __init__(self, level: str, form: str) -> None:
+        super().__init__()
+        self._level = level
+        self._form = form
+
+    def configure(self) -> None:
+        """Configure; takes the place of this handler."""
+        configure(self._level, self._form)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand a line on."""
-        try:
-            _writer.write(self.format(record))
-        except Exception:  # noqa: BLE001 - what a library logs may not be formatted at all
-            _writer.drop()
+        """Configure first."""
+        self.configure()
+        logger = logging.getLogger(record.name)
+        if logger.isEnabledFor(record.levelno):
+            logger.handle(record)
+
+
+def get(name: str) -> Logger:
+    """Return the logger of a module."""
+    return Logger(name)
 
 
 def configure(level: str, form: str) -> None:
     """Send every log line of this process to stderr, in `form`: json or console.
 
-    Our own events are written straight away, for they are many; what libraries log goes through
-    the root logger, whose handlers are replaced, and comes out the same. Safe to call again.
+    The root logger's handlers are replaced. Safe to call again.
     """
-    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
-    if form == "console":
-        # A plain traceback: the pretty one shows local variables, secrets included.
-        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    handler = _LineHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=(*_SHARED, structlog.stdlib.add_logger_name),
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                renderer,
-            ],
-        )
-    )
+    from pushes.log import events  # noqa: PLC0415 - see above
+
+    events.configure(level, form)
+
+
+def configure_on_use(level: str, form: str) -> None:
+    """Do the same when something is logged."""
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [_Unconfigured(level, form)]
     root.setLevel(level.upper())
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings quote what a server said
-    processors: list[structlog.typing.Processor] = [
-        *_SHARED,
-        structlog.processors.format_exc_info,
-        _or_dropped(renderer),
-    ]
-    structlog.configure(
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_Lines,
-        cache_logger_on_first_use=True,
-    )
-    _writer.open(_descriptor(), _dropped_notice(processors))
 
 
 def flush() -> None:
     """Wait until everything is written, a second at most: before a process ends itself."""
-    _writer.close()
+    from pushes.log import events  # noqa: PLC0415 - see above
+
+    events.flush()
 
 
 def default_form(environment: Mapping[str, str]) -> str:
     """Choose the form when LOG_FORMAT is not set: lines on a terminal, else JSON."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     return environment.get("LOG_FORMAT") or ("console" if is_terminal else "json")
-
-
-def get(name: str) -> Any:  # noqa: ANN401 - structlog types its loggers as Any
-    """Return the logger of a module."""
-    return structlog.get_logger(module=name)
-
-
-def _descriptor() -> int | None:
-    """Return the number of stderr; None when the process was started without one."""
-    return None if sys.stderr is None else sys.stderr.fileno()
-
-
-def _or_dropped(renderer: structlog.typing.Processor) -> structlog.typing.Processor:
-    """Render an event, or count it as dropped when something in it cannot be rendered."""
-
-    def render(logger: Any, name: str, event: structlog.typing.EventDict) -> Any:  # noqa: ANN401 - structlog's own
-        try:
-            return renderer(logger, name, event)
-        except Exception:  # noqa: BLE001 - an event may hold anything
-            _writer.drop()
-            raise structlog.DropEvent from None
-
-    return render
-
-
-def _dropped_notice(processors: list[structlog.typing.Processor]) -> Callable[[int], str]:
-    """Make what renders the line about lines that were dropped."""
-    _log = structlog.wrap_logger(
-        structlog.testing.ReturnLogger(),
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger("warning"),
-        module=__name__,
-    )
-
-    def render(lines: int) -> str:
-        rendered = _log.warning(
-            "log.lines_dropped",
-            lines=lines,
-            meaning="these log lines could not be written; no push is concerned",
-            action="look at whatever reads this log, and at its disk",
-        )
-        return str(rendered)
-
-    return render

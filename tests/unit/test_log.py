@@ -26,8 +26,12 @@ def logged(script: str) -> list[dict[str, Any]]:
 
 
 def written(script: str, form: str = "json") -> str:
+    return run(PROLOGUE.replace("json", form) + script)
+
+
+def run(script: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", PROLOGUE.replace("json", form) + script],
+        [sys.executable, "-c", script],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -82,6 +86,29 @@ def test_a_process_and_its_fork_write_their_own_lines_once() -> None:
         ("after", True),
         ("before", False),
     ]
+
+
+ON_USE = "import logging\nfrom pushes import log\nlog.configure_on_use('warning', 'json')\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "wanted"),
+    [
+        ("log.get('mine').warning('some.event', number=1)", ["some.event"]),
+        ("logging.getLogger('some.library').warning('it %s', 'happened')", ["it happened"]),
+        ("logging.getLogger('some.library').info('too little')", []),
+        ("logging.getLogger('urllib3').warning('what a server said')", []),
+        ("log.get('mine').info('too.little')\nlog.get('mine').error('enough')", ["enough"]),
+    ],
+)
+def test_it_is_configured_on_use(script: str, wanted: list[str]) -> None:
+    done = run(ON_USE + script)
+
+    assert [json.loads(line)["event"] for line in done.splitlines()] == wanted
+
+
+def test_it_loads_nothing_before_it_is_used() -> None:
+    assert run(ON_USE + "import sys; assert not {'structlog', 'rich'} & sys.modules.keys()") == ""
 
 
 def test_a_terminal_gets_lines() -> None:
