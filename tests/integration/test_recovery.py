@@ -5,6 +5,7 @@ import pytest
 from redis import Redis
 from rq import Worker
 from rq.suspension import resume, suspend
+from structlog.testing import capture_logs
 
 from pushes.model import Push, PushKey, Reason, State
 from pushes.store import counters, keys, records, rq_job
@@ -269,17 +270,24 @@ def test_it_shows_itself_among_rqs_workers(ledger: Ledger) -> None:
     assert (seen.pid, seen.get_state(), seen.successful_job_count) == (heartbeat.pid, "busy", 1)
 
 
-def test_it_learns_that_rq_is_suspended(ledger: Ledger) -> None:
+def test_it_learns_that_rq_is_suspended_and_says_so_once(ledger: Ledger) -> None:
     heartbeat = Heartbeat(ledger.redis, ledger.rq)
-
     heartbeat.register_birth()  # type: ignore[no-untyped-call]
 
-    def is_suspended() -> bool:
+    def is_suspended() -> list[bool]:
+        return [beat() for _ in range(2)]
+
+    def beat() -> bool:
         heartbeat.beat(active=0, done=0)
         return heartbeat.is_suspended
 
-    assert not is_suspended()
-    suspend(ledger.redis)
-    assert is_suspended()
-    resume(ledger.redis)
-    assert not is_suspended()
+    with capture_logs() as logged:
+        before = is_suspended()
+        suspend(ledger.redis)
+        meanwhile = is_suspended()
+        resume(ledger.redis)
+        after = is_suspended()
+
+    assert (before, meanwhile, after) == ([False] * 2, [True] * 2, [False] * 2)
+    assert [line["event"] for line in logged] == ["worker.suspended", "worker.suspension_over"]
+    assert "rq resume" in logged[0]["action"]

@@ -73,7 +73,20 @@ class Heartbeat(BaseWorker):
         register(self, pipeline)
         pipeline.execute()
         self._counted = done
-        self.is_suspended = bool(is_suspended(self.connection))
+        self._note_suspension(is_now=bool(is_suspended(self.connection)))
+
+    def _note_suspension(self, *, is_now: bool) -> None:
+        """Say once that `rq suspend` keeps us from taking work, and once that it is over."""
+        was_suspended, self.is_suspended = self.is_suspended, is_now
+        if is_now and not was_suspended:
+            _log.warning(
+                "worker.suspended",
+                worker=self.name,
+                meaning="`rq suspend` was called: orders wait, and nothing is acknowledged",
+                action='run `rq resume --url "$REDIS_URL"`; the worker goes on by itself',
+            )
+        elif was_suspended and not is_now:
+            _log.info("worker.suspension_over", worker=self.name)
 
     @property
     def is_skewed(self) -> bool:
