@@ -53,24 +53,24 @@ LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsa
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS)
 lock: $(VENV) ## Remake requirements/*.lock from pyproject.toml; keeps versions, unless ARGS=--upgrade
 	@echo async-timeout | $(LOCK) --output-file requirements/run.lock pyproject.toml -
+	@echo 'hatchling>=1.27' | $(LOCK) --constraint requirements/run.lock --output-file requirements/build.lock -
 	@echo async-timeout | $(LOCK) --extra dev --extra sandbox --constraint requirements/run.lock \
+		--constraint requirements/build.lock \
 		--output-file requirements/dev.lock pyproject.toml -
-	@for lock in run dev; do \
+	@for lock in run build dev; do \
 		{ echo "# Made by \`make lock\` from pyproject.toml; not edited by hand."; cat requirements/$$lock.lock; } \
 			> requirements/$$lock.new && mv requirements/$$lock.new requirements/$$lock.lock || exit 1; \
 	done
 
 clean: ## Remove .venv and every cache
-	rm -rf $(VENV) devtools/bench/.venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) devtools/bench/.venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv: $(VENV)/installed ## Build the environment from requirements/dev.lock (the others do it by themselves)
 
-# Two stamps, so that an edit of pyproject.toml does not install everything anew. The mode puts the
-# whole checkout on the path: devtools/ is no part of the package and is needed by `klarna-ack dev`.
+# Two stamps, so that an edit of pyproject.toml does not install everything anew.
 $(VENV)/installed: $(VENV)/locked pyproject.toml
-	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation \
-		--config-settings editable_mode=compat --editable .
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/locked: requirements/dev.lock

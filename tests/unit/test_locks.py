@@ -7,7 +7,7 @@ import pytest
 
 from devtools.local.processes import ROOT
 
-LOCKS = ("run", "dev")
+LOCKS = ("run", "build", "dev")
 
 
 def text_of(lock: str) -> str:
@@ -49,8 +49,14 @@ def test_it_names_no_path_of_the_machine_that_made_it(lock: str) -> None:
     assert re.findall(r"(?:^|\s)(?:/|~|[A-Z]:\\)\S*", text_of(lock)) == []
 
 
-def test_the_run_lock_is_part_of_the_dev_lock() -> None:
+def test_the_others_are_part_of_the_dev_lock() -> None:
     assert hashes_by_pin("run").items() <= hashes_by_pin("dev").items()
+    assert hashes_by_pin("build").items() <= hashes_by_pin("dev").items()
+
+
+def test_it_holds_what_the_package_is_built_with() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
+    assert names(build["requires"]) <= names(list(hashes_by_pin("build")))
 
 
 def test_both_hold_what_pyproject_asks_for() -> None:
@@ -60,6 +66,6 @@ def test_both_hold_what_pyproject_asks_for() -> None:
     assert run | names(project["optional-dependencies"]["dev"]) <= names(list(hashes_by_pin("dev")))
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", ["run", "dev"])
 def test_it_serves_a_python_before_3_11_3(lock: str) -> None:
     assert "async-timeout" in names(list(hashes_by_pin(lock)))  # redis-py asks for it there
