@@ -12,6 +12,7 @@ _COMMANDS = {
     "dead": "cli.dead:dead",
     "dev": "cli.dev:dev",
     "doctor": "cli.doctor:doctor",
+    "find": "cli.find:find",
     "list": "cli.list:list_",
     "order": "cli.order:order",
     "pause": "cli.pause:pause",

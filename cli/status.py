@@ -7,13 +7,13 @@ import click
 
 from cli import output
 from cli.arguments import options
-from cli.arguments.moments import describe_span
 from cli.context import opened
 from cli.output import watch as watching
 from cli.output.watch import LiveView
 from pushes.model import State
 from pushes.policy import CLOCK_SLACK, SUSPICIOUS_UNKNOWN
 from pushes.read import overview
+from pushes.read.moments import describe_span
 from pushes.store.refusals import RefusalReason
 
 _ACCOUNT_COLUMNS = ("account", "waiting", "dead", "held", "since", "next probe", "because")

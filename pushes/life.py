@@ -128,6 +128,7 @@ def _with_fresh_attempts(push: Push, now: datetime) -> Push:
         worker=None,
         execution_id=None,
         last_error=None,
+        error_code=None,
         correlation_id=None,
         discarded=False,
         unreadable=None,
@@ -181,6 +182,7 @@ def _leave_running(push: Push, now: datetime, state: State) -> Push:
         changed_at=now,
         worker=None,
         execution_id=None,
+        error_code=None,
         unreadable=None,
     )
 
@@ -208,9 +210,10 @@ def reported(
     after = change.after
     if order is not None:
         after = replace(after, order=order, verified_at=seen_at)
-    if after.state.is_settled:
-        named = [entry.correlation_id for entry in entries if entry.correlation_id]
-        after = replace(after, correlation_id=named[-1] if named else None)
+    calls = [entry for entry in entries if entry.call]
+    named = [entry.correlation_id for entry in calls if entry.correlation_id]
+    code = calls[-1].failure if calls and not after.state.is_settled else None
+    after = replace(after, correlation_id=named[-1] if named else None, error_code=code)
     return replace(change, after=after, entries=(*entries, *change.entries))
 
 

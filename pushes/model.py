@@ -16,6 +16,12 @@ from typing import Self
 _ORDER_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
+# What dead letters are grouped by as it is; any other code of an error is left to its status.
+_ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+
+# HTTP's statuses that mean success.
+_SUCCESSES = range(200, 300)
+
 # Klarna re-sends a push for 48 hours, then it is silent for good (Klarna docs, "Push").
 PUSH_WINDOW = timedelta(hours=48)
 
@@ -205,8 +211,9 @@ class Push:
     change is lost and no late worker overwrites a newer one. `failures` and `not_found` count
     what was spent since the push was last given fresh attempts; `crashes` counts the deaths of its
     workers since an attempt last came to its end; `attempts` counts every attempt ever started.
-    `correlation_id` is Klarna's name for the call that settled the push, for its support;
-    `after_failure` says of a retry that a failure planned it, not a rate limit nor a 404.
+    `correlation_id` is Klarna's name for the last call, for its support; `error_code` is the word
+    for `last_error` by which dead letters are grouped. `after_failure` says of a retry that a
+    failure planned it, not a rate limit nor a 404.
     `unreadable` is set while the record in Redis cannot be read, and names its content: the rest is
     then what could be made out, and the next change writes it anew.
     """
@@ -231,6 +238,7 @@ class Push:
     worker: str | None = None
     execution_id: str | None = None
     last_error: str | None = None
+    error_code: str | None = None
     correlation_id: str | None = None
     after_failure: bool = False
     discarded: bool = False
@@ -272,6 +280,15 @@ class Entry:
     correlation_id: str | None = None
     detail: str | None = None
     by: str | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """Name in a word how a call failed: Klarna's own word, or the status, or that none came."""
+        if self.call is None or self.http_status in _SUCCESSES:
+            return None
+        if self.error_code and _ERROR_CODE.fullmatch(self.error_code):
+            return self.error_code
+        return f"HTTP_{self.http_status}" if self.http_status else "NO_ANSWER"
 
 
 def _new_token() -> str:

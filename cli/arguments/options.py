@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
-from cli.arguments.moments import parse
 from pushes.accounts.settings import read_names
 from pushes.model import Reason
 from pushes.read.dead_letters import Filter
+from pushes.read.moments import parse
 from pushes.settings import ConfigurationError
 
 # A page is read in one answer; more would hold up Redis for everybody.

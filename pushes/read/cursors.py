@@ -28,6 +28,11 @@ def read(cursor: str) -> Place:
         keys.parse_job_id(member)
         return codec.moment(score).timestamp(), member
     except (ValueError, OverflowError) as error:
-        raise CursorError(
-            f"cursor {cursor[:_SHOWN]!r}: use the next_cursor of the page before, unchanged"
-        ) from error
+        raise wrong(cursor) from error
+
+
+def wrong(cursor: str) -> CursorError:
+    """Say of a cursor that no page gave it."""
+    return CursorError(
+        f"cursor {cursor[:_SHOWN]!r}: use the next_cursor of the page before, unchanged"
+    )

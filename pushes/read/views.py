@@ -67,6 +67,8 @@ class PushView(Brief):
     acknowledged_at: str | None
     crashes: int
     last_error: str | None
+    error_code: str | None
+    correlation_id: str | None
     discarded: bool
     next_step: str | None
     order: OrderView
@@ -93,6 +95,8 @@ class DeadLetterView(LineView):
     """One line of the list of dead letters."""
 
     died_at: str
+    error_code: str | None
+    correlation_id: str | None
     next_step: str | None
 
 
@@ -126,6 +130,8 @@ def full(push: Push, timeline: Iterable[Entry], now: datetime) -> PushView:
         "acknowledged_at": optional(push.acknowledged_at),
         "crashes": push.crashes,
         "last_error": push.last_error,
+        "error_code": push.error_code,
+        "correlation_id": push.correlation_id,
         "discarded": push.discarded,
         "next_step": _next_step(push),
         "order": order(push.order),
@@ -146,6 +152,8 @@ def dead_letter(push: Push, now: datetime) -> DeadLetterView:
     return {
         **_line(push, now),
         "died_at": instant(push.changed_at),
+        "error_code": push.error_code,
+        "correlation_id": push.correlation_id,
         "next_step": _next_step(push),
     }
 

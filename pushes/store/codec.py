@@ -24,7 +24,7 @@ _TIMES = (
     "acknowledged_at",
     "idempotent_since",
 )
-_TEXTS = ("worker", "execution_id", "last_error", "source", "correlation_id")
+_TEXTS = ("worker", "execution_id", "last_error", "error_code", "source", "correlation_id")
 _FLAGS = ("after_failure", "discarded")
 _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
 _ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
@@ -172,6 +172,7 @@ def salvage(key: PushKey, raw: Mapping[str, str]) -> Push:
         acknowledged_at=at["acknowledged_at"],
         idempotent_since=at["idempotent_since"],
         discarded=bool(raw.get("discarded")),
+        error_code=raw.get("error_code") or None,
         source=raw.get("source") or None,
         order=OrderSnapshot(**order),
     )

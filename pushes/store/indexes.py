@@ -10,7 +10,7 @@ from redis import Redis
 
 from pushes import policy
 from pushes.model import Change, Lane, Push, PushKey, Reason, State, is_account
-from pushes.store import codec, keys
+from pushes.store import codec, keys, search_index
 from pushes.store.repair import quarantine
 from pushes.store.rq_mirror import Command
 
@@ -63,8 +63,9 @@ def removal(push: Push) -> list[Command]:
     return [*gone, ("DEL", keys.timeline(push.key), keys.record(push.key))]
 
 
-def every_place(key: PushKey) -> list[str]:
-    """Name every index that a push could stand in."""
+def every_place(push: Push) -> list[str]:
+    """Name every index that a push could stand in, whatever is true of what it says of itself."""
+    key = push.key
     return [
         *map(keys.index, State),
         keys.UNACKNOWLEDGED,
@@ -73,6 +74,8 @@ def every_place(key: PushKey) -> list[str]:
         keys.unknown(key.account),
         *(keys.dead_letters(key.account, reason) for reason in Reason),
         *map(keys.dead_of, Reason),
+        *(keys.cause(key.account, reason, push.error_code) for reason in Reason),
+        *search_index.places(push),
     ]
 
 
@@ -129,12 +132,14 @@ def commands(change: Change) -> list[Command]:
     """List what a change writes in the indexes."""
     before, after = change.before, change.after
     if change.rebuilds_job:  # whatever the record says, it may stand anywhere
-        old: dict[str, str] = dict.fromkeys(every_place(after.key), "")
+        old: dict[str, str] = dict.fromkeys(every_place(before or after), "")
     else:
         old = places(before) if before else {}
     new, member = places(after), keys.job_id(after.key)
     moved: list[Command] = [("ZREM", place, member) for place in old if place not in new]
-    moved += [("ZADD", place, new[place], member) for place in new if old.get(place) != new[place]]
+    for place in new:
+        if old.get(place) != new[place]:
+            moved += standing(after, place, new[place])
     if before is None or after.state is State.DEAD:
         moved.append(("SADD", keys.ACCOUNTS, after.key.account))
     if after.state is State.HELD:
@@ -143,6 +148,16 @@ def commands(change: Change) -> list[Command]:
             ("SADD", keys.WORK_ARRIVED, after.key.account),
         ]
     return moved
+
+
+def standing(push: Push, place: str, score: str) -> list[Command]:
+    """List what puts a push into one of its `places`; a cause of death is known from then on."""
+    put: list[Command] = [("ZADD", place, score, keys.job_id(push.key))]
+    if isinstance(push.reason, Reason):
+        cause = keys.cause(push.key.account, push.reason, push.error_code)
+        if place == cause:
+            put.append(("ZADD", keys.CAUSES, "GT", score, cause))
+    return put
 
 
 def places(push: Push) -> dict[str, str]:
@@ -162,4 +177,5 @@ def places(push: Push) -> dict[str, str]:
     if isinstance(push.reason, Reason):
         found[keys.dead_letters(push.key.account, push.reason)] = score
         found[keys.dead_of(push.reason)] = score
-    return found
+        found[keys.cause(push.key.account, push.reason, push.error_code)] = score
+    return found | search_index.places(push)

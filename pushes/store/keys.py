@@ -51,6 +51,10 @@ RESEND_TOTALS = f"{PREFIX}:resends:totals"
 # How often each event that operators watch has happened, over all processes: one hash.
 COUNTERS = f"{PREFIX}:counters"
 
+# The causes of death that some dead letter has or had of late, as `keys.cause` names their sets,
+# scored by the last death: epoch seconds.
+CAUSES = f"{PREFIX}:causes"
+
 # What operators did: one stream.
 AUDIT = f"{PREFIX}:audit"
 
@@ -72,6 +76,9 @@ SIGN_IN_ATTEMPTS = f"{PREFIX}:sign-in-attempts"
 
 # Written to learn whether Redis takes writes; holds nothing.
 WRITE_PROBE = f"{PREFIX}:write-probe"
+
+# What stands for the error code of a death that has none.
+NO_CODE = "none"
 
 # The field by which RQ's entry of a worker tells that it is one of ours: it holds our version.
 WORKER_VERSION_FIELD = "klarna_ack_version"
@@ -177,6 +184,29 @@ def dead_letters(account: str, reason: Reason) -> str:
 def dead_of(reason: Reason) -> str:
     """Name the sorted set of all dead pushes of one reason, scored by time of death."""
     return f"{PREFIX}:dead:{reason}"
+
+
+def cause(account: str, reason: Reason, code: str | None) -> str:
+    """Name the sorted set of one account's dead pushes of one cause, scored by time of death."""
+    return f"{dead_letters(account, reason)}:{code or NO_CODE}"
+
+
+def references(kind: str, bucket: int) -> str:
+    """Name a part of the index of texts by which orders are found that are not settled.
+
+    A sorted set scored by the digest of the text; see `pushes.store.search_index`.
+    """
+    return f"{PREFIX}:references:{kind}:{bucket:x}"
+
+
+def settled_references(period: int, kind: str, bucket: int) -> str:
+    """Name a part of the same index, of orders settled in one span of time; it expires."""
+    return f"{PREFIX}:settled-references:{period}:{kind}:{bucket:x}"
+
+
+def calls(period: int, bucket: int) -> str:
+    """Name a hash that tells orders by the correlation ids of one span of time; it expires."""
+    return f"{PREFIX}:calls:{period}:{bucket:x}"
 
 
 def unreadable(name: str) -> str:

@@ -20,7 +20,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from pushes import life, log, policy
 from pushes.life import KLARNA, Origin
 from pushes.model import Change, Push, PushKey
-from pushes.store import codec, indexes, keys, records, resend_counts
+from pushes.store import codec, indexes, keys, records, resend_counts, search_index
 from pushes.store.connection import is_of_one_key, read_script
 from pushes.store.records import Raw
 from pushes.store.repair import quarantine
@@ -205,6 +205,7 @@ class Ledger:
             change = replace(change, rebuilds_job=True)
         return [
             *indexes.commands(change),
+            *search_index.commands(change, self.retention),
             *indexes.expiry(keys.record(change.after.key), change, self.retention),
             *self.rq.move(change),
             *indexes.proof(change),

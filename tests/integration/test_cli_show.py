@@ -64,6 +64,8 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
         "acknowledged_at": None,
         "crashes": 0,
         "last_error": "HTTP 400 BAD_VALUE",
+        "error_code": "BAD_VALUE",
+        "correlation_id": "c-2",
         "discarded": False,
         "next_step": Reason.REJECTED.next_step,
         "order": {

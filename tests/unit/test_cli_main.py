@@ -15,6 +15,7 @@ COMMANDS = [
     (),
     ("audit",),
     ("dev",),
+    ("find",),
     ("list",),
     ("status",),
     ("show",),

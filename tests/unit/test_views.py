@@ -61,6 +61,8 @@ def test_it_shows_every_key_of_a_push_that_has_only_just_come() -> None:
         "acknowledged_at": None,
         "crashes": 0,
         "last_error": None,
+        "error_code": None,
+        "correlation_id": None,
         "discarded": False,
         "next_step": None,
         "order": NO_ORDER,
@@ -97,6 +99,8 @@ def test_it_shows_everything_that_is_known() -> None:
         verified_at=after(3),
         acknowledged_at=after(4),
         last_error="HTTP 403 NOT_ALLOWED",
+        error_code="NOT_ALLOWED",
+        correlation_id="corr-9",
         discarded=True,
         order=order,
     )
@@ -123,6 +127,8 @@ def test_it_shows_everything_that_is_known() -> None:
         "acknowledged_at": "2026-01-31T08:19:00.250Z",
         "crashes": 1,
         "last_error": "HTTP 403 NOT_ALLOWED",
+        "error_code": "NOT_ALLOWED",
+        "correlation_id": "corr-9",
         "discarded": True,
         "next_step": "Nothing: an operator discarded it. To take that back, replay it.",
         "order": {
@@ -187,6 +193,8 @@ def test_it_shows_a_dead_letter_in_one_line() -> None:
         pushes=2,
         attempts=1,
         last_error="HTTP 400 BAD_VALUE",
+        error_code="BAD_VALUE",
+        correlation_id="corr-9",
         order=OrderSnapshot(order_amount=6000, purchase_currency="SEK"),
     )
     line = {
@@ -199,6 +207,8 @@ def test_it_shows_a_dead_letter_in_one_line() -> None:
         "attempts": 1,
         "pushes": 2,
         "last_error": "HTTP 400 BAD_VALUE",
+        "error_code": "BAD_VALUE",
+        "correlation_id": "corr-9",
         "order_amount": 6000,
         "purchase_currency": "SEK",
     }

@@ -6,6 +6,7 @@ Nothing is cut silently: it is counted and logged.
 from datetime import datetime
 from typing import cast
 
+from redis import Redis
 from rq.worker_registration import clean_worker_registry
 
 from pushes import log, policy
@@ -13,9 +14,12 @@ from pushes.accounts.sources import known_sources
 from pushes.model import Push, Reason, State
 from pushes.read.views import instant
 from pushes.store import codec, counters, indexes, keys, records
+from pushes.store.connection import read_script
 from pushes.store.ledger import Ledger
 
 _log = log.get(__name__)
+
+_FORGET_CAUSE = read_script("worker.periodic", "forget_cause.lua")
 
 # One round trip cuts so many, so that Redis answers others in between.
 _BATCH = 200
@@ -24,6 +28,7 @@ _BATCH = 200
 def prune(ledger: Ledger, now: datetime) -> None:
     """Do all of it. Raises RedisError; then the rest is done the next time."""
     forget_expired(ledger, now)
+    forget_causes(ledger.redis)
     cut_unknown(ledger)
 
 
@@ -36,6 +41,18 @@ def forget_expired(ledger: Ledger, now: datetime) -> None:
     pipeline.execute()
     ledger.rq.queue.finished_job_registry.cleanup()
     clean_worker_registry(ledger.rq.queue)
+
+
+def forget_causes(redis: Redis) -> None:
+    """Forget the causes that no dead letter has any more."""
+    causes = cast(list[bytes], redis.zrange(keys.CAUSES, 0, -1))
+    pipeline = redis.pipeline(transaction=False)
+    for cause in causes:
+        pipeline.exists(cause)
+    gone = [cause for cause, exists in zip(causes, pipeline.execute(), strict=True) if not exists]
+    for cause in gone:
+        pipeline.eval(_FORGET_CAUSE, 2, keys.CAUSES, cause)
+    pipeline.execute()
 
 
 def cut_unknown(ledger: Ledger, keep: int = policy.MAX_UNKNOWN_DEAD) -> int:
