@@ -26,7 +26,7 @@ _COLUMNS = ("order_id", "account", "state", "since", "reason", "minor_units", "l
 def find(
     *, text: tuple[str, ...], account: str | None, limit: int, cursor: str | None, as_json: bool
 ) -> None:
-    """Find orders by their id, a reference, or the correlation id of a call.
+    """Find orders by id, reference or correlation id.
 
     Klarna's reference and the merchant's are found as soon as Klarna has shown the order. Words
     such as state:dead reason:rejected account:NAME code:NOT_ALLOWED since:7d until:2026-03-01

@@ -87,6 +87,8 @@ class LineView(TypedDict):
     attempts: int
     pushes: int
     last_error: str | None
+    error_code: str | None
+    correlation_id: str | None
     order_amount: int | None
     purchase_currency: str | None
 
@@ -95,8 +97,6 @@ class DeadLetterView(LineView):
     """One line of the list of dead letters."""
 
     died_at: str
-    error_code: str | None
-    correlation_id: str | None
     next_step: str | None
 
 
@@ -152,8 +152,6 @@ def dead_letter(push: Push, now: datetime) -> DeadLetterView:
     return {
         **_line(push, now),
         "died_at": instant(push.changed_at),
-        "error_code": push.error_code,
-        "correlation_id": push.correlation_id,
         "next_step": _next_step(push),
     }
 
@@ -179,6 +177,8 @@ def _line(push: Push, now: datetime) -> LineView:
         "attempts": push.attempts,
         "pushes": push.pushes,
         "last_error": push.last_error,
+        "error_code": push.error_code,
+        "correlation_id": push.correlation_id,
         "order_amount": push.order.order_amount,
         "purchase_currency": push.order.purchase_currency,
     }

@@ -10,9 +10,10 @@ from redis import Redis
 
 from pushes import policy
 from pushes.model import Change, Lane, Push, PushKey, Reason, State, is_account
-from pushes.store import codec, keys, search_index
+from pushes.store import codec, keys
 from pushes.store.repair import quarantine
 from pushes.store.rq_mirror import Command
+from pushes.store.texts import search_index
 
 # The field of a record that says which change wrote it last.
 COMMIT_FIELD = "commit"

@@ -194,7 +194,7 @@ def cause(account: str, reason: Reason, code: str | None) -> str:
 def references(kind: str, bucket: int) -> str:
     """Name a part of the index of texts by which orders are found that are not settled.
 
-    A sorted set scored by the digest of the text; see `pushes.store.search_index`.
+    A sorted set scored by the digest of the text; see `pushes.store.texts`.
     """
     return f"{PREFIX}:references:{kind}:{bucket:x}"
 

@@ -20,11 +20,12 @@ from redis.exceptions import NoScriptError, ResponseError
 from pushes import life, log, policy
 from pushes.life import KLARNA, Origin
 from pushes.model import Change, Push, PushKey
-from pushes.store import codec, indexes, keys, records, resend_counts, search_index
+from pushes.store import codec, indexes, keys, records, resend_counts
 from pushes.store.connection import is_of_one_key, read_script
 from pushes.store.records import Raw
 from pushes.store.repair import quarantine
 from pushes.store.rq_mirror import Command, RqMirror
+from pushes.store.texts import search_index
 
 _log = log.get(__name__)
 

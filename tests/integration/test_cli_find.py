@@ -34,6 +34,8 @@ def test_it_finds_by_a_reference(ledger: Ledger, redis_url: str) -> None:
                 "attempts": 1,
                 "pushes": 1,
                 "last_error": "e",
+                "error_code": None,
+                "correlation_id": None,
                 "order_amount": 6000,
                 "purchase_currency": None,
             }

@@ -60,6 +60,8 @@ def test_it_shows_what_is_in_a_state(ledger: Ledger, redis_url: str) -> None:
                 "attempts": 1,
                 "pushes": 1,
                 "last_error": "HTTP 500",
+                "error_code": None,
+                "correlation_id": None,
                 "order_amount": None,
                 "purchase_currency": None,
             }

@@ -13,8 +13,9 @@ from pushes.read.dead_letters import Filter
 from pushes.read.search import causes, find, listing
 from pushes.read.search.causes import Cause, CauseGroup
 from pushes.read.search.query import Query, parse
-from pushes.store import keys, search_index
+from pushes.store import keys
 from pushes.store.ledger import Ledger
+from pushes.store.texts import digests
 from tests.builders import NOW, a_key, put
 from tests.integration.test_cli_support import after, dead
 from worker.periodic import prune
@@ -142,7 +143,7 @@ def test_it_takes_an_order_out_of_the_index_that_is_forgotten(ledger: Ledger) ->
 def test_it_keeps_two_texts_apart_that_share_a_bucket(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_index, "_BUCKETS", 1)
+    monkeypatch.setattr(digests, "_BUCKETS", 1)
     first, second = end(ledger, State.HELD), end(ledger, State.DEAD, order=None)
     assert found(ledger, "ERP-9") == found(ledger, "XK3PF4P1-1") == [first]
     assert set(found(ledger, "")) == {first, second}

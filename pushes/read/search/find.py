@@ -21,9 +21,10 @@ from pushes.read.dead_letters import Filter
 from pushes.read.search import listing
 from pushes.read.search.listing import Source
 from pushes.read.search.query import Query
-from pushes.store import codec, indexes, keys, records, search_index
+from pushes.store import codec, indexes, keys, records
 from pushes.store.ledger import Ledger
-from pushes.store.search_index import Kind
+from pushes.store.texts import digests, search_index
+from pushes.store.texts.digests import Kind
 
 # So many orders are looked at that may have one text: more have a text that says nothing.
 _HITS = 1000
@@ -63,7 +64,7 @@ def keys_of(ledger: Ledger, text: str, now: datetime) -> list[PushKey]:
     """Name the orders that may have a text: whether they do, their records say."""
     redis = ledger.redis
     pipeline = redis.pipeline(transaction=False)
-    bucket, score = search_index.digest(text)
+    bucket, score = digests.digest(text)
     for kind in Kind:
         for part in search_index.parts(kind, bucket, now, ledger.retention):
             pipeline.zrangebyscore(part, score, score, 0, _HITS)
