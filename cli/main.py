@@ -17,6 +17,7 @@ _COMMANDS = {
     "order": "cli.order:order",
     "pause": "cli.pause:pause",
     "push": "cli.push:push",
+    "reconcile": "cli.reconcile:reconcile",
     "resume": "cli.pause:resume",
     "retry": "cli.retry:retry",
     "show": "cli.show:show",

@@ -24,10 +24,11 @@ _account = click.argument("account", required=False, shell_complete=options.comp
 @options.by
 @options.as_json
 def pause(account: str | None, why: str, by: str, *, as_json: bool) -> None:
-    """Hold ACCOUNT: none of its orders is attempted until you resume it.
+    """Hold ACCOUNT: none of its orders is attempted.
 
-    Attempts under way are finished. Pushes are accepted, wait, and spend no attempt. Klarna goes
-    on pushing for 48 hours after an order's first push. Not needed when only one is configured.
+    That is so until you resume it. Attempts under way are finished. Pushes are accepted, wait, and
+    spend no attempt. Klarna goes on pushing for 48 hours after an order's first push. ACCOUNT is
+    not needed when only one is configured.
     """
     with opened() as context:
         name = context.choose_account(account)
@@ -41,10 +42,10 @@ def pause(account: str | None, why: str, by: str, *, as_json: bool) -> None:
 @options.by
 @options.as_json
 def resume(account: str | None, why: str | None, by: str, *, as_json: bool) -> None:
-    """Serve ACCOUNT again, whatever held or paused it.
+    """Serve ACCOUNT again.
 
-    What waited is attempted the earliest deadline first, after an outage in steps. If the trouble
-    is still there, the account is soon held again.
+    It does not matter what held or paused it. What waited is attempted the earliest deadline first,
+    after an outage in steps. If the trouble is still there, the account is soon held again.
     """
     with opened() as context:
         name = context.choose_account(account)
