@@ -12,7 +12,7 @@ import click
 from redis import Redis
 
 from pushes.accounts.settings import read_names
-from pushes.settings import Problems, Settings, load
+from pushes.settings import Problems, PromisingSettings, load
 from pushes.store import indexes
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
@@ -77,13 +77,14 @@ def opened() -> Iterator[Context]:
     settings, accounts = read(os.environ)
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     with closing(redis):
-        yield Context(Ledger(redis, retention=settings.retention), accounts)
+        ledger = Ledger(redis, retention=settings.retention, wait_replicas=settings.wait_replicas)
+        yield Context(ledger, accounts)
 
 
-def read(environment: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
+def read(environment: Mapping[str, str]) -> tuple[PromisingSettings, tuple[str, ...]]:
     """Read the settings and the accounts' names. Raises ConfigurationError as `opened` does."""
     problems = Problems()
-    settings = problems.collect(lambda: load(Settings, environment))
+    settings = problems.collect(lambda: load(PromisingSettings, environment))
     accounts = problems.collect(lambda: read_names(environment))
     if settings is None or accounts is None:
         raise problems.error()

@@ -15,7 +15,8 @@ from redis.exceptions import RedisError
 
 from cli.lazy import LazyGroup
 from pushes.settings import EXIT_CONFIGURATION, ConfigurationError
-from pushes.store.durability import fault_of
+from pushes.store.server.durability import fault_of
+from pushes.store.server.replicas import NotReplicatedError
 
 
 class Refused(click.ClickException):
@@ -45,6 +46,11 @@ class Terminal(LazyGroup):
 
 def nothing_changed(error: RedisError) -> str:
     """Say what a failure of Redis means when nothing was written before."""
+    if isinstance(error, NotReplicatedError):
+        return (
+            f"{what_happened(error)}: it is done, but a failover could lose it. {remedy(error)}, "
+            "and look whether it is still done then."
+        )
     return (
         f"{what_happened(error)}: nothing was changed, and accepted pushes are safe in Redis. "
         f"{remedy(error)}. Then run this again."

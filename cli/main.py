@@ -18,6 +18,7 @@ _COMMANDS = {
     "pause": "cli.pause:pause",
     "push": "cli.push:push",
     "reconcile": "cli.reconcile:reconcile",
+    "repair": "cli.doctor.repair:repair",
     "resume": "cli.pause:resume",
     "retry": "cli.retry:retry",
     "show": "cli.show:show",

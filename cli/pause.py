@@ -33,6 +33,7 @@ def pause(account: str | None, why: str, by: str, *, as_json: bool) -> None:
     with opened() as context:
         name = context.choose_account(account)
         hold.pause(context.redis, name, by=by, why=why)
+        context.ledger.replicas.confirm()
         _show(context, name, "Orders of this account wait from now on.", as_json=as_json)
 
 
@@ -50,6 +51,7 @@ def resume(account: str | None, why: str | None, by: str, *, as_json: bool) -> N
     with opened() as context:
         name = context.choose_account(account)
         ended = hold.resume(context.redis, name, by=by, why=why)
+        context.ledger.replicas.confirm()
         if not (ended.hold or ended.pause):
             raise Refused(f"The account {name!r} is neither held nor paused. Nothing to resume.")
         was = " ".join(_because(ended))

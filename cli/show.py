@@ -11,6 +11,7 @@ from cli.exits import Refused
 from pushes.model import PushKey, State
 from pushes.read import views
 from pushes.store import keys, records
+from pushes.store.repair import quarantine
 
 _COLUMNS = ("at", "event", "call", "answer", "correlation_id", "detail")
 
@@ -30,9 +31,10 @@ def show(order_id: str, account: str | None, *, as_json: bool) -> None:
         key = find(context, wanted, account)
         push = records.get(context.redis, key)
         timeline = records.timeline(context.redis, key)
+        kept_aside = quarantine.content(context.redis, key)
     if push is None:  # it expired in between
         raise Refused(_unknown(wanted, [key.account], context.ledger.retention.days))
-    view = views.full(push, timeline, datetime.now(UTC))
+    view = views.full(push, timeline, datetime.now(UTC), kept_aside)
     if as_json:
         output.emit_json(view)
     else:
@@ -77,6 +79,8 @@ def blocks(view: views.PushView) -> list[output.Block]:
     if any(value is not None for _, value in order):
         shown.append(output.Facts("At Klarna, when last seen (amounts in minor units)", order))
     shown.append(_timeline(view["timeline"], view["last_error"]))
+    if view["kept_aside"]:
+        shown.append(output.Facts("Kept aside, unreadable", list(view["kept_aside"].items())))
     return shown
 
 

@@ -8,7 +8,7 @@ before each is replaced.
 from collections.abc import Iterator
 
 from devtools.code_map import ROOT
-from pushes.store.rights import Role, acl_rules
+from pushes.store.server.rights import Role, acl_rules
 
 FILE = ROOT / "deploy" / "redis" / "users.acl"
 

@@ -371,6 +371,13 @@ def retried(push: Push, by: str, why: str, now: datetime) -> Change | None:
     return Change(push, after, (entry,))
 
 
+def rebuilt(push: Push) -> Change | None:
+    """Put the job of a dead push in its place again, since it stands nowhere. None unless dead."""
+    if push.state is not State.DEAD or push.discarded:
+        return None
+    return Change(push, replace(push, rev=push.rev + 1), rebuilds_job=True)
+
+
 def replayed(push: Push, by: str, why: str, now: datetime) -> Change | None:
     """Give a dead push fresh attempts at an operator's word. None when it is not dead."""
     if push.state is not State.DEAD:

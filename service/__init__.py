@@ -12,8 +12,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from pushes import log
 from pushes.settings import ConfigurationError, complain
-from pushes.store import rights
-from pushes.store.rights import Role
+from pushes.store.server import rights
+from pushes.store.server.rights import Role
 from service import deps, errors, health, metrics
 from service.push import intake
 from service.query import TolerantRequest

@@ -43,7 +43,7 @@ def install(app: Flask, settings: WebSettings) -> Deps:
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     deps = Deps(
         settings,
-        Ledger(redis, retention=settings.retention),
+        Ledger(redis, retention=settings.retention, wait_replicas=settings.wait_replicas),
         Breaker(),
         Admission(redis),
         Refusals(redis),

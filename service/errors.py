@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
 
 from pushes import log
-from pushes.store.durability import fault_of
+from pushes.store.server.durability import fault_of
 
 _log = log.get(__name__)
 

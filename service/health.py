@@ -3,14 +3,11 @@
 from flask import Blueprint, Response, jsonify
 from redis.exceptions import RedisError
 
-from pushes.store import keys, rights
-from pushes.store.durability import fault_of, persistence_fault, rights_fault
-from pushes.store.rights import Role
+from pushes.store.server import rights
+from pushes.store.server.durability import fault_of, persistence_fault, rights_fault
+from pushes.store.server.rights import Role
 from service import deps
 from service.errors import problem
-
-# The write that asks whether Redis takes writes leaves nothing behind for long.
-_PROBE_TTL_S = 60
 
 blueprint = Blueprint("health", __name__)
 
@@ -24,11 +21,12 @@ def alive() -> Response:
 @blueprint.get("/readyz")
 def ready() -> Response:
     """Say whether pushes are stored durably: Redis lets us, takes writes and persists them."""
-    redis = deps.current().ledger.redis
+    ledger = deps.current().ledger
+    redis = ledger.redis
     try:
         fault = rights_fault(rights.missing_rights(redis, Role.WEB))
         if fault is None:
-            redis.set(keys.WRITE_PROBE, "1", ex=_PROBE_TTL_S)
+            ledger.replicas.confirm()
             fault = persistence_fault(redis.info("persistence"))
     except RedisError as error:
         fault = fault_of(error)

@@ -48,7 +48,7 @@ def _check_networks(
     return networks
 
 
-class WebSettings(shared.Settings):
+class WebSettings(shared.PromisingSettings):
     """The settings of the web process, `tokens` being the push token of each account."""
 
     order_id_params: Annotated[

@@ -1,5 +1,7 @@
 """Records in any state, as tests need them: real steps of `pushes.life`, a fixed time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -13,6 +15,8 @@ from pushes.accounts.serving import Share
 from pushes.model import Change, HoldReason, Push, PushKey, Reason, State
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
 from pushes.store.ledger import Ledger
+from pushes.store.server import rights
+from pushes.store.server.rights import Role
 from worker.attempt.acknowledge import Acknowledger
 from worker.attempt.attempt import Report
 from worker.attempt.outcomes import Acknowledged, Outcome
@@ -158,3 +162,31 @@ class ReplicaState:
         redis.flushdb()
         for name, content in self.keys.items():
             redis.restore(name, 0, content)
+
+
+class RedisUser:
+    """A user of Redis with the rights of one role, which can be taken away one by one."""
+
+    def __init__(self, admin: Redis, redis_url: str, role: Role) -> None:
+        self._admin = admin
+        self._role = role
+        self.rule("reset", "on", ">secret", *rights.acl_rules(role).split())
+        self.url = f"redis://{role}:secret@{redis_url.rpartition('@')[2]}"
+        self.redis = Redis.from_url(self.url)
+
+    def rule(self, *rules: str) -> None:
+        """Add rules to its ACL."""
+        self._admin.execute_command("ACL", "SETUSER", self._role, *rules)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def denied(self, command: str) -> Iterator[None]:
+        """Forbid a command for a while."""
+        self.rule(f"-{command}")
+        try:
+            yield
+        finally:
+            self.rule(f"+{command}")
+
+    def close(self) -> None:
+        self.redis.close()
+        self._admin.acl_deluser(self._role)

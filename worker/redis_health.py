@@ -8,8 +8,8 @@ import threading
 from redis.exceptions import RedisError
 
 from pushes import log
-from pushes.store.durability import fault_of
 from pushes.store.rq_mirror import LEASE_S
+from pushes.store.server.durability import fault_of
 from worker.clock import SYSTEM_CLOCK, Clock
 
 _log = log.get(__name__)

@@ -16,8 +16,8 @@ from queue import SimpleQueue
 from redis.exceptions import RedisError
 
 from pushes import log
-from pushes.store import rights
-from pushes.store.rights import Role
+from pushes.store.server import rights
+from pushes.store.server.rights import Role
 from worker.alone import AloneProcess
 from worker.attempt.attempt import Attempt, Ending
 from worker.claiming.claims import Claim

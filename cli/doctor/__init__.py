@@ -1,4 +1,7 @@
-"""`klarna-ack doctor`: is this set up right? What was looked at, what was seen, the remedy."""
+"""`klarna-ack doctor`: is this set up right? What was looked at, what was seen, the remedy.
+
+Beside it `repair`, which mends what stands in Redis.
+"""
 
 import os
 

@@ -23,8 +23,8 @@ from pushes.read import overview
 from pushes.read.overview import Overview
 from pushes.settings import Problems, load
 from pushes.store import keys
-from pushes.store.durability import Fault, fault_of
-from pushes.store.rights import Role, missing_rights
+from pushes.store.server.durability import Fault, fault_of
+from pushes.store.server.rights import Role, missing_rights
 
 _PROBE_TTL_S = 60
 

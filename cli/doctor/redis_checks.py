@@ -11,8 +11,8 @@ from cli.doctor.check import Check, Severity
 from cli.exits import what_happened
 from pushes.read.workers import LiveWorkers
 from pushes.store.connection import OLDEST_VERSION
-from pushes.store.durability import Fault, fault_of, persistence_fault, rights_fault
-from pushes.store.rights import Role
+from pushes.store.server.durability import Fault, fault_of, persistence_fault, rights_fault
+from pushes.store.server.rights import Role
 
 # Leases are judged by clocks: see docs/operations.md.
 _CLOCKS_APART = timedelta(seconds=2)

@@ -4,7 +4,7 @@ Every key is always there, null when unknown. Times are ISO 8601 in UTC, with mi
 Z; amounts are in minor units.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypedDict
 
@@ -52,7 +52,8 @@ class OrderView(TypedDict):
 class PushView(Brief):
     """Everything known about one push. `next_step` is what an operator does with a dead one.
 
-    `overdue`: the deadline passed, and the order is neither settled nor discarded.
+    `overdue`: the deadline passed, and the order is neither settled nor discarded. `kept_aside`
+    holds what Redis held of it and nobody could read, by the name of its key.
     """
 
     reason: str | None
@@ -73,6 +74,7 @@ class PushView(Brief):
     next_step: str | None
     order: OrderView
     timeline: list[EntryView]
+    kept_aside: dict[str, str]
 
 
 class LineView(TypedDict):
@@ -114,7 +116,12 @@ def brief(push: Push) -> Brief:
     return {"order_id": key.order_id, "account": key.account, "state": str(push.state)}
 
 
-def full(push: Push, timeline: Iterable[Entry], now: datetime) -> PushView:
+def full(
+    push: Push,
+    timeline: Iterable[Entry],
+    now: datetime,
+    kept_aside: Mapping[str, str] | None = None,
+) -> PushView:
     """Show everything known about a push; `timeline` oldest first."""
     return {
         **brief(push),
@@ -136,6 +143,7 @@ def full(push: Push, timeline: Iterable[Entry], now: datetime) -> PushView:
         "next_step": _next_step(push),
         "order": order(push.order),
         "timeline": [_entry(entry) for entry in (list(timeline) or _remembered(push))],
+        "kept_aside": dict(kept_aside or {}),
     }
 
 

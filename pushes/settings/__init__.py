@@ -21,7 +21,15 @@ from pushes.settings.problems import (
 )
 from pushes.settings.redis_url import check_url
 
-__all__ = ["EXIT_CONFIGURATION", "ConfigurationError", "Problems", "Settings", "complain", "load"]
+__all__ = [
+    "EXIT_CONFIGURATION",
+    "ConfigurationError",
+    "Problems",
+    "PromisingSettings",
+    "Settings",
+    "complain",
+    "load",
+]
 
 
 def _lower(value: object) -> object:
@@ -61,6 +69,14 @@ class Settings(BaseModel):
     def retention(self) -> timedelta:
         """How long records of settled and of discarded pushes are kept."""
         return timedelta(days=self.retention_days)
+
+
+class PromisingSettings(Settings):
+    """The settings of a process that tells somebody outside that something is stored."""
+
+    wait_replicas: int = Field(
+        0, ge=0, le=10, alias="REDIS_WAIT_REPLICAS", description="a number of replicas from 0 to 10"
+    )
 
 
 _S = TypeVar("_S", bound=Settings)

@@ -4,11 +4,19 @@ And the scripts that it runs: each stands in a `.lua` file beside the module tha
 """
 
 from importlib import resources
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.exceptions import (
+    ConnectionError,  # noqa: A004 - redis's own name
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -30,6 +38,43 @@ _STATES = (
 )
 
 
+class NotMasterError(ConnectionError):
+    """The Redis at the other end is a replica now: the connection is closed, and opened anew."""
+
+
+class _ToMaster(AbstractConnection):
+    """A connection that is dropped when its Redis turns out to be a read-only replica.
+
+    Behind a virtual address a connection stays with the server it was made to, whatever becomes of
+    that. The next try connects anew, to where the address leads by then. Sentinel's do the same.
+    """
+
+    def read_response(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - redis-py's own
+        """Read an answer. Raises NotMasterError instead of what a replica says to a write."""
+        try:
+            return super().read_response(*args, **options)
+        except ResponseError as error:
+            if not isinstance(error, ReadOnlyError) and "READONLY" not in str(error):
+                raise
+            self.disconnect()  # type: ignore[no-untyped-call]
+            raise NotMasterError(f"READONLY {error}") from error
+
+
+class _TcpToMaster(_ToMaster, Connection):
+    """By TCP."""
+
+
+class _TlsToMaster(_ToMaster, SSLConnection):
+    """By TLS."""
+
+
+class _SocketToMaster(_ToMaster, UnixDomainSocketConnection):
+    """By a socket of this machine."""
+
+
+_CONNECTIONS = {"redis": _TcpToMaster, "rediss": _TlsToMaster, "unix": _SocketToMaster}
+
+
 def connect(url: str, *, timeout_s: float, retries: int) -> Redis:
     """Make a client for `url`; nothing is sent before its first command.
 
@@ -41,12 +86,12 @@ def connect(url: str, *, timeout_s: float, retries: int) -> Redis:
         "socket_connect_timeout": timeout_s,
         "retry": Retry(ExponentialWithJitterBackoff(cap=0.5, base=0.05), retries),
     }
-    if url.startswith("unix://"):
-        return Redis.from_url(url, **options)
-    options["socket_keepalive"] = True
-    if url.startswith("redis+sentinel://"):
+    scheme = url.partition("://")[0]
+    if scheme != "unix":
+        options["socket_keepalive"] = True
+    if scheme == "redis+sentinel":
         return _through_sentinel(url, options)
-    return Redis.from_url(url, **options)
+    return Redis.from_url(url, connection_class=_CONNECTIONS[scheme], **options)
 
 
 def is_of_one_key(error: Exception) -> bool:

@@ -8,7 +8,7 @@ What cannot be read costs only itself: a record is written anew, as a dead lette
 of a wrong type is set aside.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -25,6 +25,7 @@ from pushes.store.connection import is_of_one_key, read_script
 from pushes.store.records import Raw
 from pushes.store.repair import quarantine
 from pushes.store.rq_mirror import Command, RqMirror
+from pushes.store.server.replicas import Replicas
 from pushes.store.texts import search_index
 
 _log = log.get(__name__)
@@ -48,13 +49,17 @@ class Ledger:
     """Changes the records of all pushes on one Redis. Threads may share it.
 
     Every method raises redis.exceptions.RedisError when Redis does not answer or refuses; then
-    nothing is known to be written, and asking again is safe. Records of settled and of discarded
-    pushes expire after `retention`.
+    nothing is known to be written, and asking again is safe. With `wait_replicas`, a change counts
+    as made once so many replicas have it, too. Records of settled and of discarded pushes expire
+    after `retention`.
     """
 
-    def __init__(self, redis: Redis, *, retention: timedelta = policy.RETENTION) -> None:
+    def __init__(
+        self, redis: Redis, *, retention: timedelta = policy.RETENTION, wait_replicas: int = 0
+    ) -> None:
         self.redis = redis
         self.retention = retention
+        self.replicas = Replicas(redis, wait_replicas)
         self.rq = RqMirror(redis)
         self._commit = redis.register_script(
             read_script("pushes.store", "waiting.lua", "commit.lua")
@@ -120,12 +125,22 @@ class Ledger:
 
     def remove_many(self, pushes: list[Push]) -> list[Push]:
         """Forget pushes in one round trip; return those that were still as the caller saw them."""
+        gone = [(push.key, push, self._removal(push)) for push in pushes]
+        made = zip(pushes, self.run_while_as_seen(gone), strict=True)
+        return [push for push, is_made in made if is_made]
+
+    def run_while_as_seen(
+        self, wanted: Sequence[tuple[PushKey, Push | None, list[Command]]]
+    ) -> list[bool]:
+        """Run commands for pushes whose records are as the caller saw them; say for which it did.
+
+        For what changes no record. None stands for a record that is not there.
+        """
         scripts = [
-            ([keys.record(push.key)], [*_seen(push), codec.to_json(self._removal(push))])
-            for push in pushes
+            ([keys.record(key)], [*_seen(push), codec.to_json(commands)])
+            for key, push, commands in wanted
         ]
-        answers = self._send(scripts, [])
-        return [push for push, present in zip(pushes, answers, strict=True) if present is None]
+        return [answer is None for answer in self._send(scripts, [])] if scripts else []
 
     def end_execution(self, push: Push) -> None:
         """Take an attempt out of RQ's books whose end no commit of the push has written there."""
@@ -138,10 +153,19 @@ class Ledger:
         """Commit one change; None when it was made, else the record as it is now."""
         arguments = _arguments(change, self._commands(change))
         try:
-            present = cast(Raw | None, self._commit(*arguments))
+            present = self._send_one(arguments)
         except ResponseError as error:
             present = self._run_again(change, error)
         return None if _is_made(change, present) else present
+
+    def _send_one(self, arguments: _Arguments) -> Raw | None:
+        """Run the script once; raises whatever error it ends with."""
+        if not self.replicas.count:
+            return cast(Raw | None, self._commit(*arguments))
+        (answer,) = self._send([arguments], [])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def _send(self, scripts: list[_Arguments], then: list[Command]) -> list[Raw | Exception | None]:
         """Run the script for each in one round trip; return the answers, and some may be errors.
@@ -153,6 +177,7 @@ class Ledger:
             pipeline.evalsha(self._commit.sha, len(names), *names, *words)
         for command in then:
             pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        self.replicas.ask(pipeline)
         answers = pipeline.execute(raise_on_error=False)
         errors = [answer for answer in answers if isinstance(answer, Exception)]
         if any(isinstance(error, NoScriptError) for error in errors):
@@ -160,6 +185,7 @@ class Ledger:
             return self._send(scripts, then)
         if broken := [error for error in errors if not is_of_one_key(error)]:
             raise broken[0]
+        self.replicas.check(answers)
         return answers[: len(scripts)]
 
     def _result(self, change: Change, answer: Raw | Exception | None) -> CommitResult:
@@ -194,7 +220,7 @@ class Ledger:
             meaning="somebody else wrote these keys; the order goes on without them",
             action="find out who writes to this Redis",
         )
-        return cast(Raw | None, self._commit(*_arguments(change, self._commands(change))))
+        return self._send_one(_arguments(change, self._commands(change)))
 
     def _commands(self, change: Change) -> list[Command]:
         """List all that a change writes, in an order in which no part is missed for good.

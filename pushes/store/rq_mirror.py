@@ -11,10 +11,8 @@ import zlib
 from base64 import b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import cast
 
 from redis import Redis
-from redis.client import Pipeline
 from rq import Queue
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import JobStatus
@@ -50,12 +48,12 @@ class RqMirror:
         self._redis = redis
         self.queue = Queue(rq_job.QUEUE, connection=redis, serializer=JSONSerializer)
         self._waiting = self.queue.key
-        self._deferred = self.queue.deferred_job_registry.key
+        self.deferred = self.queue.deferred_job_registry.key
         self._popped = self.queue.intermediate_queue_key
-        self._started = self.queue.started_job_registry.key
-        self._scheduled = self.queue.scheduled_job_registry.key
-        self._finished = self.queue.finished_job_registry.key
-        self._failed = self.queue.failed_job_registry.key
+        self.started = self.queue.started_job_registry.key
+        self._scheduled: str = self.queue.scheduled_job_registry.key
+        self.finished = self.queue.finished_job_registry.key
+        self._failed: str = self.queue.failed_job_registry.key
         self._unchanging = _unchanging_fields(redis)
 
     def move(self, change: Change) -> list[Command]:
@@ -71,10 +69,9 @@ class RqMirror:
         job_id = keys.job_id(after.key)
         commands = [*self._leave(before), ("LREM", self._popped, 1, job_id)]
         if change.rebuilds_job:  # it may stand anywhere: somebody else has moved it
-            places = (self._scheduled, self._finished, self._failed)
             lanes = (keys.ready(after.key.account, lane) for lane in Lane)
-            commands += [("ZREM", place, job_id) for place in (*places, *lanes)]
-            commands.append(("LEAVE_QUEUE", self._waiting, self._deferred, job_id))
+            commands += [("ZREM", place, job_id) for place in (*self.registries, *lanes)]
+            commands.append(("LEAVE_QUEUE", self._waiting, self.deferred, job_id))
         if after.discarded:
             return [*commands, ("DEL", *_keys_of(after))]
         return [*commands, *self._enter(before, after)]
@@ -84,26 +81,42 @@ class RqMirror:
         if change.after.state is not State.QUEUED or not change.moves_job:
             return []
         push, job_id = change.after, keys.job_id(change.after.key)
-        join = ("JOIN_QUEUE", self._waiting, self._deferred, rq_job.key(push), job_id)
+        join = ("JOIN_QUEUE", self._waiting, self.deferred, rq_job.key(push), job_id)
         return [(*join, codec.epoch(push.first_push_at))]
 
     def remove(self, push: Push) -> list[Command]:
         """List the commands that remove the job from RQ, wherever it stands."""
         return [*self._leave(push), ("DEL", *_keys_of(push))]
 
-    def count_queued(self, pipeline: Pipeline) -> None:
-        """Ask for the numbers of jobs that wait, in the list and beyond it, and that are popped."""
-        pipeline.llen(self._waiting)
-        pipeline.zcard(self._deferred)
-        pipeline.llen(self._popped)
+    @property
+    def registries(self) -> tuple[str, ...]:
+        """Name RQ's registries that hold the jobs of our queue, but for those that wait or run."""
+        canceled = self.queue.canceled_job_registry.key
+        return (self._scheduled, self.finished, self._failed, canceled)
 
-    def waiting(self) -> set[bytes]:
-        """Name the jobs that no worker has taken, wherever they stand. Raises RedisError."""
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.lrange(self._waiting, 0, -1)
-        pipeline.zrange(self._deferred, 0, -1)
-        listed, deferred = cast(list[list[bytes]], pipeline.execute())
-        return {*listed, *deferred}
+    @property
+    def sorted_sets(self) -> tuple[str, ...]:
+        """Name every sorted set of RQ in which a job of our queue can stand."""
+        return (*self.registries, self.started, self.deferred)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Name the type that each key of RQ's has to have in which our jobs stand."""
+        lists = dict.fromkeys((self._waiting, self._popped), "list")
+        return lists | dict.fromkeys(self.sorted_sets, "zset")
+
+    def registry(self, push: Push) -> str | None:
+        """Name the registry in which the job of a push has to stand; None when in none.
+
+        That of a settled one stands among the finished for a while, and need not.
+        """
+        match push.state:
+            case State.RETRYING | State.HELD:
+                return self._scheduled
+            case State.DEAD if not push.discarded:
+                return self._failed
+            case _:
+                return None
 
     def execution(self, push: Push) -> Execution:
         """Name the RQ execution of a running push."""
@@ -123,7 +136,7 @@ class RqMirror:
             case State.DEAD:
                 return [("ZREM", self._failed, job_id)]
             case State.ACKNOWLEDGED | State.NOT_NEEDED:
-                return [("ZREM", self._finished, job_id)]
+                return [("ZREM", self.finished, job_id)]
 
     def _enter(self, before: Push, after: Push) -> list[Command]:
         match after.state:
@@ -161,7 +174,7 @@ class RqMirror:
             ("EXPIRE", execution.key, LEASE_S),
             ("ZADD", of_job, int(began) + LEASE_S + _RQ_MARGIN_S, execution.id),
             ("EXPIRE", of_job, LEASE_S + _RQ_MARGIN_S),
-            ("ZADD", self._started, int(began) + LEASE_S, execution.composite_key),
+            ("ZADD", self.started, int(began) + LEASE_S, execution.composite_key),
             ("SADD", of_worker, execution.composite_key),
             ("EXPIRE", of_worker, LEASE_S + _RQ_MARGIN_S),
             (
@@ -178,7 +191,7 @@ class RqMirror:
         of_job = ExecutionRegistry.key_template.format(execution.job_id)
         return [
             ("DEL", execution.key),
-            ("ZREM", self._started, execution.composite_key),
+            ("ZREM", self.started, execution.composite_key),
             ("ZREM", of_job, execution.id),
             ("SREM", execution.worker_executions_key, execution.composite_key),
         ]
@@ -197,7 +210,7 @@ class RqMirror:
         value = b64encode(json.dumps(str(after.state)).encode()).decode()
         return [
             ("HSET", rq_job.key(after), "status", JobStatus.FINISHED.value, *_ended(after)),
-            ("ZADD", self._finished, expires + rq_job.RESULT_TTL_S, keys.job_id(after.key)),
+            ("ZADD", self.finished, expires + rq_job.RESULT_TTL_S, keys.job_id(after.key)),
             ("EXPIRE", rq_job.key(after), rq_job.RESULT_TTL_S),
             _add_result(before, after, Result.Type.SUCCESSFUL, ("return_value", value)),
             ("EXPIRE", results, rq_job.RESULT_TTL_S),

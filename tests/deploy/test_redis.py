@@ -14,8 +14,8 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from devtools.local.loopback import free_port
 from devtools.local.processes import ROOT, LoggedProcess
 from devtools.local.server_binary import find_server_binary
-from pushes.store import rights
-from pushes.store.rights import RIGHTS, Role
+from pushes.store.server import rights
+from pushes.store.server.rights import RIGHTS, Role
 from tests.documents import OPERATIONS, table, words
 
 FOLDER = ROOT / "deploy" / "redis"

@@ -105,6 +105,7 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
                 "detail": "rejected: HTTP 400 BAD_VALUE",
             },
         ],
+        "kept_aside": {},
     }
 
 

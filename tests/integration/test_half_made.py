@@ -18,43 +18,27 @@ from redis.exceptions import RedisError
 
 from pushes import life
 from pushes.model import Change, HoldReason, Push, PushKey, Reason, State
-from pushes.store import indexes, keys, records, rights
+from pushes.store import indexes, keys, records
 from pushes.store.ledger import CommitResult, Ledger
-from pushes.store.rights import Role
+from pushes.store.server import rights
+from pushes.store.server.rights import Role
 from service import make_app
 from service.settings import load
-from tests.builders import NOW, ScriptedAcknowledger, a_key, put, worker_parts
+from tests.builders import NOW, RedisUser, ScriptedAcknowledger, a_key, put, worker_parts
 
 LATER = NOW + timedelta(hours=1)
 
 
-class Restricted:
-    """A user of Redis whose rights can be taken away one by one."""
-
-    def __init__(self, admin: Redis, redis_url: str) -> None:
-        self._admin = admin
-        self._rule("reset", "on", ">secret", *rights.acl_rules(Role.WORKER).split())
-        host = redis_url.rpartition("@")[2]
-        self.url = f"redis://restricted:secret@{host}"
-        self.redis = Redis.from_url(self.url)
-
-    def deny(self, command: str) -> None:
-        self._rule(f"-{command}")
-
-    def allow(self, command: str) -> None:
-        self._rule(f"+{command}")
-
-    def close(self) -> None:
-        self.redis.close()
-        self._admin.acl_deluser("restricted")
-
-    def _rule(self, *rules: str) -> None:
-        self._admin.execute_command("ACL", "SETUSER", "restricted", *rules)  # type: ignore[no-untyped-call]
+@pytest.fixture
+def restricted(redis_client: Redis, redis_url: str) -> Iterator[RedisUser]:
+    user = RedisUser(redis_client, redis_url, Role.WORKER)
+    yield user
+    user.close()
 
 
 @pytest.fixture
-def restricted(redis_client: Redis, redis_url: str) -> Iterator[Restricted]:
-    user = Restricted(redis_client, redis_url)
+def web_user(redis_client: Redis, redis_url: str) -> Iterator[RedisUser]:
+    user = RedisUser(redis_client, redis_url, Role.WEB)
     yield user
     user.close()
 
@@ -159,7 +143,7 @@ def commands_of(ledger: Ledger, change: Change) -> set[str]:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_it_makes_again_as_a_whole_what_was_half_made(
-    ledger: Ledger, restricted: Restricted, step: str
+    ledger: Ledger, restricted: RedisUser, step: str
 ) -> None:
     behind_bars = Ledger(restricted.redis)
     for command in sorted(commands_of(ledger, change_of(ledger, step))):
@@ -167,10 +151,8 @@ def test_it_makes_again_as_a_whole_what_was_half_made(
         twin, change = change_of(ledger, step), change_of(ledger, step)
         assert ledger.commit_each([twin]) == [CommitResult.MADE]
 
-        restricted.deny(command)
-        with pytest.raises(RedisError, match=command):
+        with restricted.denied(command), pytest.raises(RedisError, match=command):
             behind_bars.commit_each([change])
-        restricted.allow(command)
         again = behind_bars.commit_each([change])
 
         assert again == [CommitResult.MADE], command
@@ -196,14 +178,13 @@ PUSHED = {
 @pytest.mark.parametrize("command", sorted(rights.COMMIT))
 @pytest.mark.parametrize("state", PUSHED.values(), ids=PUSHED)
 def test_it_answers_no_push_with_200_that_is_never_acknowledged(
-    ledger: Ledger, restricted: Restricted, command: str, state: State | None
+    ledger: Ledger, restricted: RedisUser, command: str, state: State | None
 ) -> None:
     client = make_app(load({"REDIS_URL": restricted.url})).test_client()
     key = put(ledger, state).key if state else a_key()
 
-    restricted.deny(command)
-    status = push(client, key)
-    restricted.allow(command)
+    with restricted.denied(command):
+        status = push(client, key)
     if status != 200:
         assert status == 503
         assert push(client, key) == 200
@@ -235,24 +216,21 @@ def attempts_made(ledger: Ledger) -> list[PushKey]:
 
 
 @pytest.mark.parametrize("command", ["zadd", "hset", "rpush", "sadd"])
-def test_readyz_names_a_right_that_is_missing(restricted: Restricted, command: str) -> None:
-    client = make_app(load({"REDIS_URL": restricted.url})).test_client()
+def test_readyz_names_a_right_that_is_missing(web_user: RedisUser, command: str) -> None:
+    client = make_app(load({"REDIS_URL": web_user.url})).test_client()
     assert client.get("/readyz").status_code == 200
 
-    restricted.deny(command)
-
-    answer = client.get("/readyz")
+    with web_user.denied(command):
+        answer = client.get("/readyz")
     assert answer.status_code == 503
     assert f"(+{command})" in json.loads(answer.text)["detail"]
 
 
-def test_it_counts_half_made_pushes_as_not_received(ledger: Ledger, restricted: Restricted) -> None:
+def test_it_counts_half_made_pushes_as_not_received(ledger: Ledger, restricted: RedisUser) -> None:
     client = make_app(load({"REDIS_URL": restricted.url})).test_client()
     key = a_key()
-    restricted.deny("rpush")
-
-    assert [push(client, key) for _ in range(5)] == [503] * 5
-    restricted.allow("rpush")
+    with restricted.denied("rpush"):
+        assert [push(client, key) for _ in range(5)] == [503] * 5
     assert push(client, key) == 200
 
     after = records.get(ledger.redis, key)

@@ -14,8 +14,10 @@ from devtools import redis_users
 from devtools.local.processes import ROOT, Processes, poll
 from devtools.local.sandbox_control import SandboxControl
 from pushes.model import PushKey, State
-from pushes.store import records, rights
-from pushes.store.rights import COMMIT, RIGHTS, Role
+from pushes.store import records
+from pushes.store.server import rights
+from pushes.store.server.rights import COMMIT, RIGHTS, Role
+from tests.builders import RedisUser
 from tests.integration.test_cli_support import run
 
 ALL = {command for commands in RIGHTS.values() for command in commands}
@@ -27,34 +29,22 @@ NAMED_OTHERWISE = {"delete": "del", "script_load": "script|load", "incr": "incrb
 NO_COMMANDS = {"pipeline", "execute", "register_script", "execute_command", "close", "config_get"}
 
 
-class User:
-    """A user of Redis with the rights of one role."""
-
-    def __init__(self, admin: Redis, redis_url: str, role: Role) -> None:
-        self.admin = admin
-        self.role = role
-        self.rule("reset", "on", ">secret", *rights.acl_rules(role).split())
-        self.url = f"redis://{role}:secret@{redis_url.rpartition('@')[2]}"
-
-    def rule(self, *rules: str) -> None:
-        self.admin.execute_command("ACL", "SETUSER", self.role, *rules)  # type: ignore[no-untyped-call]
-
-
 @pytest.fixture
-def users(redis_client: Redis, redis_url: str) -> Iterator[dict[Role, User]]:
-    yield {role: User(redis_client, redis_url, role) for role in Role}
-    redis_client.acl_deluser(*Role)
+def users(redis_client: Redis, redis_url: str) -> Iterator[dict[Role, RedisUser]]:
+    users = {role: RedisUser(redis_client, redis_url, role) for role in Role}
+    yield users
+    for user in users.values():
+        user.close()
 
 
 @pytest.mark.parametrize("role", Role)
-def test_it_names_each_right_that_is_missing(users: dict[Role, User], role: Role) -> None:
+def test_it_names_each_right_that_is_missing(users: dict[Role, RedisUser], role: Role) -> None:
     user = users[role]
     with Redis.from_url(user.url) as redis:
         assert rights.missing_rights(redis, role) == []
         for command in sorted(RIGHTS[role]):
-            user.rule(f"-{command}")
-            assert rights.missing_rights(redis, role) == [f"+{command}"]
-            user.rule(f"+{command}")
+            with user.denied(command):
+                assert rights.missing_rights(redis, role) == [f"+{command}"]
         user.rule("resetkeys", "~rq:*")
         assert rights.missing_rights(redis, role) == ["~klarna-ack:*"]
         user.rule("~klarna-ack:*")
@@ -62,17 +52,18 @@ def test_it_names_each_right_that_is_missing(users: dict[Role, User], role: Role
         assert redis.exists("klarna-ack:probe", "rq:probe") == 0
 
 
-def test_it_takes_a_full_redis_for_no_missing_right(users: dict[Role, User]) -> None:
-    admin = users[Role.WEB].admin
-    admin.config_set("maxmemory", "1mb")
+def test_it_takes_a_full_redis_for_no_missing_right(
+    users: dict[Role, RedisUser], redis_client: Redis
+) -> None:
+    redis_client.config_set("maxmemory", "1mb")
     try:
         with Redis.from_url(users[Role.WEB].url) as redis:
             assert rights.missing_rights(redis, Role.WEB) == []
     finally:
-        admin.config_set("maxmemory", "0")
+        redis_client.config_set("maxmemory", "0")
 
 
-def test_it_logs_what_is_missing(users: dict[Role, User]) -> None:
+def test_it_logs_what_is_missing(users: dict[Role, RedisUser]) -> None:
     user = users[Role.WORKER]
     user.rule("-zadd", "-blmove")
 
@@ -109,7 +100,7 @@ def in_code() -> set[str]:
 
 
 def test_it_lists_every_command_that_we_name() -> None:
-    assert in_scripts() | in_code() <= RIGHTS[Role.WORKER]
+    assert in_scripts() | in_code() <= RIGHTS[Role.WORKER] | RIGHTS[Role.OPERATOR]
     assert ALL - in_scripts() - in_code() - COMMIT <= {
         *("multi", "exec", "discard"),  # of pipelines
         *("hgetall", "scard", "zrange"),  # of RQ
@@ -117,7 +108,7 @@ def test_it_lists_every_command_that_we_name() -> None:
 
 
 def test_the_processes_run_with_their_rights_and_no_other(
-    users: dict[Role, User],
+    users: dict[Role, RedisUser],
     redis_client: Redis,
     sandbox: SandboxControl,
     processes: Processes,

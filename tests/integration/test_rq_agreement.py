@@ -254,7 +254,7 @@ def test_recovery_finds_nothing_amiss_with_what_is_deferred(
         recovery.scan(now)
     quiet = counters.totals(redis_client)
     redis_client.delete(ledger.rq.queue.deferred_job_registry.key)
-    for _ in range(2):
+    for _ in range(7):  # each looks at 500 of what waits, and believes at the next look
         recovery.scan(now)
 
     assert quiet == {}

@@ -19,6 +19,7 @@ from pushes.store import indexes, keys, records
 from pushes.store.ledger import CommitResult, Ledger
 from pushes.store.repair import quarantine
 from tests.builders import NOW, ScriptedAcknowledger, a_key, put, worker_parts
+from tests.integration.test_cli_support import answer, run
 from tests.unit.test_records import extreme_entries, extreme_orders
 from worker.attempt.outcomes import AccountSignal, NotNeeded, Retry, Spends
 from worker.periodic.due import queue_due
@@ -372,3 +373,22 @@ def test_it_reads_back_through_redis_whatever_it_wrote(
     assert [line.event for line in records.timeline(redis_client, push.key)][-1] == "dead"
     assert "unreadable" not in {line.event for line in records.timeline(redis_client, push.key)}
     assert indexes.members(redis_client, State.DEAD).count(push.key) == 1
+
+
+@spoilt
+def test_show_tells_what_an_unreadable_record_held(
+    ledger: Ledger, redis_url: str, spoil: Spoil
+) -> None:
+    key = put(ledger, State.RETRYING).key
+    spoil(ledger.redis, key)
+    name = keys.record(key)
+
+    before = run(redis_url, "show", key.order_id)
+    ledger.read_many([key], LATER)
+    after = answer(run(redis_url, "show", key.order_id, "--json"))
+
+    assert before.exit_code == 0
+    assert Reason.UNREADABLE.next_step in " ".join(before.stdout.split())
+    assert name in before.stdout
+    assert (after["state"], after["reason"]) == ("dead", "unreadable")
+    assert list(after["kept_aside"]) == [keys.unreadable(name)]

@@ -23,6 +23,7 @@ COMMANDS = [
     ("pause",),
     ("reconcile",),
     ("resume",),
+    ("repair",),
     ("retry",),
     ("doctor",),
     ("dead",),

@@ -2,7 +2,7 @@ import pytest
 from redis import exceptions
 from redis.exceptions import RedisError
 
-from pushes.store.durability import fault_of, persistence_fault
+from pushes.store.server.durability import fault_of, persistence_fault
 
 
 @pytest.mark.parametrize(

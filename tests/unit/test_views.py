@@ -45,7 +45,7 @@ def test_it_names_a_push_and_its_state() -> None:
 
 def test_it_shows_every_key_of_a_push_that_has_only_just_come() -> None:
     push = Push(KEY, State.QUEUED, 1, AT, AT, AT, pushes=1)
-    assert views.full(push, [], after(1)) == {
+    assert dict(views.full(push, [], after(1))) == {
         "order_id": ORDER_ID,
         "account": "eu",
         "state": "queued",
@@ -67,6 +67,7 @@ def test_it_shows_every_key_of_a_push_that_has_only_just_come() -> None:
         "next_step": None,
         "order": NO_ORDER,
         "timeline": [],
+        "kept_aside": {},
     }
 
 
@@ -158,6 +159,7 @@ def test_it_shows_everything_that_is_known() -> None:
                 "by": "anna",
             },
         ],
+        "kept_aside": {},
     }
 
 

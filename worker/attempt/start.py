@@ -4,12 +4,13 @@ Refused: jobs that are no push of ours, whoever put them there.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from pushes import life
+from pushes import life, log
 from pushes.accounts.holds import AccountHold, Holds
 from pushes.life import Origin
-from pushes.model import Change, HoldReason, Lane, Push, Reason, State
+from pushes.model import Change, HoldReason, Lane, Push, PushKey, Reason, State
 from pushes.store import counters, rq_job
 from pushes.store.ledger import CommitResult, Ledger
 from worker.attempt.attempt import Attempt
@@ -18,6 +19,8 @@ from worker.attempt.under_way import UnderWay
 from worker.claiming.claims import Claim, ClaimKind, Claims
 from worker.clock import Clock
 from worker.names import new_execution_id
+
+_log = log.get(__name__)
 
 
 class Starter:
@@ -57,6 +60,8 @@ class Starter:
             if claim.push and self._is_mine_but_not_under_way(claim.push):
                 begun.append(self._new_attempt(claim.push, claim))
             elif (change := _decide(claim, holds, self._worker, now)) is not None:
+                if not claim.stood_in_queue:  # it may stand anywhere else
+                    change = replace(change, rebuilds_job=True)
                 changes.append((claim, change))
                 continue
             else:
@@ -69,6 +74,7 @@ class Starter:
             done.add(claim.key)
             if result is CommitResult.FAILED:  # it stays popped, where recovery finds it
                 continue
+            self._note_orphan(claim, change)
             if change.after.state is State.RUNNING:
                 begun.append(self._new_attempt(change.after, claim))
             else:
@@ -90,10 +96,28 @@ class Starter:
             self._ledger.accept(claim.key, now, Origin("found_in_queue", lane=Lane.BACKLOG))
         self._claims.forget(claim.key)
 
+    def _note_orphan(self, claim: Claim, change: Change) -> None:
+        """Count and log an order whose job somebody took out of the queue, or deleted."""
+        if claim.stood_in_queue and claim.data is not None:
+            return
+        if change.after.state.is_waiting:
+            counters.add(self._ledger.redis, "orphan_requeued")
+            log_orphan(claim.key)
+
     def _log_without_attempt(self, push: Push) -> None:
         if push.state is State.DEAD:
             counters.add(self._ledger.redis, "unreadable_quarantined")
         log_step(push)
+
+
+def log_orphan(key: PushKey) -> None:
+    """Say that an order goes on whose job was not where it belongs."""
+    _log.warning(
+        "push.orphan_requeued",
+        order_id=key.order_id,
+        account=key.account,
+        meaning="its job was not where it belongs; it is made anew, and the order goes on",
+    )
 
 
 def _decide(

@@ -2,11 +2,11 @@
 -- of each the most urgent.
 -- ARGV[1]: what is always asked for, as JSON (`claims.py` says what each field means). ARGV[2]: how
 -- many at most. ARGV[3]: a job to put back in its place, or ''. ARGV[4]: the time, or ''.
--- Returns the jobs taken, {kind, id, wait in s, why held, data, record} each; how long until more
--- can be taken ('' when nothing waits for a time); and how many jobs are left in RQ's list, which
--- is empty only when no job waits beyond it either; and the accounts that could not be looked at,
--- {account, error} each. Returns false when Redis does not know which
--- accounts this worker serves.
+-- Returns the jobs taken, {kind, id, wait in s, why held, whether it stood in the queue, data, record}
+-- each; how long until more can be taken ('' when nothing waits for a time); how many jobs are left
+-- in RQ's list, which is empty only when no job waits beyond it either; and the accounts that could
+-- not be looked at, {account, error} each. Returns false when Redis does not know which accounts
+-- this worker serves.
 
 local ask = cjson.decode(ARGV[1])
 local at_most, in_hand = tonumber(ARGV[2]), ARGV[3]
@@ -38,16 +38,21 @@ local function found(command, ...)
   return answer
 end
 
-local function hand_over(kind, id, slot_s, why)
+local function hand_over(kind, id, slot_s, why, stood)
   local data = found('HGET', ask.job_prefix .. id, 'data')
   if type(data) == 'table' then data = '' end
   local record = found('HGETALL', ask.prefix .. ':push:' .. id)
-  table.insert(taken, {kind, id, tostring(slot_s), why, data, record})
+  table.insert(taken, {kind, id, tostring(slot_s), why, stood, data, record})
 end
 
+-- Returns whether the job stood in the queue, or where another worker has just put it: 1 or 0.
 local function pop(name, lane, id)
   redis.call('ZREM', ready_key(name, lane), id)
-  if leave_queue(ask.queue, ask.deferred, id) == 1 then redis.call('RPUSH', ask.popped, id) end
+  if leave_queue(ask.queue, ask.deferred, id) == 1 then
+    redis.call('RPUSH', ask.popped, id)
+    return 1
+  end
+  return redis.call('LPOS', ask.popped, id) and 1 or 0
 end
 
 -- A job that somebody else put into the queue gets a place in the order, and is judged like any.
@@ -67,8 +72,7 @@ local function park(name, why)
     if #taken >= at_most then return end
     local ids = redis.call('ZRANGE', ready_key(name, lane), 0, at_most - #taken - 1)
     for _, id in ipairs(ids) do
-      pop(name, lane, id)
-      hand_over('park', id, 0, why)
+      hand_over('park', id, 0, why, pop(name, lane, id))
     end
   end
 end
@@ -92,7 +96,7 @@ local function probe(account, hold, why)
   local longest_s = tonumber(redis.call('HGET', hold, 'probe_longest_s'))
   local next_at = now + math.min(longest_s, first_s * 2 ^ (probes + 1))
   redis.call('HSET', hold, 'probes', probes + 1, 'probe_at', epoch(next_at))
-  hand_over('probe', redis.call('ZRANGE', held, at, at)[1], slot_s, why)
+  hand_over('probe', redis.call('ZRANGE', held, at, at)[1], slot_s, why, 1)
   return next_at
 end
 
@@ -147,8 +151,7 @@ local function serve(account)
     local id = waiting[lane][next_of[lane]]
     next_of[lane] = next_of[lane] + 1
     turn = turn + 1
-    pop(account.name, lane, id)
-    hand_over('attempt', id, slot_s, '')
+    hand_over('attempt', id, slot_s, '', pop(account.name, lane, id))
   end
   if #taken > taken_before then
     redis.call('HSET', quota, 'turn', turn % 1000000)

@@ -54,8 +54,9 @@ _FILL_AT_MOST = 100
 # A probe is one of the so many most urgent pushes, or the one that came last, in turn.
 _PROBE_AMONG = 5
 
-# A job as claim.lua returns it: kind, id, wait in seconds, why held, data, record.
-_Row = tuple[bytes, bytes, bytes, bytes, bytes | None, Raw]
+# A job as claim.lua returns it: kind, id, wait in seconds, why held, whether it stood in the queue,
+# data, record.
+_Row = tuple[bytes, bytes, bytes, bytes, int, bytes | None, Raw]
 
 # What claim.lua returns: jobs, how long until there are more, jobs left, accounts with their error.
 _Answer = tuple[list[_Row], bytes, int, list[tuple[bytes, bytes]]]
@@ -74,6 +75,7 @@ class Claim:
     """One job that was claimed, as Redis holds it; `data` is None when its hash is gone.
 
     The attempt may call Klarna at `slot_at`, on the worker's monotonic clock; None: at once.
+    Without `stood_in_queue` somebody has taken the job out of it, and out of RQ's books perhaps.
     """
 
     key: PushKey
@@ -82,6 +84,7 @@ class Claim:
     kind: ClaimKind = ClaimKind.ATTEMPT
     slot_at: float | None = None
     why_held: HoldReason | None = None
+    stood_in_queue: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +211,7 @@ class Claims:
         return cast(_Answer | None, self._claim([], facts))
 
     def _read(self, row: _Row) -> Claim:
-        kind, job_id, wait_s, why_held, data, record = row
+        kind, job_id, wait_s, why_held, stood, data, record = row
         key = keys.parse_job_id(job_id.decode())
         return Claim(
             key,
@@ -217,6 +220,7 @@ class Claims:
             ClaimKind(kind.decode()),
             self._clock.monotonic() + float(wait_s) if float(wait_s) else None,
             HoldReason(why_held.decode()) if why_held else None,
+            stood_in_queue=bool(stood),
         )
 
 

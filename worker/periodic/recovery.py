@@ -1,32 +1,43 @@
 """Finds what a dead worker, or somebody else's hand in Redis, left behind, and mends it.
 
-Every worker runs it. It holds the ledger's indexes against where RQ keeps the jobs; whatever it
-mends is logged and counted. Refused: judging an attempt of its own, or a push that moved on
-meanwhile.
+Every worker runs it. It holds the ledger's indexes against the records and against where RQ keeps
+the jobs, piece by piece; whatever it mends is logged and counted. Refused: judging an attempt of
+its own, or a push that moved on meanwhile.
 
     abandoned   running, but its worker died: nobody renews the lease, or the process is gone
     stray       popped, but never started: the worker died in between
     orphan      waiting, but its job stands nowhere: somebody removed it from RQ
     unplaced    in the queue, but not in the order in which it is served: somebody put it there
+    others      an index and a record that differ: see `pushes.store.repair`
 """
 
+from collections import Counter
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from itertools import islice
 from typing import cast
 
 from redis.exceptions import ResponseError
 
 from pushes import life, log
-from pushes.accounts import serving
 from pushes.model import Change, Lane, Push, PushKey, State
 from pushes.store import counters, indexes, keys
 from pushes.store.connection import is_of_one_key
 from pushes.store.ledger import Ledger, Step, log_not_committed
+from pushes.store.repair.differences import Difference, DifferenceKind
+from pushes.store.repair.sweep import Sweep
 from worker.attempt.settle import log_step
+from worker.attempt.start import log_orphan
 from worker.claiming.claims import drop_foreign_job
 from worker.names import is_gone
 
 _log = log.get(__name__)
+
+# RQ's lists are short; a longer one is somebody else's doing, and is not read as a whole either.
+_LISTED = 2000
+
+# So many of what was mended are named in the log.
+_EXAMPLES = 5
 
 
 class Recovery:
@@ -35,7 +46,7 @@ class Recovery:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._suspected_strays: set[bytes] = set()
-        self._suspected_orphans: set[PushKey] = set()
+        self._sweep = Sweep(ledger)
         self._suspected_unplaced: set[bytes] = set()
 
     def scan(
@@ -48,11 +59,8 @@ class Recovery:
         """
         self.requeue_abandoned(now, mine, leases_tell=leases_tell)
         self.requeue_strays(now)
-        if self._numbers_differ():
-            self.requeue_orphans(now)
-            self.place_unplaced(now)
-        else:
-            self._suspected_orphans, self._suspected_unplaced = set(), set()
+        self.place_unplaced(now)
+        _log_found(self._sweep.step(now))
 
     def requeue_abandoned(
         self, now: datetime, mine: AbstractSet[str] = frozenset(), *, leases_tell: bool = True
@@ -79,23 +87,16 @@ class Recovery:
         popped = self._names(popped_key)
         for job_id in popped & self._suspected_strays:
             key = keys.find_key(job_id)
-            if key is None or not self._requeue("stray", key, now):
+            if key is None or not self._requeue_stray(key, now):
                 self._ledger.redis.lrem(popped_key, 0, cast(str, job_id))
         self._suspected_strays = popped - self._suspected_strays
-
-    def requeue_orphans(self, now: datetime) -> None:
-        """Put back waiting pushes whose job stands nowhere, seen twice."""
-        found = self._orphans()
-        for key in found & self._suspected_orphans:
-            self._requeue("orphan", key, now)
-        self._suspected_orphans = found - self._suspected_orphans
 
     def place_unplaced(self, now: datetime) -> None:
         """Give a place in the order to jobs in the queue that have none, seen twice.
 
         Such as those that `rq requeue` put there: a worker then judges them like any other.
         """
-        found = self._ledger.rq.waiting() - self._in_order()
+        found = self._unplaced()
         for job_id in found & self._suspected_unplaced:
             if key := keys.find_key(job_id):
                 place = keys.ready(key.account, Lane.BACKLOG)
@@ -105,63 +106,34 @@ class Recovery:
                 drop_foreign_job(self._ledger.redis, self._ledger.rq, job_id)
         self._suspected_unplaced = found - self._suspected_unplaced
 
-    def _in_order(self) -> set[bytes]:
+    def _unplaced(self) -> set[bytes]:
+        listed = self._names(self._ledger.rq.queue.key)
+        keyed = {job_id: keys.find_key(job_id) for job_id in listed}
+        pipeline = self._ledger.redis.pipeline(transaction=False)
+        for job_id, key in keyed.items():
+            if key:
+                for lane in Lane:
+                    pipeline.zscore(keys.ready(key.account, lane), cast(str, job_id))
+        scores = iter(cast(list[float | None], pipeline.execute()))
         return {
             job_id
-            for place in self._places()
-            for job_id in cast(list[bytes], self._ledger.redis.zrange(place, 0, -1))
+            for job_id, key in keyed.items()
+            if key is None or all(score is None for score in list(islice(scores, len(Lane))))
         }
 
-    def _places(self) -> list[str]:
-        return [
-            keys.ready(account, lane)
-            for account in serving.working_accounts(self._ledger.redis)
-            for lane in Lane
-        ]
-
-    def _numbers_differ(self) -> bool:
-        """Compare the counts of ledger, RQ and the order of serving, which is cheap."""
-        rq, places = self._ledger.rq, self._places()
-        pipeline = self._ledger.redis.pipeline(transaction=True)
-        for state in (State.QUEUED, State.RETRYING, State.HELD):
-            pipeline.zcard(keys.index(state))
-        rq.count_queued(pipeline)
-        pipeline.zcard(rq.queue.scheduled_job_registry.key)
-        for place in places:
-            pipeline.zcard(place)
-        queued, retrying, held, listed, deferred, popped, scheduled, *ordered = pipeline.execute()
-        waiting = listed + deferred
-        return bool(
-            queued != waiting + popped or retrying + held != scheduled or waiting != sum(ordered)
-        )
-
-    def _orphans(self) -> set[PushKey]:
-        queue = self._ledger.rq.queue
-        in_ledger = {
-            key
-            for state in (State.QUEUED, State.RETRYING, State.HELD)
-            for key in indexes.members(self._ledger.redis, state)
-        }
-        in_rq = self._ledger.rq.waiting() & self._in_order()
-        in_rq |= self._names(queue.intermediate_queue_key)
-        in_rq |= set(
-            cast(list[bytes], self._ledger.redis.zrange(queue.scheduled_job_registry.key, 0, -1))
-        )
-        return {key for key in in_ledger if keys.job_id(key).encode() not in in_rq}
-
-    def _requeue(self, kind: str, key: PushKey, now: datetime) -> bool:
+    def _requeue_stray(self, key: PushKey, now: datetime) -> bool:
         def requeued(push: Push) -> Change | None:
             return life.quarantined(push, now) or life.requeued(push, now)
 
         change = self._advance(key, requeued)
         if change is None or change.after.state is State.DEAD:
             return change is not None
-        counters.add(self._ledger.redis, f"{kind}_requeued")
+        counters.add(self._ledger.redis, "stray_requeued")
         _log.warning(
-            f"push.{kind}_requeued",
+            "push.stray_requeued",
             order_id=key.order_id,
             account=key.account,
-            meaning="its job was not where it belongs; it is in the queue again",
+            meaning="its worker died before it began; it is in the queue again",
         )
         return True
 
@@ -205,4 +177,20 @@ class Recovery:
         return {member.decode(): float(until) for member, until in leases}
 
     def _names(self, key: str) -> set[bytes]:
-        return set(cast(list[bytes], self._ledger.redis.lrange(key, 0, -1)))
+        return set(cast(list[bytes], self._ledger.redis.lrange(key, 0, _LISTED)))
+
+
+def _log_found(found: list[Difference]) -> None:
+    """Say which orders are queued again, and how much else was mended."""
+    for one in found:
+        if one.kind is DifferenceKind.ORPHAN and one.key:
+            log_orphan(one.key)
+    others = [one for one in found if one.kind is not DifferenceKind.ORPHAN]
+    if others:
+        _log.warning(
+            "index.repaired",
+            found=dict(Counter(str(one.kind) for one in others)),
+            examples=[str(one) for one in others[:_EXAMPLES]],
+            meaning="what stands in Redis of these orders agrees with their records again",
+            action="find out who writes to this Redis, or whether it failed over",
+        )

@@ -1,1 +1,1 @@
-"""Finding orders: what is asked for, by which text, and from which indexes page by page."""
+"""Difference orders: what is asked for, by which text, and from which indexes page by page."""

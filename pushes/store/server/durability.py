@@ -19,6 +19,9 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004 - redis's own name
 )
 
+from pushes.store.connection import NotMasterError
+from pushes.store.server.replicas import NotReplicatedError
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -34,6 +37,8 @@ _OFF = Fault(
 _NOT_WRITTEN = Fault(
     "it cannot write its append-only file", "make room on Redis's disk, and look at its log"
 )
+
+_REPLICA = Fault("this Redis is a read-only replica", "lead REDIS_URL to the master")
 
 # The first one that fits counts: redis-py derives some of them from others.
 _OF_CLASS: tuple[tuple[type[RedisError], Fault], ...] = (
@@ -54,9 +59,14 @@ _OF_CLASS: tuple[tuple[type[RedisError], Fault], ...] = (
         OutOfMemoryError,
         Fault("Redis is full and refuses to write", "raise its maxmemory, or make room"),
     ),
+    (ReadOnlyError, _REPLICA),
+    (NotMasterError, _REPLICA),
     (
-        ReadOnlyError,
-        Fault("this Redis is a read-only replica", "lead REDIS_URL to the master"),
+        NotReplicatedError,
+        Fault(
+            "too few replicas have what was written",
+            "bring Redis's replicas back, or lower REDIS_WAIT_REPLICAS",
+        ),
     ),
     (TimeoutError, Fault("Redis does not answer in time", "bring Redis back")),
     (ConnectionError, Fault("Redis does not answer", "bring Redis back, or correct REDIS_URL")),

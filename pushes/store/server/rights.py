@@ -37,33 +37,14 @@ _ALL = _TRANSACTION | {"evalsha", "script|load", "ping", "info", "time"}
 # What tells how everything is.
 _READING = frozenset(
     {
-        *(
-            "exists",
-            "get",
-            "getrange",
-            "hexists",
-            "hget",
-            "hgetall",
-            "hmget",
-            "hscan",
-            "llen",
-            "lrange",
-        ),
-        *(
-            "mget",
-            "scard",
-            "smembers",
-            "srandmember",
-            "ttl",
-            "type",
-            "xrange",
-            "xrevrange",
-            "zcard",
-            "zcount",
-        ),
-        *("zrange", "zrangebyscore", "zrevrangebyscore", "zscore"),
+        *("exists", "get", "getrange", "hexists", "hget", "hgetall", "hmget", "hscan", "llen"),
+        *("lrange", "mget", "scard", "smembers", "srandmember", "ttl", "type", "xrange"),
+        *("xrevrange", "zcard", "zcount", "zrange", "zrangebyscore", "zrevrangebyscore", "zscore"),
     }
 )
+
+# What goes through everything: `pushes.store.repair`.
+_SWEEPING = frozenset({"scan", "sismember", "zscan"})
 
 
 class Role(StrEnum):
@@ -76,12 +57,14 @@ class Role(StrEnum):
 
 
 RIGHTS: Mapping[Role, frozenset[str]] = {
-    Role.WEB: _ALL | COMMIT | _READING | {"incrby", "set"},
+    Role.WEB: _ALL | COMMIT | _READING | {"incrby", "set", "wait"},
     Role.WORKER: _ALL
     | COMMIT
     | _READING
-    | {"blmove", "eval", "hvals", "incrby", "sdiff", "set", "spop", "zremrangebyscore"},
-    Role.OPERATOR: _ALL | COMMIT | _READING | {"set"},
+    | _SWEEPING
+    | {"blmove", "eval", "hvals", "incrby", "lpos", "sdiff", "set", "spop"}
+    | {"zremrangebyscore"},
+    Role.OPERATOR: _ALL | COMMIT | _READING | _SWEEPING | {"set", "wait"},
     Role.READER: (_ALL | _READING) - {"evalsha", "script|load"},
 }
 
@@ -89,7 +72,8 @@ RIGHTS: Mapping[Role, frozenset[str]] = {
 _CALLS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("del", "exists", "get", "hgetall", "hvals", "llen"), ("KEY",)),
     **dict.fromkeys(("persist", "scard", "smembers", "ttl", "type", "zcard"), ("KEY",)),
-    **dict.fromkeys(("hdel", "hexists", "hget", "hmget", "rpush", "sadd", "srem"), ("KEY", "x")),
+    **dict.fromkeys(("hdel", "hexists", "hget", "hmget", "lpos", "rpush"), ("KEY", "x")),
+    **dict.fromkeys(("sadd", "sismember", "srem"), ("KEY", "x")),
     **dict.fromkeys(("expire", "hscan", "srandmember", "zscan"), ("KEY", "1")),
     **dict.fromkeys(("incrby", "set", "zrem", "zscore"), ("KEY", "1")),
     **dict.fromkeys(
@@ -107,6 +91,7 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
     "sdiff": ("KEY", "KEY"),
     "spop": ("KEY", "1"),
     "script|load": ("return 1",),
+    "wait": ("0", "1"),
     "xadd": ("KEY", "*", "x", "x"),
     "zrevrangebyscore": ("KEY", "1", "1"),
 }
