@@ -310,6 +310,9 @@ def test_it_redraws_the_whole_screen_until_ctrl_c(
     )
     assert lines[1].startswith("No worker is alive, so nothing is acknowledged")
     assert max(map(len, lines)) <= columns
+    account = answer(run(redis_url, "status", "--json"))["accounts"]["default"]
+    whole = ["default", "credentials", account["since"], account["probe_at"], "not_needed"]
+    assert [word for word in whole if not any(word in line for line in lines)] == []
 
 
 def test_it_says_what_does_not_fit_on_the_screen(redis_url: str) -> None:
