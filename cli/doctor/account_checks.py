@@ -82,7 +82,22 @@ def _remedy(error: KlarnaError) -> str:
 
 def standing(account: str, found: Standing) -> Iterator[Check]:
     """Look whether its orders are attempted, and whether Klarna knows them."""
-    yield _hold(account, found.hold)
+    if found.unserved_since:
+        yield Check(
+            "account",
+            Severity.FAILED,
+            f"no worker serves it since {views.instant(found.unserved_since)}; its orders wait",
+            "Add it to the workers' ACCOUNTS_FILE and restart them.",
+            account,
+        )
+    elif found.hold:
+        yield _held(account, found.hold)
+    elif found.pause:
+        seen = f"not called for until {views.instant(found.pause.until)}: {found.pause.cause}"
+        remedy = f"`klarna-ack resume {account}` ends that sooner."
+        yield Check("account", Severity.WARNING, seen, remedy, account)
+    else:
+        yield Check("account", Severity.OK, "served", account=account)
     if found.is_suspicious:
         yield Check(
             "orders",
@@ -93,9 +108,7 @@ def standing(account: str, found: Standing) -> Iterator[Check]:
         )
 
 
-def _hold(account: str, hold: AccountHold | None) -> Check:
-    if hold is None:
-        return Check("account", Severity.OK, "served", account=account)
+def _held(account: str, hold: AccountHold) -> Check:
     is_pause = hold.reason is HoldReason.OPERATOR
     return Check(
         "account",

@@ -433,7 +433,11 @@ def test_a_job_that_somebody_else_queued_is_judged_like_any(harness: ClaimHarnes
 def test_it_drops_a_job_that_is_no_push(harness: ClaimHarness) -> None:
     harness.ledger.rq.queue.push_job_id("rubbish")
 
-    taken = harness.take_after_waiting()
+    with capture_logs() as logged:
+        taken = harness.take_after_waiting()
 
     assert (taken.claims, taken.queue_is_empty) == ([], True)
     assert counters.totals(harness.ledger.redis) == {"foreign_job_dropped": 1}
+    assert [(line["event"], line["job_id"]) for line in logged] == [
+        ("queue.foreign_job_dropped", "rubbish")
+    ]

@@ -9,6 +9,7 @@ from cli.doctor import account_checks, redis_checks
 from cli.doctor.check import Check, Severity
 from klarna import KlarnaClient, resolve_api_url
 from pushes.accounts.holds import AccountHold, Standing
+from pushes.accounts.pauses import Pause
 from pushes.model import HoldReason
 from pushes.policy import SUSPICIOUS_UNKNOWN
 from pushes.read.workers import LiveWorkers
@@ -152,6 +153,8 @@ def test_it_says_what_a_missing_token_means() -> None:
         (Standing(), ["ok"]),
         (Standing(AccountHold(HoldReason.OPERATOR, "moving", NOW)), ["warning"]),
         (Standing(AccountHold(HoldReason.OUTAGE, "HTTP 503", NOW)), ["failed"]),
+        (Standing(pause=Pause("eu", NOW, "HTTP 429")), ["warning"]),
+        (Standing(unserved_since=NOW), ["failed"]),
         (Standing(unknown_in_a_row=SUSPICIOUS_UNKNOWN), ["ok", "warning"]),
     ],
 )

@@ -242,7 +242,7 @@ def drop_foreign_job(redis: Redis, rq: RqMirror, job_id: bytes) -> None:
     counters.add(redis, "foreign_job_dropped")
     _log.error(
         "queue.foreign_job_dropped",
-        job_id=repr(job_id[:80]),
+        job_id=job_id[:80].decode(errors="backslashreplace"),
         meaning="somebody put a job that is no push into our queue; no order is concerned",
         action="find out who writes to this Redis",
     )
