@@ -25,6 +25,7 @@ _COMMANDS = {
     "status": "cli.status:status",
     "token": "cli.access.token:token",
     "user": "cli.access.user:user",
+    "workers": "cli.workers:workers",
 }
 
 

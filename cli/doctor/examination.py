@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -18,10 +19,17 @@ from cli.context import Context
 from cli.doctor import account_checks, redis_checks
 from cli.doctor.check import Check, Severity
 from klarna import make_clients, resolve_api_url
-from pushes.accounts.settings import Account, CallSettings, read_accounts, read_tokens
-from pushes.read import overview
+from pushes.accounts.settings import (
+    Account,
+    CallSettings,
+    credential_files,
+    read_accounts,
+    read_tokens,
+)
+from pushes.read import overview, worker_list
 from pushes.read.overview import Overview
-from pushes.settings import Problems, load
+from pushes.read.unreadable import Unreadable
+from pushes.settings import ConfigurationError, Problems, load
 from pushes.store import keys
 from pushes.store.server.durability import Fault, fault_of
 from pushes.store.server.rights import Role, missing_rights
@@ -46,6 +54,7 @@ def examine(context: Context, environment: Mapping[str, str], only: str | None) 
         seen = overview.read(context.ledger, datetime.now(UTC), context.configured, in_detail=False)
         checks += [
             *redis_checks.workers(seen.workers),
+            *_settings_age(context.redis, environment),
             *redis_checks.unreadable(seen.unreadable),
             *redis_checks.unconfigured(list(seen.standings), context.configured),
         ]
@@ -76,6 +85,19 @@ def _write(redis: Redis) -> Fault | None:
     except ResponseError as error:
         return fault_of(error)
     return None
+
+
+def _settings_age(redis: Redis, environment: Mapping[str, str]) -> Iterator[Check]:
+    """Look whether credentials were changed after workers had read them."""
+    try:
+        files = credential_files(environment)
+    except ConfigurationError:  # told elsewhere
+        return
+    changed: dict[Path, datetime] = {}
+    for file in files:
+        with suppress(OSError, ValueError):  # told elsewhere
+            changed[file] = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    yield from redis_checks.settings_age(worker_list.read(redis, Unreadable()), changed)
 
 
 def _accounts(

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from cli.doctor.check import Check, Severity
 from cli.exits import what_happened
+from pushes.read.views import instant
+from pushes.read.worker_list import LiveWorker
 from pushes.read.workers import LiveWorkers
 from pushes.store.connection import OLDEST_VERSION
 from pushes.store.server.durability import Fault, fault_of, persistence_fault, rights_fault
@@ -125,6 +128,23 @@ def workers(live: LiveWorkers) -> Iterator[Check]:
     if live.others:
         remedy = "Stop them: they take jobs of our queue and cannot do them. Ours put those back."
         yield Check("other workers", Severity.WARNING, f"{live.others} of `rq worker`", remedy)
+
+
+def settings_age(live: Sequence[LiveWorker], changed: Mapping[Path, datetime]) -> Iterator[Check]:
+    """Look whether a file of credentials was changed after a worker had read it."""
+    stale = {
+        worker.name: (worker, file, at)
+        for file, at in changed.items()
+        for worker in live
+        if worker.settings_read_at is not None and worker.settings_read_at < at
+    }
+    if not stale:
+        return
+    named = ", ".join(f"{worker.host} {worker.pid}" for worker, _, _ in stale.values())
+    _, file, at = next(iter(stale.values()))
+    seen = f"read by {named} before {file} was changed at {instant(at)}"
+    remedy = "Restart these workers, one after the other: they go on with what they have read."
+    yield Check("worker settings", Severity.WARNING, seen, remedy)
 
 
 def unconfigured(in_ledger: list[str], configured: tuple[str, ...]) -> Iterator[Check]:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated, TypeVar, cast
 
 from pydantic import (
@@ -160,6 +161,18 @@ _KEYS = (*AccountTable.model_fields, "username_file", "password_file", "push_tok
 def read_names(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Name the accounts. Raises ConfigurationError when ACCOUNTS_FILE cannot be read."""
     return tuple(sorted(_tables(environment) or (DEFAULT_ACCOUNT,)))
+
+
+def credential_files(environment: Mapping[str, str]) -> list[Path]:
+    """Name the files that hold the accounts and their credentials.
+
+    Raises ConfigurationError when ACCOUNTS_FILE cannot be read.
+    """
+    variables = ("ACCOUNTS_FILE", "KLARNA_USERNAME_FILE", "KLARNA_PASSWORD_FILE")
+    named: list[object] = [environment.get(name) for name in variables]
+    for table in (_tables(environment) or {}).values():
+        named += [table.get("username_file"), table.get("password_file")]
+    return [Path(path.strip()) for path in named if isinstance(path, str) and path.strip()]
 
 
 def read_tokens(environment: Mapping[str, str]) -> dict[str, SecretStr | None]:

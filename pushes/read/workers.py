@@ -17,7 +17,7 @@ from pushes.store.rq_job import QUEUE
 
 # With every heartbeat RQ lets a worker's key live for the worker's ttl and 60 s more, and for 60 s
 # when it ends. A key with less left is that of a worker which ended or missed its heartbeats.
-_SILENT_BELOW_S = 60
+SILENT_BELOW_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def read(redis: Redis, unreadable: Unreadable) -> LiveWorkers:
     live = [
         unreadable.read(name.decode(errors="replace"), fields, _skew_of_ours, None)
         for name, ttl_s, fields in zip(names, answers[::2], answers[1::2], strict=True)
-        if ttl_s > _SILENT_BELOW_S
+        if ttl_s > SILENT_BELOW_S
     ]
     ours = [skew_s for skew_s in live if skew_s is not None]
     slack_s = policy.CLOCK_SLACK.total_seconds()

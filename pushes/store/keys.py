@@ -86,6 +86,9 @@ WORKER_VERSION_FIELD = "klarna_ack_version"
 # The field of the same entry that tells by how many seconds its clock is ahead of Redis's.
 WORKER_SKEW_FIELD = "klarna_ack_clock_skew_s"
 
+# The field of the same entry that tells when it read its settings, in epoch seconds.
+WORKER_SETTINGS_FIELD = "klarna_ack_settings_read_at"
+
 
 def record(key: PushKey) -> str:
     """Name the hash that holds a `pushes.model.Push`."""

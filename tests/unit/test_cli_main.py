@@ -18,6 +18,7 @@ COMMANDS = [
     ("find",),
     ("list",),
     ("status",),
+    ("workers",),
     ("show",),
     ("push",),
     ("pause",),

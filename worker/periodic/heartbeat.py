@@ -45,6 +45,7 @@ class Heartbeat(BaseWorker):
         self.hostname, self.pid = socket.gethostname(), os.getpid()
         self.is_suspended = False  # by `rq suspend`
         self.clock_skew = timedelta(0)
+        self.settings_read_at = clock.now()
         self._clock = clock
         self._our_version = version("klarna-ack")
         self._counted = 0
@@ -64,6 +65,7 @@ class Heartbeat(BaseWorker):
             "state": state,
             keys.WORKER_VERSION_FIELD: self._our_version,
             keys.WORKER_SKEW_FIELD: f"{self.clock_skew.total_seconds():.3f}",
+            keys.WORKER_SETTINGS_FIELD: f"{self.settings_read_at.timestamp():.3f}",
         }
         pipeline = self.connection.pipeline(transaction=False)
         pipeline.hset(self.key, mapping=entry)

@@ -1,0 +1,47 @@
+"""`klarna-ack workers`: which workers are alive. Changes nothing."""
+
+import click
+
+from cli import output
+from cli.arguments import options
+from cli.context import opened
+from cli.output.listing import listing
+from pushes.read import worker_list
+from pushes.read.unreadable import Unreadable
+from pushes.read.worker_list import WorkerView
+
+_COLUMNS = ("host", "pid", "version", "state", "started_at", "settings_read_at", "clock")
+
+
+@click.command()
+@options.as_json
+def workers(*, as_json: bool) -> None:
+    """List the workers that are alive.
+
+    It tells where each runs, its version, since when, how far its clock is ahead of Redis's, and
+    when it read its settings: what was changed later, such as a password, it does not know.
+    """
+    unreadable = Unreadable()
+    with opened() as context:
+        items = [worker_list.view(one) for one in worker_list.read(context.redis, unreadable)]
+    if as_json:
+        output.emit_json({"items": items, "unreadable": unreadable.sentences})
+        return
+    shown = [_cells(item) for item in items]
+    nothing = "No worker is alive, so nothing is acknowledged: start `python -m worker`."
+    output.emit(
+        *listing(shown, _COLUMNS, prose="version", next_cursor=None, nothing=nothing),
+        *(f"Not listed: {sentence}." for sentence in unreadable.sentences),
+    )
+
+
+def _cells(item: WorkerView) -> dict[str, output.Cell]:
+    return {
+        "host": item["host"],
+        "pid": item["pid"],
+        "version": item["version"] or "not ours: cannot acknowledge",
+        "state": "busy" if item["busy"] else "idle",
+        "started_at": item["started_at"],
+        "settings_read_at": item["settings_read_at"],
+        "clock": f"{item['clock_ahead_s']:+.1f} s",
+    }
