@@ -22,10 +22,10 @@ _COMMANDS = {
     "resume": "cli.pause:resume",
     "retry": "cli.retry:retry",
     "show": "cli.show:show",
-    "status": "cli.status:status",
+    "status": "cli.health.status:status",
     "token": "cli.access.token:token",
     "user": "cli.access.user:user",
-    "workers": "cli.workers:workers",
+    "workers": "cli.health.workers:workers",
 }
 
 

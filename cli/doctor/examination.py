@@ -26,9 +26,10 @@ from pushes.accounts.settings import (
     read_accounts,
     read_tokens,
 )
-from pushes.read import overview, worker_list
+from pushes.read import overview
 from pushes.read.overview import Overview
 from pushes.read.unreadable import Unreadable
+from pushes.read.workers import entries
 from pushes.settings import ConfigurationError, Problems, load
 from pushes.store import keys
 from pushes.store.server.durability import Fault, fault_of
@@ -97,7 +98,7 @@ def _settings_age(redis: Redis, environment: Mapping[str, str]) -> Iterator[Chec
     for file in files:
         with suppress(OSError, ValueError):  # told elsewhere
             changed[file] = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-    yield from redis_checks.settings_age(worker_list.read(redis, Unreadable()), changed)
+    yield from redis_checks.settings_age(entries.read(redis, Unreadable()), changed)
 
 
 def _accounts(

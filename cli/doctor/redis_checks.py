@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 from cli.doctor.check import Check, Severity
 from cli.exits import what_happened
 from pushes.read.views import instant
-from pushes.read.worker_list import LiveWorker
 from pushes.read.workers import LiveWorkers
+from pushes.read.workers.entries import LiveWorker
 from pushes.store.connection import OLDEST_VERSION
 from pushes.store.server.durability import Fault, fault_of, persistence_fault, rights_fault
 from pushes.store.server.rights import Role

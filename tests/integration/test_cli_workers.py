@@ -30,7 +30,7 @@ def theirs(redis_client: Redis) -> SimpleWorker:
     with at(NOW):
         worker = SimpleWorker(["klarna-ack"], connection=redis_client)
         worker.hostname, worker.pid = "machine-1", 9
-        worker.register_birth()
+        worker.register_birth()  # type: ignore[no-untyped-call]
     return worker
 
 

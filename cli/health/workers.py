@@ -6,9 +6,9 @@ from cli import output
 from cli.arguments import options
 from cli.context import opened
 from cli.output.listing import listing
-from pushes.read import worker_list
 from pushes.read.unreadable import Unreadable
-from pushes.read.worker_list import WorkerView
+from pushes.read.workers import entries
+from pushes.read.workers.entries import WorkerView
 
 _COLUMNS = ("host", "pid", "version", "state", "started_at", "settings_read_at", "clock")
 
@@ -23,7 +23,7 @@ def workers(*, as_json: bool) -> None:
     """
     unreadable = Unreadable()
     with opened() as context:
-        items = [worker_list.view(one) for one in worker_list.read(context.redis, unreadable)]
+        items = [entries.view(one) for one in entries.read(context.redis, unreadable)]
     if as_json:
         output.emit_json({"items": items, "unreadable": unreadable.sentences})
         return
