@@ -21,7 +21,7 @@ demo: $(VENV) ## Run everything here, Valkey and a stand-in for Klarna included;
 test: $(VENV) ## Run every test but those of deploy/
 	@$(BIN)/python -m pytest $(ARGS)
 
-check-deploy: $(VENV) ## Run deploy/ for real; needs Debian's packages nginx and systemd
+check-deploy: $(VENV) $(VENV)/deploy/installed ## Hold deploy/ against its tools, and run it; needs what .ci/run installs
 	@$(BIN)/python -m pytest tests/deploy $(ARGS)
 
 chaos: $(VENV) ## Kill everything under load, write docs/reports/chaos.md; 10 minutes, ARGS='--only kills': 3
@@ -51,14 +51,18 @@ map: $(VENV) ## Remake what is made from the code: CONTRIBUTING's map, Redis's u
 # one would lack it, and pip refuses what has no hash.
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS)
-lock: $(VENV) ## Remake requirements/*.lock from pyproject.toml; keeps versions, unless ARGS=--upgrade
+LOCKS := run dev build sandbox deploy
+lock: $(VENV) ## Remake requirements/*.lock; keeps versions, unless ARGS=--upgrade
 	@echo async-timeout | $(LOCK) --output-file requirements/run.lock pyproject.toml -
 	@echo 'hatchling>=1.27' | $(LOCK) --constraint requirements/run.lock --output-file requirements/build.lock -
 	@echo async-timeout | $(LOCK) --extra dev --extra sandbox --constraint requirements/run.lock \
 		--constraint requirements/build.lock \
 		--output-file requirements/dev.lock pyproject.toml -
-	@for lock in run build dev; do \
-		{ echo "# Made by \`make lock\` from pyproject.toml; not edited by hand."; cat requirements/$$lock.lock; } \
+	@echo async-timeout | $(LOCK) --extra sandbox --constraint requirements/dev.lock \
+		--output-file requirements/sandbox.lock pyproject.toml -
+	@$(LOCK) --output-file requirements/deploy.lock requirements/deploy.in
+	@for lock in $(LOCKS); do \
+		{ echo "# Made by \`make lock\`; not edited by hand."; cat requirements/$$lock.lock; } \
 			> requirements/$$lock.new && mv requirements/$$lock.new requirements/$$lock.lock || exit 1; \
 	done
 
@@ -71,6 +75,13 @@ clean: ## Remove .venv and every cache
 # Two stamps, so that an edit of pyproject.toml does not install everything anew.
 $(VENV)/installed: $(VENV)/locked pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The tools of check-deploy and sbom, beside what the tests import and not in it.
+$(VENV)/deploy/installed: requirements/deploy.lock $(VENV)/locked
+	@$(PYTHON) -m venv --clear $(VENV)/deploy
+	@$(VENV)/deploy/bin/python -m pip --quiet --disable-pip-version-check --no-input install \
+		--require-hashes --requirement $<
 	@touch $@
 
 $(VENV)/locked: requirements/dev.lock

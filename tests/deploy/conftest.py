@@ -1,4 +1,4 @@
-"""An installed release, and the tools of Debian's that these tests need."""
+"""An installed release, and the tools that these tests need: Debian's, and those of a lock."""
 
 import shutil
 import sys
@@ -22,6 +22,19 @@ def debian_tool() -> Callable[[str, str], str]:
         if found is None:
             pytest.fail(f"{command} is not installed: run `apt-get install {package}` as root")
         return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def check_tool() -> Callable[[str], str]:
+    """Find a command of requirements/deploy.lock; a missing one fails the test."""
+
+    def find(command: str) -> str:
+        found = Path(sys.prefix) / "deploy" / "bin" / command
+        if not found.exists():
+            pytest.fail(f"{command} is not installed: run these tests by `make check-deploy`")
+        return str(found)
 
     return find
 

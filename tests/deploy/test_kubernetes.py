@@ -1,0 +1,181 @@
+"""The manifests: their schemas take them, and they fit the program that they start."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devtools.local.processes import ROOT
+from service.settings import WebSettings
+from worker import runner
+from worker.settings import WorkerSettings
+
+FOLDER = ROOT / "deploy" / "kubernetes"
+SECRETS = ("web-url", "push-token", "worker-url", "klarna-username", "klarna-password")
+_TO_JSON = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))"
+
+# Whatever the model does not know is lost on the way through it.
+_OF_KEDA = """
+import json, sys
+from cloudcoil.models.keda.v1alpha1 import ScaledObject
+read = ScaledObject.model_validate_json(sys.stdin.read())
+print(read.model_dump_json(by_alias=True, exclude_unset=True))
+"""
+
+Manifest = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def rendered(
+    debian_tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The example as it would be applied, with made-up secrets."""
+    folder = tmp_path_factory.mktemp("kubernetes")
+    shutil.copytree(FOLDER, folder / "copy")
+    secrets = folder / "copy" / "overlays" / "example" / "secrets"
+    shutil.rmtree(secrets, ignore_errors=True)
+    secrets.mkdir()
+    for name in SECRETS:
+        (secrets / name).write_text("made-up")
+    kubectl = debian_tool("kubectl", "kubernetes-client, in Debian 13 or newer")
+    done = subprocess.run(
+        [kubectl, "kustomize", str(secrets.parent)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    file = folder / "all.yaml"
+    file.write_text(done.stdout)
+    return file
+
+
+@pytest.fixture(scope="module")
+def manifests(rendered: Path, check_tool: Callable[[str], str]) -> list[Manifest]:
+    told = subprocess.run(
+        [check_tool("python"), "-c", _TO_JSON],
+        input=rendered.read_text(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    read: list[Manifest] = json.loads(told.stdout)
+    return read
+
+
+def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
+    return {it["metadata"]["name"]: it for it in manifests if it["kind"] == kind}
+
+
+def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
+    return {
+        name: deployment["spec"]["template"]["spec"]
+        for name, deployment in of_kind(manifests, "Deployment").items()
+    }
+
+
+def test_the_schemas_of_kubernetes_take_them(
+    rendered: Path, check_tool: Callable[[str], str], manifests: list[Manifest]
+) -> None:
+    done = subprocess.run(
+        [check_tool("kubernetes-validate"), "--strict", str(rendered)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0, done.stdout
+    assert [line for line in lines if "INFO" not in line and "ScaledObject" not in line] == []
+    assert len(lines) == len(manifests)
+
+
+def test_the_schema_of_keda_takes_the_scaled_object(
+    manifests: list[Manifest], check_tool: Callable[[str], str]
+) -> None:
+    (scaled,) = of_kind(manifests, "ScaledObject").values()
+    told = subprocess.run(
+        [check_tool("python"), "-c", _OF_KEDA],
+        input=json.dumps(scaled),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout) == scaled
+    target = scaled["spec"]["scaleTargetRef"]["name"]
+    assert target in of_kind(manifests, "Deployment")
+    (service,) = of_kind(manifests, "Service")
+    namespace = scaled["metadata"]["namespace"]
+    url = scaled["spec"]["triggers"][0]["metadata"]["url"]
+    assert url == f"http://{service}.{namespace}.svc/metrics"
+
+
+def test_no_pod_may_more_than_restricted_pods_do(manifests: list[Manifest]) -> None:
+    for name, pod in pods(manifests).items():
+        assert pod["automountServiceAccountToken"] is False, name
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        (container,) = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }, name
+    (namespace,) = of_kind(manifests, "Namespace").values()
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_each_secret_that_a_setting_names_is_mounted(manifests: list[Manifest]) -> None:
+    secrets = of_kind(manifests, "Secret")
+    for name, pod in pods(manifests).items():
+        (container,) = pod["containers"]
+        files = {env["value"].rpartition("/")[2] for env in container["env"]}
+        (mounted,) = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
+        assert set(secrets[mounted["secretName"]]["data"]) == files, name
+
+
+def test_each_setting_is_one_of_the_process(manifests: list[Manifest]) -> None:
+    aliases = {
+        name: {field.alias for field in model.model_fields.values()}
+        for name, model in (("web", WebSettings), ("worker", WorkerSettings))
+    }
+    maps = of_kind(manifests, "ConfigMap")
+    for name, pod in pods(manifests).items():
+        (source,) = pod["containers"][0]["envFrom"]
+        given = set(maps[source["configMapRef"]["name"]]["data"])
+        assert given <= aliases[name.removeprefix("klarna-ack-")] | {"KLARNA_API_URL"}
+
+
+def test_a_stop_has_the_time_that_it_takes(manifests: list[Manifest]) -> None:
+    patience = {name: it["terminationGracePeriodSeconds"] for name, it in pods(manifests).items()}
+    assert patience["klarna-ack-worker"] > runner._DRAIN_S + 10  # noqa: SLF001 - it has no other name
+    assert patience["klarna-ack-web"] > 5 + 20 + 10  # preStop, graceful_timeout
+
+
+def test_only_workers_reach_klarna(manifests: list[Manifest]) -> None:
+    policies = of_kind(manifests, "NetworkPolicy")
+    nothing = policies["klarna-ack-nothing-else"]["spec"]
+    assert (nothing["podSelector"], nothing["policyTypes"]) == ({}, ["Ingress", "Egress"])
+    outwards = {
+        name: policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+        for name, policy in policies.items()
+        for rule in policy["spec"].get("egress", [])
+        if any(port["port"] == 443 for port in rule["ports"])
+    }
+    assert outwards == {"klarna-ack-klarna": "worker"}
+
+
+def test_each_deployment_keeps_one_pod_through_a_disruption(manifests: list[Manifest]) -> None:
+    budgets = of_kind(manifests, "PodDisruptionBudget")
+    deployments = of_kind(manifests, "Deployment")
+    assert budgets.keys() == deployments.keys()
+    for name, budget in budgets.items():
+        labels = deployments[name]["spec"]["template"]["metadata"]["labels"]
+        assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        assert budget["spec"]["minAvailable"] == 1
