@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from devtools.local.processes import ROOT
-from pushes.store.rights import Role
+from pushes.store.server.rights import Role
 from service.settings import WebSettings
 from worker.settings import WorkerSettings
 
