@@ -143,6 +143,10 @@ class HoldReason(StrEnum):
     OPERATOR = "operator"
 
 
+# The source of every address that is trusted from the start; any other is a network's digest.
+TRUSTED = "trusted"
+
+
 class Lane(StrEnum):
     """Which share of its account's quota a waiting push is served from; see `policy.TURNS`."""
 

@@ -77,6 +77,14 @@ PROVEN_FOR = timedelta(days=30)
 # cost in memory.
 MAX_UNKNOWN_WAITING = 20_000
 
+# So many pushes of one network stand in the fresh lane, seconds of work; what comes beyond waits
+# with what waited before, so that a burst from one network never delays the pushes of another.
+FRESH_OF_A_NETWORK = 200
+
+# So many pushes of one network may wait for an account, trusted or not, unless its address is one
+# that is trusted from the start: Klarna's own backlog of hours, and 100 MB.
+MAX_WAITING_OF_A_NETWORK = 50_000
+
 # So many dead letters of an account may be orders that Klarna does not know; the oldest are cut,
 # counted and logged.
 MAX_UNKNOWN_DEAD = 10_000

@@ -16,7 +16,7 @@ from pushes.life import Origin
 from pushes.model import Push, PushKey, State
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
 from pushes.store.ledger import Ledger
-from service.push.admission import Admission, TooManyUnverifiedError
+from service.push.admission import Admission, TooManyWaitingError
 from worker.attempt.acknowledge import OrderClient
 from worker.attempt.attempt import Attempt, Ending
 from worker.wiring import assemble
@@ -58,7 +58,7 @@ class SimulatedIntake:
         now = self._clock.now()
         try:
             lane = self._admission.lane_of(source, ACCOUNT)
-        except TooManyUnverifiedError:
+        except TooManyWaitingError:
             return False
         origin = Origin(source=source, lane=lane)
         self._ledger.accept(PushKey(ACCOUNT, order_id), now, origin)

@@ -12,7 +12,7 @@ from typing import Protocol
 from devtools.local.seeds import random_order_id
 from devtools.simulation.clock import VirtualClock
 from devtools.simulation.klarna.model import KlarnaModel
-from pushes.accounts.sources import TRUSTED
+from pushes.model import TRUSTED
 from sandbox.pushing.schedule import KLARNA_SCHEDULE_S
 
 # Klarna publishes the addresses that it pushes from: a few networks.

@@ -4,8 +4,9 @@ A push is unsigned, but its sender cannot make up where it comes from. Klarna's 
 trusted from the start, and so are those that a setting names. Any other network is an unverified
 source until it has pushed many real orders, and becomes one again by made-up ones. Once somebody
 who is trusted pushes for an account, the pushes of unverified sources wait apart; so a flood of
-made-up ids does not stand in Klarna's way. Nothing is refused for its source alone: Klarna may push
-from a new network tomorrow.
+made-up ids does not stand in Klarna's way. What one network has waiting is bounded, trusted or not,
+and only a little of it stands among the fresh pushes of others. Nothing is refused for its source
+alone: Klarna may push from a new network tomorrow.
 """
 
 import ipaddress
@@ -19,7 +20,7 @@ from typing import cast
 from redis import Redis
 
 from pushes import policy
-from pushes.model import Lane
+from pushes.model import TRUSTED, Lane
 from pushes.store import keys
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -32,9 +33,6 @@ KLARNA_ADDRESSES = (
     *("34.242.203.160", "34.242.19.4", "52.45.47.152", "34.235.91.238"),
     *("3.24.91.202", "52.62.115.68", "52.63.129.92"),
 )
-
-# The source of every address that is trusted from the start.
-TRUSTED = "trusted"
 
 # Senders stand side by side; an IPv6 site commonly has a /48.
 _IPV4_PREFIX = 24
@@ -109,3 +107,8 @@ def known_sources(redis: Redis, account: str) -> KnownSources:
     proven, points, waiting = cast(tuple[list[bytes], float | None, int], pipeline.execute())
     names = frozenset(source.decode() for source in proven) - {TRUSTED}
     return KnownSources(names, has_trusted=points is not None, unknown_waiting=waiting)
+
+
+def count_waiting(redis: Redis, account: str, source: str) -> int:
+    """Count what waits of one network, outside of the lane `unknown`. Raises RedisError."""
+    return redis.zcard(keys.waiting_of(account, source))

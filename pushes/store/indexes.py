@@ -9,7 +9,7 @@ from typing import cast
 from redis import Redis
 
 from pushes import policy
-from pushes.model import Change, Lane, Push, PushKey, Reason, State, is_account
+from pushes.model import TRUSTED, Change, Lane, Push, PushKey, Reason, State, is_account
 from pushes.store import codec, keys
 from pushes.store.repair import quarantine
 from pushes.store.rq_mirror import Command
@@ -73,6 +73,7 @@ def every_place(push: Push) -> list[str]:
         keys.ALONE,
         keys.held(key.account),
         keys.unknown(key.account),
+        *([keys.waiting_of(key.account, push.source)] if push.source else []),
         *(keys.dead_letters(key.account, reason) for reason in Reason),
         *map(keys.dead_of, Reason),
         *(keys.cause(key.account, reason, push.error_code) for reason in Reason),
@@ -169,6 +170,8 @@ def places(push: Push) -> dict[str, str]:
     found = {keys.index(push.state): score}
     if push.state.is_waiting and push.lane is Lane.UNKNOWN:
         found[keys.unknown(push.key.account)] = score
+    elif push.state.is_waiting and push.source and push.source != TRUSTED:
+        found[keys.waiting_of(push.key.account, push.source)] = score
     if push.state is State.HELD:
         found[keys.held(push.key.account)] = score
     if push.runs_alone and push.state is State.RETRYING and push.next_attempt_at:

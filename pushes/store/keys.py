@@ -149,6 +149,11 @@ def unknown(account: str) -> str:
     return f"{PREFIX}:unknown:{account}"
 
 
+def waiting_of(account: str, source: str) -> str:
+    """Name the sorted set of waiting pushes of one network in the other lanes, by deadline."""
+    return f"{PREFIX}:waiting-of:{account}:{source}"
+
+
 def unknown_in_a_row(account: str) -> str:
     """Name the count of orders that Klarna did not know when it was first asked, in a row."""
     return f"{PREFIX}:unknown-in-a-row:{account}"

@@ -17,7 +17,7 @@ from service import deps
 from service.deps import Deps
 from service.errors import RETRY_AFTER_S, not_stored
 from service.push import order_id
-from service.push.admission import TooManyUnverifiedError
+from service.push.admission import TooManyWaitingError
 from service.push.refusals import RefusedPushError
 from service.settings import WebSettings
 
@@ -66,7 +66,7 @@ def _store(key: PushKey, uses: Deps) -> Push:
     with uses.breaker.guard():
         try:
             lane = uses.admission.lane_of(source, key.account)
-        except TooManyUnverifiedError as error:
+        except TooManyWaitingError as error:
             detail = "Too many pushes of unknown senders wait. Send it again later."
             answer = ServiceUnavailable(detail, retry_after=RETRY_AFTER_S)
             raise RefusedPushError(RefusalReason.UNVERIFIED, answer) from error

@@ -9,15 +9,10 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from pushes import life, policy
-from pushes.accounts.sources import (
-    KLARNA_ADDRESSES,
-    TRUSTED,
-    KnownSources,
-    SourceNames,
-    known_sources,
-)
+from pushes.accounts import sources
+from pushes.accounts.sources import KLARNA_ADDRESSES, KnownSources, SourceNames, known_sources
 from pushes.life import Origin
-from pushes.model import Change, Lane, OrderSnapshot, PushKey, State
+from pushes.model import TRUSTED, Change, Lane, OrderSnapshot, PushKey, State
 from pushes.read import dead_letters
 from pushes.read.dead_letters import Filter
 from pushes.store import counters, keys, records, refusals
@@ -168,6 +163,44 @@ def test_it_refuses_strangers_when_too_many_of_them_wait(
         deps.current().close()
     assert refusals.totals(ledger.redis) == {("default", RefusalReason.UNVERIFIED): 2}
     assert ledger.redis.zcard(keys.unknown("default")) == 1
+
+
+@pytest.mark.parametrize("proven", [(), (SHOP,), (SHOP, KLARNA)])
+def test_a_flood_of_one_network_is_bounded_and_delays_no_other(
+    ledger: Ledger, redis_url: str, monkeypatch: pytest.MonkeyPatch, proven: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(policy, "FRESH_OF_A_NETWORK", 2)
+    monkeypatch.setattr(policy, "MAX_WAITING_OF_A_NETWORK", 4)
+    for address in proven:
+        prove(ledger, address, policy.PROVEN_BY_ORDERS)
+    web, another = app(redis_url), app(redis_url)
+
+    flood = [push(web, SHOP) for _ in range(3)]
+    flood += [push(another, SHOP) for _ in range(2)]
+
+    assert [answer.status_code for answer in flood] == [200] * 4 + [503]
+    assert [lane_of(ledger, answer) for answer in flood[:4]] == [
+        *(Lane.FRESH, Lane.FRESH),
+        *(Lane.BACKLOG, Lane.BACKLOG),
+    ]
+    assert [lane_of(ledger, push(web, KLARNA)) for _ in range(5)] == [Lane.FRESH] * 5
+    other = Lane.UNKNOWN if proven else Lane.FRESH
+    assert lane_of(ledger, push(web, FORGER)) is other
+    with another.app_context():
+        deps.current().close()  # it hands on what it has refused now, and not in another test
+
+
+def test_what_is_settled_counts_as_waiting_of_its_network_no_more(ledger: Ledger) -> None:
+    def waiting() -> int:
+        return sources.count_waiting(ledger.redis, "default", str(source_of(SHOP)))
+
+    started = begin(ledger, SHOP)
+    begun = waiting()
+    assert ledger.commit_many([life.not_needed(started.after, NOW)]) == [True]
+    prove(ledger, KLARNA)
+
+    assert (begun, waiting()) == (1, 0)
+    assert ledger.redis.keys("klarna-ack:waiting-of:*") == []
 
 
 def test_what_is_verified_or_dead_counts_as_a_waiting_stranger_no_more(ledger: Ledger) -> None:

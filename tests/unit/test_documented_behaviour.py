@@ -84,6 +84,8 @@ def test_it_tells_what_unverified_sources_get() -> None:
     assert f"costs it what {policy.MADE_UP_COSTS} real ones earned" in TEXT
     assert f"none of its orders was real for {policy.PROVEN_FOR.days} days" in TEXT
     assert f"Beyond {policy.MAX_UNKNOWN_WAITING:,} of them" in TEXT
+    assert f"{policy.FRESH_OF_A_NETWORK} pushes of an account stand among the fresh" in TEXT
+    assert f"Beyond {policy.MAX_WAITING_OF_A_NETWORK:,} waiting" in TEXT
     assert f"the last {policy.MAX_UNKNOWN_DEAD:,} dead letters" in TEXT
 
 

@@ -11,7 +11,7 @@ from devtools.local.seeds import seeded
 from devtools.simulation.clock import VirtualClock
 from devtools.simulation.klarna.model import KlarnaModel
 from devtools.simulation.traffic import RESEND_SAMPLE, Forger, Shop
-from pushes.accounts.sources import TRUSTED
+from pushes.model import TRUSTED
 from sandbox.pushing.schedule import KLARNA_SCHEDULE_S
 from tests.builders import NOW
 

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushes import policy
-from pushes.accounts.sources import KLARNA_ADDRESSES, TRUSTED, KnownSources, SourceNames
-from pushes.model import Lane
+from pushes.accounts.sources import KLARNA_ADDRESSES, KnownSources, SourceNames
+from pushes.model import TRUSTED, Lane
 
 source_of = SourceNames().of
 KLARNA, FORGER = source_of("198.51.100.7"), source_of("203.0.113.9")
