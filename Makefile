@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check-deploy chaos simulate bench lint format map lock clean $(VENV)
+.PHONY: help demo test check-deploy sbom chaos simulate bench lint format map lock clean $(VENV)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ test: $(VENV) ## Run every test but those of deploy/
 
 check-deploy: $(VENV) $(VENV)/deploy/installed ## Hold deploy/ against its tools, and run it; needs what .ci/run installs
 	@$(BIN)/python -m pytest tests/deploy $(ARGS)
+
+SBOM ?= build/sbom.json
+sbom: $(VENV)/deploy/installed ## Write build/sbom.json: what runs, with versions and hashes, as CycloneDX
+	@mkdir -p $(dir $(SBOM))
+	@PYTHONWARNINGS=ignore $(VENV)/deploy/bin/cyclonedx-py requirements --pyproject pyproject.toml \
+		--output-reproducible --mc-type application --output-file $(SBOM) requirements/run.lock
 
 chaos: $(VENV) ## Kill everything under load, write docs/reports/chaos.md; 10 minutes, ARGS='--only kills': 3
 	@$(BIN)/python -m devtools.chaos --report docs/reports/chaos.md $(ARGS)

@@ -11,7 +11,13 @@ CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 BEHAVIOUR = ROOT / "docs" / "behaviour.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 RUNBOOK = ROOT / "docs" / "runbook.md"
-DOCUMENTS = [README, ROOT / "CHANGELOG.md", CONTRIBUTING, *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    README,
+    ROOT / "CHANGELOG.md",
+    CONTRIBUTING,
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 
 def table(document: Path, line: str) -> list[list[str]]:

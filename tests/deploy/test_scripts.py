@@ -1,5 +1,7 @@
 """Each file that has a tool of its own: the tool finds nothing to complain of."""
 
+import json
+import re
 import stat
 import subprocess
 from collections.abc import Callable
@@ -30,6 +32,19 @@ def test_its_tool_has_nothing_to_complain_of(name: str, check_tool: Callable[[st
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_bill_of_materials_lists_what_runs(
+    debian_tool: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    file = tmp_path / "sbom.json"
+    make = debian_tool("make", "make")
+    subprocess.run([make, "--silent", "sbom", f"SBOM={file}"], cwd=ROOT, check=True)
+    bill = json.loads(file.read_text())
+    listed = {f"{each['name']}=={each['version']}" for each in bill["components"]}
+    lock = (ROOT / "requirements" / "run.lock").read_text()
+    assert listed == set(re.findall(r"^([a-z0-9-]+==[\w.]+)", lock, re.MULTILINE))
+    assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "klarna-ack")
 
 
 def test_each_script_is_one_of_those() -> None:

@@ -7,6 +7,7 @@ import json
 import socket
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ class Run:
 
     logs: Mapping[str, str]
     answers: str
+    command_lines: str
     written_to_redis: str
     redis_url: str
 
@@ -95,6 +97,7 @@ def run(
             service = start_service(processes, redis, sandbox, accounts, PUSH_TOKEN=TOKEN)
             run_rows(service)
             answers = send_what_nobody_should(service)
+            command_lines = all_command_lines()
             take_redis_away(service, server)
             exit_codes = [service.worker.terminate(), service.web.terminate()]
             assert exit_codes == [0, 0]
@@ -103,7 +106,7 @@ def run(
         logs = {file.name: file.read_text() for file in directory.glob("*.log")}
         append_only = (server.directory / "appendonlydir").iterdir()
         written = "".join(file.read_bytes().decode("latin-1") for file in append_only)
-        yield Run(logs, answers, written, server.url)
+        yield Run(logs, answers, command_lines, written, server.url)
 
 
 def run_rows(service: Service) -> None:
@@ -144,6 +147,15 @@ def send_what_nobody_should(service: Service) -> str:
     return "\n".join(answered)
 
 
+def all_command_lines() -> str:
+    """What anybody on this machine can read of each of its processes, ours among them."""
+    lines = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            lines.append((process / "cmdline").read_bytes().decode(errors="replace"))
+    return "\n".join(lines)
+
+
 def take_redis_away(service: Service, server: EmbeddedServer) -> None:
     key = service.new_order()
     url = f"{service.web.url}/push/{key.account}/{key.order_id}"
@@ -159,6 +171,11 @@ def take_redis_away(service: Service, server: EmbeddedServer) -> None:
 def test_it_logs_no_secret(run: Run) -> None:
     for log in run.logs.values():
         assert found_in(log, secrets_of(run.redis_url)) == set()
+
+
+def test_no_command_line_shows_a_secret(run: Run) -> None:
+    assert "service:create_app()" in run.command_lines
+    assert found_in(run.command_lines, secrets_of(run.redis_url)) == set()
 
 
 def test_it_logs_nothing_about_a_person(run: Run) -> None:

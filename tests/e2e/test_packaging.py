@@ -101,6 +101,19 @@ def test_it_holds_what_runs_in_production_and_the_sandbox_and_nothing_else(wheel
     assert metadata == {*("METADATA", "WHEEL", "RECORD", "LICENSE", "entry_points.txt")}
 
 
+def test_the_same_tree_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    again = tmp_path / "another-place"
+    shutil.copytree(
+        ROOT,
+        again,
+        ignore=shutil.ignore_patterns(".*", "__pycache__"),
+        copy_function=shutil.copyfile,  # other times, and other modes but for who may run it
+    )
+    pip(sys.executable, "wheel", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(again))
+    (second,) = tmp_path.glob("*.whl")
+    assert second.read_bytes() == wheel.read_bytes()
+
+
 def test_it_offers_the_sandbox_as_an_extra(python: Path, tmp_path: Path) -> None:
     ask = "from importlib.metadata import metadata as m; print(m('klarna-ack').get_all({!r}))"
     extras = run(python, tmp_path, "-c", ask.format("Provides-Extra")).stdout

@@ -184,6 +184,16 @@ def test_it_indexes_every_document() -> None:
     assert set(DOCUMENTS) - records - {index} <= linked
 
 
+def test_it_names_tests_of_threats_that_exist() -> None:
+    model = ROOT / "docs" / "threat-model.md"
+    lines = [line for line in model.read_text().splitlines() if re.match(r"\|(?! Threat|-)", line)]
+    named = [re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", line) for line in lines]
+    assert len(named) > 20
+    assert [line for line, tests in zip(lines, named, strict=True) if not tests] == []
+    for file, test in {each for tests in named for each in tests}:
+        assert f"def {test}(" in (ROOT / file).read_text(), f"{file}::{test}"
+
+
 def test_it_indexes_every_decision() -> None:
     records = sorted(path.name for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
     index = (ROOT / "docs" / "adr" / "README.md").read_text()
