@@ -14,7 +14,7 @@ from pushes import log
 from pushes.settings import ConfigurationError, complain
 from pushes.store.server import rights
 from pushes.store.server.rights import Role
-from service import deps, errors, health, metrics
+from service import deps, errors, health, metrics, ops
 from service.push import intake
 from service.query import TolerantRequest
 from service.settings import WebSettings, load
@@ -52,5 +52,6 @@ def make_app(settings: WebSettings) -> Flask:
     app.register_blueprint(intake.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
+    ops.register(app)
     errors.register(app)
     return app

@@ -53,6 +53,11 @@ def install(app: Flask, settings: WebSettings) -> Deps:
     return deps
 
 
+def of(app: Flask) -> Deps:
+    """Return those of an application."""
+    return cast(Deps, app.extensions[_NAME])
+
+
 def current() -> Deps:
     """Return those of the application whose request is answered."""
-    return cast(Deps, current_app.extensions[_NAME])
+    return of(current_app)

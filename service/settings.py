@@ -7,11 +7,13 @@ from typing import Annotated
 
 from pydantic import (
     AfterValidator,
+    AnyHttpUrl,
     BeforeValidator,
     Field,
     IPvAnyAddress,
     IPvAnyNetwork,
     SecretStr,
+    ValidationInfo,
 )
 
 from pushes import log
@@ -20,6 +22,7 @@ from pushes.accounts.settings import read_tokens
 
 _log = log.get(__name__)
 
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _PARAMETER = re.compile(r"[A-Za-z0-9._~-]+")
 
 
@@ -48,6 +51,32 @@ def _check_networks(
     return networks
 
 
+def _check_ops_url(url: AnyHttpUrl | None) -> AnyHttpUrl | None:
+    if url is not None and (url.path not in {None, "/"} or url.query or url.fragment):
+        raise ValueError("give the address without a path: the console is at /ops/ below it")
+    return url
+
+
+def _check_proxies(
+    networks: tuple[IPvAnyNetwork, ...] | None, info: ValidationInfo
+) -> tuple[IPvAnyNetwork, ...] | None:
+    if (networks is None) != (info.data.get("user_header") is None):
+        raise ValueError(
+            "it goes with OPS_USER_HEADER, set both or none: the header is believed only from the"
+            " addresses of the proxy"
+        )
+    for network in networks or ():
+        if network.prefixlen == 0:
+            raise ValueError(f"{network} is everybody; name the addresses of the proxy")
+    return networks
+
+
+def _check_header(name: str) -> str:
+    if not _HEADER.fullmatch(name):
+        raise ValueError(f"{name[:40]!r} is no name of a header")
+    return name
+
+
 class WebSettings(shared.PromisingSettings):
     """The settings of the web process, `tokens` being the push token of each account."""
 
@@ -74,6 +103,24 @@ class WebSettings(shared.PromisingSettings):
         None,
         alias="PUSHES_FROM",
         description="addresses or networks such as 192.0.2.7 or 192.0.2.0/24, with commas between",
+    )
+    ops_url: Annotated[AnyHttpUrl | None, AfterValidator(_check_ops_url)] = Field(
+        None,
+        alias="OPS_URL",
+        description="where browsers reach the web process, such as https://ops.example.com",
+    )
+    user_header: Annotated[str, AfterValidator(_check_header)] | None = Field(
+        None,
+        alias="OPS_USER_HEADER",
+        description="the name of a header, such as X-Forwarded-Email",
+    )
+    user_header_from: Annotated[
+        tuple[IPvAnyNetwork, ...] | None, BeforeValidator(_split), AfterValidator(_check_proxies)
+    ] = Field(
+        None,
+        validate_default=True,
+        alias="OPS_USER_HEADER_FROM",
+        description="addresses or networks of the proxy that signs people in, with commas between",
     )
     bind: IPvAnyAddress | None = Field(
         None, alias="BIND", description="an IP address of this machine, such as 127.0.0.1"

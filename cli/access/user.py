@@ -128,7 +128,7 @@ def link(name: str, url: str, *, as_json: bool) -> None:
         if found is None:
             raise Refused(f"There is no user {name}. Add it with `klarna-ack user add {name}`.")
         word = sessions.make_link(context.redis, found)
-    address = f"{url.rstrip('/')}/ops/link/{word}"
+    address = f"{url.rstrip('/')}/ops/link?code={word}"
     if as_json:
         output.emit_json({"name": name, "link": address})
     else:

@@ -95,7 +95,7 @@ def _sentence(fields: dict[str, FieldInfo], name: str, problems: list[ErrorDetai
     wanted = f"it must be {field.description}"
     if first["type"] == "missing":
         return f"is not set; {wanted}"
-    if own := first.get("ctx", {}).get("error"):
+    if isinstance(own := first.get("ctx", {}).get("error"), Exception):  # a validator's of ours
         return str(own)
     if is_secret(field):
         return f"cannot be used; {wanted}"

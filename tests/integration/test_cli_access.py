@@ -71,13 +71,13 @@ def test_it_prints_a_link_that_signs_in_once(redis_client: Redis, redis_url: str
     assert "There is no user anna" in error(run(redis_url, "user", "link", "anna"), 1)
     run(redis_url, "user", "add", "anna", "--role", "viewer", "--no-password")
     link = run(redis_url, "user", "link", "anna", OPS_URL="https://ops.example.com/").stdout.strip()
-    place, _, word = link.rpartition("/")
-    assert place == "https://ops.example.com/ops/link"
+    place, _, word = link.rpartition("=")
+    assert place == "https://ops.example.com/ops/link?code"
     signed_in = sessions.use_link(redis_client, word)
     assert signed_in
     assert signed_in.principal.name == "anna"
     shown = answer(run(redis_url, "user", "link", "anna", "--json"))
-    assert shown["link"].startswith("http://127.0.0.1:8000/ops/link/")
+    assert shown["link"].startswith("http://127.0.0.1:8000/ops/link?code=")
 
 
 def test_it_shows_a_token_once_and_revokes_it(redis_client: Redis, redis_url: str) -> None:

@@ -293,3 +293,36 @@ def test_it_never_shows_a_secret() -> None:
 
     assert "hunter2" not in repr(settings)
     assert SECRET not in repr(settings)
+
+
+def test_it_reads_where_the_console_is_reached() -> None:
+    read = load_web(
+        {
+            **WEB,
+            "OPS_URL": "https://ops.example.com/",
+            "OPS_USER_HEADER": "X-Forwarded-Email",
+            "OPS_USER_HEADER_FROM": "10.0.0.7,10.1.0.0/24",
+        }
+    )
+    assert read.ops_url
+    assert (read.ops_url.host, read.ops_url.scheme) == ("ops.example.com", "https")
+    assert list(map(str, read.user_header_from or ())) == ["10.0.0.7/32", "10.1.0.0/24"]
+
+
+def test_it_refuses_a_console_that_is_open_or_nowhere() -> None:
+    address = "cannot be used; it must be where browsers reach the web process"
+    together = "it goes with OPS_USER_HEADER, set both or none"
+    for settings, name, problem in (
+        ({"OPS_URL": "ops.example.com"}, "OPS_URL", f"'ops.example.com' {address}"),
+        ({"OPS_URL": "https://a.example/ops"}, "OPS_URL", "give the address without a path"),
+        ({"OPS_USER_HEADER": "X-User"}, "OPS_USER_HEADER_FROM", together),
+        ({"OPS_USER_HEADER_FROM": "10.0.0.7"}, "OPS_USER_HEADER_FROM", together),
+        ({"OPS_USER_HEADER": "X User"}, "OPS_USER_HEADER", "'X User' is no name of a header"),
+        (
+            {"OPS_USER_HEADER": "X-User", "OPS_USER_HEADER_FROM": "0.0.0.0/0"},
+            "OPS_USER_HEADER_FROM",
+            "0.0.0.0/0 is everybody; name the addresses of the proxy",
+        ),
+    ):
+        found = problems(load_web, {**WEB, **settings})
+        assert found[0].startswith(f"{name}: {problem}"), found

@@ -1,0 +1,119 @@
+"""Making a page: what every template knows, and whether it is the whole page or what renews it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Flask, Response, flash, g, make_response, render_template, request
+from werkzeug.exceptions import BadRequest, NotFound
+
+from pushes.access.principals import Principal, UserRole
+from pushes.model import PushKey, State
+from service import deps
+from service.ops import words
+
+# What a script sends that wants only what may have changed.
+_FRAGMENT_HEADER = "X-Fragment"
+
+# Enough to say why, and to be read in a list.
+_LONGEST_REASON = 500
+
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One entry of the navigation."""
+
+    title: str
+    endpoint: str
+    role: UserRole = UserRole.VIEWER
+
+
+NAVIGATION = (
+    Link("Overview", "ops.overview.page"),
+    Link("Orders", "ops.orders.page"),
+    Link("Dead letters", "ops.dead.page"),
+    Link("Accounts", "ops.accounts.page"),
+    Link("Audit", "ops.audit.page"),
+    Link("Settings", "ops.settings.page", UserRole.ADMIN),
+)
+
+
+def register(app: Flask, console: Blueprint) -> None:
+    """Teach the templates how things are written."""
+    app.jinja_options = {"finalize": words.visible, "trim_blocks": True, "lstrip_blocks": True}
+
+    @console.context_processor
+    def known() -> dict[str, Any]:
+        now = datetime.now(UTC)
+        who: Principal | None = g.get("principal")
+        return {
+            "who": who,
+            "now": now,
+            "navigation": [link for link in NAVIGATION if who and who.may(link.role)],
+            "may_operate": who is not None and who.may(UserRole.OPERATOR),
+            "State": State,
+            "words": words,
+            "layout": "layout/fragment.html"
+            if _FRAGMENT_HEADER in request.headers
+            else "layout/whole.html",
+        }
+
+
+def render(template: str, **facts: Any) -> Response:  # noqa: ANN401 - whatever a template shows
+    """Make the answer from a template."""
+    return make_response(render_template(template, **facts))
+
+
+def visible_accounts(who: Principal) -> tuple[str, ...] | None:
+    """Name the accounts that somebody is limited to; None for all."""
+    return who.accounts
+
+
+def chosen_account(who: Principal) -> str | None:
+    """Return the account that the page is asked for; one of theirs for whoever is limited.
+
+    Raises NotFound for an account that is not theirs.
+    """
+    name = request.args.get("account") or None
+    if name is None and who.accounts is not None:
+        return who.accounts[0]
+    if name is not None and not who.sees(name):
+        raise NotFound(f"There is no account {name[:40]!r} that you may see.")
+    return name
+
+
+def reason() -> str:
+    """Return the reason that a form gives. Raises BadRequest without one."""
+    why = " ".join(request.form.get("why", "").split())
+    if not why:
+        raise BadRequest("Say why: the reason is kept in the audit. Nothing was changed.")
+    if len(why) > _LONGEST_REASON:
+        raise BadRequest(
+            f"The reason has {len(why)} characters; use up to {_LONGEST_REASON}. Nothing was"
+            " changed."
+        )
+    return why
+
+
+def find_key(who: Principal, account: str, order_id: str) -> PushKey:
+    """Return the key of an order. Raises NotFound for none, and for one that is not theirs."""
+    try:
+        key = PushKey(account, order_id)
+    except ValueError as error:
+        raise NotFound(f"There is no such order: {error}.") from error
+    if not who.sees(account):
+        raise NotFound(f"There is no account {account!r} that you may see.")
+    return key
+
+
+def say(text: str, kind: str = "good") -> None:
+    """Show a sentence on the next page."""
+    flash(text, kind)
+
+
+def known_accounts(who: Principal) -> list[str]:
+    """Name the accounts that somebody may choose from: those configured."""
+    names = sorted(deps.current().settings.tokens)
+    return [name for name in names if who.sees(name)]
