@@ -13,7 +13,6 @@ from pydantic import (
     IPvAnyAddress,
     IPvAnyNetwork,
     SecretStr,
-    ValidationInfo,
 )
 
 from pushes import log
@@ -58,13 +57,8 @@ def _check_ops_url(url: AnyHttpUrl | None) -> AnyHttpUrl | None:
 
 
 def _check_proxies(
-    networks: tuple[IPvAnyNetwork, ...] | None, info: ValidationInfo
+    networks: tuple[IPvAnyNetwork, ...] | None,
 ) -> tuple[IPvAnyNetwork, ...] | None:
-    if (networks is None) != (info.data.get("user_header") is None):
-        raise ValueError(
-            "it goes with OPS_USER_HEADER, set both or none: the header is believed only from the"
-            " addresses of the proxy"
-        )
     for network in networks or ():
         if network.prefixlen == 0:
             raise ValueError(f"{network} is everybody; name the addresses of the proxy")
@@ -118,7 +112,6 @@ class WebSettings(shared.PromisingSettings):
         tuple[IPvAnyNetwork, ...] | None, BeforeValidator(_split), AfterValidator(_check_proxies)
     ] = Field(
         None,
-        validate_default=True,
         alias="OPS_USER_HEADER_FROM",
         description="addresses or networks of the proxy that signs people in, with commas between",
     )
@@ -159,6 +152,11 @@ def load(environment: Mapping[str, str]) -> WebSettings:
     problems = shared.Problems()
     settings = problems.collect(lambda: shared.load(WebSettings, environment))
     tokens = problems.collect(lambda: read_tokens(environment))
-    if settings is None or tokens is None:
+    if settings and (settings.user_header is None) != (settings.user_header_from is None):
+        problems.add(
+            "OPS_USER_HEADER_FROM: it goes with OPS_USER_HEADER, set both or none: the header is"
+            " believed only from the addresses of the proxy"
+        )
+    if settings is None or tokens is None or problems:
         raise problems.error()
     return settings.model_copy(update={"tokens": tokens})
