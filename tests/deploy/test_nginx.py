@@ -237,6 +237,15 @@ def test_no_log_holds_the_token(served: BehindNginx) -> None:
     assert TOKEN not in served.web.log
 
 
+@pytest.mark.parametrize("path", ["%3F{}", ";{}", "%20{}", "/%3F{}", "/default&{}", "/{}", "%2F{}"])
+def test_no_log_holds_a_token_in_the_path(served: BehindNginx, path: str) -> None:
+    form = path.format(f"token={TOKEN}")
+    assert served.request("POST", f"/push{form}")[0] in {400, 404}
+    poll(lambda: "POST" in served.nginx_logs() or None)
+    assert TOKEN not in served.nginx_logs()
+    assert TOKEN not in served.web.log
+
+
 def test_it_says_that_a_push_was_not_stored_while_the_web_process_is_away(
     served: BehindNginx,
 ) -> None:
