@@ -33,7 +33,7 @@ sbom: $(VENV)/deploy/installed ## Write build/sbom.json: what runs, with version
 chaos: $(VENV) ## Kill everything under load, write docs/reports/chaos.md; 10 minutes, ARGS='--only kills': 3
 	@$(BIN)/python -m devtools.chaos --report docs/reports/chaos.md $(ARGS)
 
-simulate: $(VENV) ## Play days of trouble in minutes, write docs/reports/simulation.md; ARGS='--scale 0.01': a look, in 1
+simulate: $(VENV) ## Play days of trouble in minutes, write docs/reports/simulation.md; ARGS='--scale 0.01': a look, in 3
 	@$(BIN)/python -m devtools.simulation $(or $(ARGS),--report docs/reports/simulation.md)
 
 bench: $(VENV) ## Measure us beside our peers, write docs/reports/performance.md; 8 minutes, ARGS=--quick: 1

@@ -1,6 +1,6 @@
 """`klarna-ack status`: how many pushes are in each state, and whether anybody works on them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import click
@@ -10,7 +10,7 @@ from cli.arguments import options
 from cli.context import opened
 from cli.output import watch as watching
 from cli.output.watch import LiveView
-from pushes.model import State
+from pushes.model import Reason, State
 from pushes.policy import CLOCK_SLACK, SUSPICIOUS_UNKNOWN
 from pushes.read import overview
 from pushes.read.moments import describe_span
@@ -54,6 +54,7 @@ def blocks(view: overview.StatusView) -> list[output.Block]:
     return [
         _states(view),
         _work(view),
+        *_dead(view["dead_by_reason"]),
         *_refused(view["refused"]),
         *_at_risk(view["at_risk"]),
         output.Table(_ACCOUNT_COLUMNS, accounts, prose="because"),
@@ -70,6 +71,7 @@ def _screen(view: overview.StatusView) -> list[output.Block]:
         *_warnings(view),
         _work(view),
         output.Table(list(view["states"]), [list(view["states"].values())]),
+        *_dead(view["dead_by_reason"]),
         *_refused(view["refused"]),
         *_at_risk(view["at_risk"]),
         output.Table(_ACCOUNT_COLUMNS, rows, prose="because"),
@@ -88,6 +90,15 @@ def _screen_without(loss: str, last: overview.StatusView) -> list[output.Block]:
 def _states(view: overview.StatusView) -> output.Table:
     states = [(word, count, State.of(word).sentence) for word, count in view["states"].items()]
     return output.Table(("state", "pushes", "meaning"), states, prose="meaning")
+
+
+def _dead(by_reason: Mapping[str, int]) -> Iterator[output.Table]:
+    """Lay out what is dead by its reason, if anything is."""
+    rows = [
+        (reason, count, Reason.of(reason).next_step) for reason, count in by_reason.items() if count
+    ]
+    if rows:
+        yield output.Table(("dead because", "pushes", "next step"), rows, prose="next step")
 
 
 def _work(view: overview.StatusView) -> output.Facts:

@@ -14,7 +14,7 @@ from redis import Redis
 from pushes.accounts import holds, serving
 from pushes.accounts.holds import AccountHold, Standing
 from pushes.accounts.pauses import Pauses
-from pushes.model import PUSH_WINDOW, State
+from pushes.model import PUSH_WINDOW, Reason, State
 from pushes.read import alarms, at_risk, by_account, workers
 from pushes.read.alarms import Alarm
 from pushes.read.at_risk import RiskGroup
@@ -38,6 +38,7 @@ class Overview:
     workers: LiveWorkers
     standings: Mapping[str, Standing]
     by_account: AccountCounts
+    dead_by_reason: Mapping[Reason, int]
     at_risk: Sequence[RiskGroup]
     alarms: Mapping[Alarm, datetime]
     resends: ResendCounts
@@ -73,6 +74,7 @@ def read(
         by_account=(
             by_account.read(redis, accounts, by_state, unreadable) if in_detail else AccountCounts()
         ),
+        dead_by_reason=dead_by_reason(redis, unreadable),
         at_risk=unreadable.ask(
             keys.UNACKNOWLEDGED, lambda: at_risk.read(redis, now, with_amounts=in_detail), []
         ),
@@ -97,6 +99,18 @@ def counts(ledger: Ledger, now: datetime, unreadable: Unreadable | None = None) 
     return {
         state: unreadable.read(keys.index(state), answer, int, 0)
         for state, answer in zip(State, answers, strict=True)
+    }
+
+
+def dead_by_reason(redis: Redis, unreadable: Unreadable) -> dict[Reason, int]:
+    """Count the dead letters of each reason."""
+    pipeline = redis.pipeline(transaction=False)
+    for reason in Reason:
+        pipeline.zcard(keys.dead_of(reason))
+    answers = pipeline.execute(raise_on_error=False)
+    return {
+        reason: unreadable.read(keys.dead_of(reason), answer, int, 0)
+        for reason, answer in zip(Reason, answers, strict=True)
     }
 
 
@@ -233,6 +247,7 @@ class StatusView(TypedDict):
 
     read_at: str
     states: dict[str, int]
+    dead_by_reason: dict[str, int]
     oldest_waiting_s: float | None
     workers: int
     other_workers: int
@@ -251,6 +266,7 @@ def status(seen: Overview) -> StatusView:
     return {
         "read_at": instant(seen.at),
         "states": {str(state): seen.states[state] for state in State},
+        "dead_by_reason": {str(reason): n for reason, n in seen.dead_by_reason.items()},
         "oldest_waiting_s": None if waiting_s is None else round(waiting_s, 3),
         "workers": seen.workers.ours,
         "other_workers": seen.workers.others,

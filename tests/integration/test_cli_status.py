@@ -14,7 +14,7 @@ from rq.worker import SimpleWorker
 from devtools.local.embedded import EmbeddedServer
 from pushes import life
 from pushes.accounts.holds import Holds
-from pushes.model import HoldReason, PushKey, State
+from pushes.model import HoldReason, PushKey, Reason, State
 from pushes.policy import SUSPICIOUS_UNKNOWN
 from pushes.read import views
 from pushes.read.alarms import Alarm, set_off
@@ -112,9 +112,11 @@ def at_risk(**orders: int) -> list[dict[str, object]]:
 
 
 NO_STATES = dict.fromkeys((str(state) for state in State), 0)
+NO_REASONS = dict.fromkeys((str(reason) for reason in Reason), 0)
 NOTHING = {
     "read_at": NOW_TEXT,
     "states": NO_STATES,
+    "dead_by_reason": NO_REASONS,
     "oldest_waiting_s": None,
     "workers": 0,
     "other_workers": 0,
@@ -142,11 +144,24 @@ def test_it_counts_what_is_in_each_state_and_how_long_the_oldest_waits(
     Holds(ledger.redis, lambda: after(0)).begin("default", HoldReason.CREDENTIALS, "HTTP 503")
     assert status(redis_url) == NOTHING | {
         "states": {**dict.fromkeys(map(str, State), 1), "retrying": 2, "dead": 2},
+        "dead_by_reason": {**NO_REASONS, "no_such_order": 2},
         "oldest_waiting_s": 5400.0,
         "accounts": {
             "default": held("credentials", queued=1, running=1, retrying=2, held=1, dead=2)
         },
     }
+
+
+def test_it_tells_what_is_dead_by_its_reason(ledger: Ledger, redis_url: str) -> None:
+    for reason in (Reason.REJECTED, Reason.REJECTED, Reason.CRASH_LOOP):
+        dead(ledger, reason=reason)
+
+    shown = run(redis_url, "status").stdout
+
+    (table,) = [block for block in shown.split("\n\n") if block.startswith("dead because")]
+    rejected, crash_loop = [line.split() for line in table.splitlines()[1:]]
+    assert rejected[:3] == ["rejected", "2", "Klarna"]
+    assert crash_loop[:2] == ["crash_loop", "1"]
 
 
 def test_it_names_the_configured_accounts_and_those_of_the_ledger(
