@@ -1,1 +1,1 @@
-"""Difference orders: what is asked for, by which text, and from which indexes page by page."""
+"""Finding orders: what is asked for, by which text, and from which indexes page by page."""

@@ -1,4 +1,4 @@
-"""Difference orders: by id, reference or correlation id, and by what a `Query` says besides.
+"""Finding orders: by id, reference or correlation id, and by what a `Query` says besides.
 
 A text is looked up in the index of texts; without one the smallest indexes are listed that hold
 what is asked for: those that wait by their deadline, then dead letters by their death, then what
