@@ -12,8 +12,15 @@ from typing import cast
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from redis import Redis
+from redis.exceptions import RedisError
 from rq.utils import as_text
 
 from pushes.accounts.holds import Holds
@@ -26,8 +33,19 @@ from pushes.operate.step import WrongStateError
 from pushes.order_write import OrderAnswer, OrderWrite, WriteResult
 from pushes.read import dead_letters
 from pushes.store import indexes, keys, records
-from pushes.store.ledger import Ledger
-from tests.builders import NOW, ManualClock, ScriptedAcknowledger, claim, pop, worker_parts
+from pushes.store.ledger import CommitResult, Ledger
+from pushes.store.server import rights
+from pushes.store.server.rights import Role
+from tests.builders import (
+    NOW,
+    ManualClock,
+    RedisUser,
+    ReplicaState,
+    ScriptedAcknowledger,
+    claim,
+    pop,
+    worker_parts,
+)
 from worker import alone
 from worker.attempt.attempt import Attempt
 from worker.attempt.outcomes import (
@@ -53,22 +71,45 @@ OUTCOMES: list[Outcome] = [
     *(Dead(reason, "HTTP 4xx") for reason in Reason),
 ]
 
+# What somebody might delete: all of it follows from the records.
+INDEXES = [
+    *map(keys.index, State),
+    *(keys.ready("default", lane) for lane in Lane),
+    *(keys.UNACKNOWLEDGED, keys.ALONE, keys.WORK, keys.WORK_ARRIVED, keys.HELD_ACCOUNTS),
+    keys.held("default"),
+    *(keys.dead_letters("default", reason) for reason in Reason),
+    *(f"rq:{kind}:klarna-ack" for kind in ("queue", "scheduled", "failed", "wip")),
+]
+
+# Fields of a record that somebody might write rubbish into.
+FIELDS = ["rev", "state", "t", "order.expires_at"]
+
+# So many steps go round a ledger of four orders, twice; so many rounds settle whatever waits.
+_SCANS = 8
+_ROUNDS = 6
+
 
 class Life(RuleBasedStateMachine):
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, user: RedisUser) -> None:
         super().__init__()
         redis.flushall()
+        self.user = user
+        self.restricted = Ledger(user.redis)
+        self.replica = ReplicaState.of(redis), set[PushKey](), set[PushKey]()
+        self.agrees = True  # until somebody else had a hand in Redis, and nobody has mended it
+        self.may_be_known: set[PushKey] = set()
         self.ledger = Ledger(redis)
         self.accepted: set[PushKey] = set()
         self.discarded: set[PushKey] = set()
         self.now = NOW
+        self.days_alone = 0
         self.scripted = ScriptedAcknowledger()
         self.worker = worker_parts(redis, "worker-1")
         self.recovery = Recovery(self.ledger)
         shares = {"default": Share.of("default", 1_000_000)}
-        serving = Serving(redis, shares.values(), lambda: self.now)
-        serving.announce()
-        self.backlog = HeldBacklog(self.ledger, serving, shares)
+        self.serving = Serving(redis, shares.values(), lambda: self.now)
+        self.serving.announce()
+        self.backlog = HeldBacklog(self.ledger, self.serving, shares)
         self.holds = Holds(redis, lambda: self.now)
 
     @rule(key=st.sampled_from(KEYS), minutes=st.sampled_from([0, 6]))
@@ -109,10 +150,12 @@ class Life(RuleBasedStateMachine):
     def crash(self) -> None:
         """The worker dies; its leases lapse; another one looks."""
         self._lapse_leases()
-        lost = len(self.worker.under_way.attempts())
+        running = len(indexes.members(self.ledger.redis, State.RUNNING))
         self.worker = worker_parts(self.ledger.redis, "worker-2")
 
-        assert self.recovery.requeue_abandoned(datetime.now(NOW.tzinfo)) == lost
+        put_back = self.recovery.requeue_abandoned(datetime.now(NOW.tzinfo))
+
+        assert put_back == running or not self.agrees
 
     @rule()
     def finish_late(self) -> None:
@@ -127,7 +170,8 @@ class Life(RuleBasedStateMachine):
         after = records.get_many(self.ledger.redis, KEYS)
         settles = isinstance(self.scripted.next, Acknowledged | NotNeeded)
         for was, push in zip(before, after, strict=True):
-            assert push == was or (settles and push and push.state.is_settled)
+            as_before = push == was or (settles and push and push.state.is_settled)
+            assert as_before or not self.agrees
 
     @rule()
     def die_between_pop_and_start(self) -> None:
@@ -150,15 +194,19 @@ class Life(RuleBasedStateMachine):
 
     @rule(outcome=st.sampled_from(OUTCOMES))
     def attempt_alone(self, outcome: Outcome) -> None:
-        """The process that does nothing else makes an attempt of each whose worker died."""
+        """The process that does nothing else makes an attempt of each whose worker died.
+
+        A day later than the last: one whose account was held is looked at again after a while.
+        """
         self.scripted.next = outcome
+        self.days_alone += 1
         alone.work(
             dataclasses.replace(self.worker, acknowledger=self.scripted),
             self.ledger,
             "worker-4",
             ["default"],
             threading.Event(),
-            clock=ManualClock(datetime.now(NOW.tzinfo) + timedelta(days=1)),
+            clock=ManualClock(datetime.now(NOW.tzinfo) + timedelta(days=self.days_alone)),
         )
 
     @rule()
@@ -174,6 +222,86 @@ class Life(RuleBasedStateMachine):
         """As a worker does: attempts of what may be attempted, the others wait with the account."""
         while taken := self.worker.claims.claim(32).claims:
             self.worker.starter.start(taken)
+
+    @rule(key=st.sampled_from(KEYS), command=st.sampled_from(sorted(rights.COMMIT)))
+    def stop_a_push_half_way(self, key: PushKey, command: str) -> None:
+        """Redis forbids one command of the commit: the sender is told that it was not stored."""
+        with self.user.denied(command):
+            try:
+                self.restricted.accept(key, self.now)
+            except RedisError:
+                self.agrees = False
+                self.may_be_known.add(key)
+            else:
+                self.accepted.add(key)
+
+    @rule(outcome=st.sampled_from(OUTCOMES), command=st.sampled_from(sorted(rights.COMMIT)))
+    def stop_an_outcome_half_way(self, outcome: Outcome, command: str) -> None:
+        self.scripted.next = outcome
+        for attempt in self.worker.under_way.attempts()[:1]:
+            ending = self.scripted.run(attempt)
+            with self.user.denied(command):
+                try:
+                    results = self.restricted.commit_each([ending.change])
+                except RedisError:
+                    self.agrees = False
+                else:  # STALE, when the push was counted meanwhile
+                    if results == [CommitResult.MADE]:
+                        self.worker.under_way.remove([attempt])
+
+    @rule(key=st.sampled_from(KEYS), field=st.sampled_from(FIELDS))
+    def spoil(self, key: PushKey, field: str) -> None:
+        """Somebody writes into a record what nobody can read."""
+        if self.ledger.redis.exists(keys.record(key)):
+            self.ledger.redis.hset(keys.record(key), field, "rubbish")
+            self.agrees = False
+
+    @rule(name=st.sampled_from(INDEXES))
+    def lose_an_index(self, name: str) -> None:
+        self.ledger.redis.delete(name)
+        self.agrees = False
+
+    @rule()
+    def replicate(self) -> None:
+        self.replica = (
+            ReplicaState.of(self.ledger.redis),
+            set(self.accepted),
+            set(self.discarded),
+        )
+
+    @rule()
+    def fail_over(self) -> None:
+        """The replica takes over, which lacks what was written since; the worker goes on."""
+        replica, accepted, discarded = self.replica
+        replica.take_over(self.ledger.redis)
+        self.serving.announce()
+        self.may_be_known |= self.accepted
+        self.accepted, self.discarded = set(accepted), set(discarded)
+        self.agrees = False
+
+    @rule()
+    def mend(self) -> None:
+        """Whatever happened, the workers make it agree again by themselves."""
+        for _ in range(_SCANS):
+            self.recovery.scan(self.now)
+        self.agrees = True
+
+    def teardown(self) -> None:
+        """In the end every order that was accepted is settled, or dead for an operator to see."""
+        self.mend()
+        self.scripted.next = Acknowledged()
+        for _ in range(_ROUNDS):
+            self.serve_the_account_again()
+            self.time_passes()
+            self.claim_all()
+            for attempt in self.worker.under_way.attempts():
+                self.worker.settler.settle([self.scripted.run(attempt)])
+            self.attempt_alone(Acknowledged())
+            self.crash()
+        found = zip(KEYS, records.get_many(self.ledger.redis, KEYS), strict=True)
+        ends = {key: push.state for key, push in found if push}
+        assert ends.keys() >= self.accepted
+        assert {state for state in ends.values() if state.is_waiting} == set()
 
     @rule(key=st.sampled_from(KEYS))
     def replay(self, key: PushKey) -> None:
@@ -214,14 +342,17 @@ class Life(RuleBasedStateMachine):
         if self._operate(key, replay.discard):
             self.discarded.add(key)
 
+    @precondition(lambda self: self.agrees)
     @invariant()
     def every_accepted_order_is_in_exactly_one_state(self) -> None:
         found = dict(zip(KEYS, records.get_many(self.ledger.redis, KEYS), strict=True))
-        assert {key for key, push in found.items() if push} == self.accepted
+        known = {key for key, push in found.items() if push}
+        assert self.accepted <= known <= self.accepted | self.may_be_known
         for key, push in found.items():
             places = [state for state in State if key in indexes.members(self.ledger.redis, state)]
             assert places == ([push.state] if push and key not in self.discarded else [])
 
+    @precondition(lambda self: self.agrees)
     @invariant()
     def what_is_not_acknowledged_stands_by_its_deadline(self) -> None:
         found = zip(KEYS, records.get_many(self.ledger.redis, KEYS), strict=True)
@@ -233,11 +364,13 @@ class Life(RuleBasedStateMachine):
         raw = self.ledger.redis.zrange(keys.UNACKNOWLEDGED, 0, -1, withscores=True)
         assert dict(cast(list[tuple[bytes, float]], raw)) == expected
 
+    @precondition(lambda self: self.agrees)
     @invariant()
     def only_what_is_not_acknowledged_is_awaited_again(self) -> None:
         awaited = set(self.ledger.redis.zrange(keys.RESENDS, 0, -1))
         assert awaited <= set(self.ledger.redis.zrange(keys.UNACKNOWLEDGED, 0, -1))
 
+    @precondition(lambda self: self.agrees)
     @invariant()
     def rq_says_the_same(self) -> None:
         rq = self.ledger.rq.queue
@@ -256,6 +389,7 @@ class Life(RuleBasedStateMachine):
         assert sorted(waiting) == self._members(State.RETRYING, State.HELD)
         assert sorted(settled) == self._members(State.ACKNOWLEDGED, State.NOT_NEEDED)
 
+    @precondition(lambda self: self.agrees)
     @invariant()
     def what_waits_for_a_worker_has_one_place_in_the_order(self) -> None:
         rq = self.ledger.rq.queue
@@ -266,10 +400,12 @@ class Life(RuleBasedStateMachine):
         assert sorted(set(ordered) - set(popped)) == sorted(rq.get_job_ids())
         assert len(set(ordered)) == len(ordered)
 
+    @precondition(lambda self: self.agrees)
     @invariant()
     def what_is_held_waits_with_its_account(self) -> None:
         assert self._members_of(keys.held("default")) == self._members(State.HELD)
 
+    @precondition(lambda self: self.agrees)
     @invariant()
     def the_dead_letters_are_the_dead(self) -> None:
         page = dead_letters.page(self.ledger.redis, dead_letters.Filter())
@@ -303,9 +439,10 @@ class Life(RuleBasedStateMachine):
         return False
 
 
-def test_it_keeps_every_push_in_exactly_one_state(redis_client: Redis) -> None:
+def test_it_keeps_every_push_in_exactly_one_state(redis_client: Redis, redis_url: str) -> None:
+    user = RedisUser(redis_client, redis_url, Role.WORKER)
     run_state_machine_as_test(
-        partial(Life, redis_client),  # type: ignore[arg-type]  # a factory serves as well as a class
+        partial(Life, redis_client, user),  # type: ignore[arg-type]  # a factory serves as well as a class
         settings=settings(
             max_examples=30,
             stateful_step_count=40,
@@ -313,3 +450,4 @@ def test_it_keeps_every_push_in_exactly_one_state(redis_client: Redis) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    user.close()
