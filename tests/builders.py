@@ -106,8 +106,8 @@ def claim(ledger: Ledger, key: PushKey) -> Claim:
 class ScriptedAcknowledger(Acknowledger):
     """Makes attempts that end as the test says."""
 
-    def __init__(self, outcome: Outcome | None = None) -> None:
-        super().__init__({}, RetryPolicy(), lambda: 0.5, Unlimited())
+    def __init__(self, outcome: Outcome | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
+        super().__init__({}, RetryPolicy(), lambda: 0.5, Unlimited(), clock)
         self.next: Outcome = outcome or Acknowledged()
 
     def attempt(self, push: Push, report: Report) -> Outcome:
