@@ -8,6 +8,7 @@ from flask import Flask, current_app
 from pushes.accounts.sources import SourceNames
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
+from service.metrics.request_times import RequestTimes
 from service.push.admission import Admission
 from service.push.breaker import Breaker
 from service.push.refusals import Refusals
@@ -30,11 +31,13 @@ class Deps:
     breaker: Breaker
     admission: Admission
     refusals: Refusals
+    request_times: RequestTimes
     sources: SourceNames
 
     def close(self) -> None:
         """Hand on what is counted, and close the connections to Redis."""
         self.refusals.close()
+        self.request_times.close()
         self.ledger.redis.close()
 
 
@@ -47,8 +50,10 @@ def install(app: Flask, settings: WebSettings) -> Deps:
         Breaker(),
         Admission(redis),
         Refusals(redis),
+        RequestTimes(redis),
         SourceNames(settings.trusted_addresses or ()),
     )
+    deps.request_times.watch(app)
     app.extensions[_NAME] = deps
     return deps
 

@@ -9,6 +9,7 @@ from devtools.local.processes import ROOT
 README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 BEHAVIOUR = ROOT / "docs" / "behaviour.md"
+METRICS = ROOT / "docs" / "metrics.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 RUNBOOK = ROOT / "docs" / "runbook.md"
 DOCUMENTS = [

@@ -46,7 +46,7 @@ def main() -> int:
     log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     ledger = Ledger(redis, retention=settings.retention)
-    heartbeat = Heartbeat(redis, ledger.rq)
+    heartbeat = Heartbeat(redis, ledger.rq, slots=settings.concurrency)
     parts = assemble(
         ledger,
         name=heartbeat.name,

@@ -71,6 +71,7 @@ class Runner:
         self._in_hand: list[Claim] = []
         self._stopping = threading.Event()
         self._at_once = threading.Event()
+        self._loops: list[Loop] = []
         self._drain_until = 0.0
         self._exit_code = 0
 
@@ -92,15 +93,15 @@ class Runner:
         _log.info("worker.started", worker=self._heartbeat.name, concurrency=self._concurrency)
         beat = PeriodicTask("heartbeat", _BEAT_EVERY_S, self._beat)
         alone = PeriodicTask("alone", _ALONE_EVERY_S, self._start_alone)
-        loops = [Loop(task) for task in [beat, alone, *map(self._by_clock, self._parts.tasks)]]
-        for loop in loops:
+        self._loops = [Loop(one) for one in [beat, alone, *map(self._by_clock, self._parts.tasks)]]
+        for loop in self._loops:
             loop.start()
         for number in range(self._concurrency):
             _start(self._make_attempts, f"attempt-{number}")
         _start(self._settle_attempts, "settle")
         self._serve(burst=burst)
         self._drain()
-        self._leave(loops)
+        self._leave()
         return self._exit_code
 
     def _be_born(self) -> None:
@@ -207,7 +208,8 @@ class Runner:
     def _beat(self) -> None:
         under_way, redis_health = self._parts.under_way, self._parts.redis_health
         try:
-            self._heartbeat.beat(len(under_way.attempts()), under_way.done)
+            succeeded = {loop.name: at for loop in self._loops if (at := loop.succeeded_at)}
+            self._heartbeat.beat(len(under_way.attempts()), under_way.done, succeeded)
         except RedisError as error:
             redis_health.note_away(error)
         else:
@@ -222,9 +224,9 @@ class Runner:
             if self._at_once.wait(0.05):
                 break
 
-    def _leave(self, loops: list[Loop]) -> None:
+    def _leave(self) -> None:
         """Put back what is left and deregister, as far as Redis lets us in a moment."""
-        for loop in loops:
+        for loop in self._loops:
             loop.stop()
         self._alone.stop()
         _start(self._deregister, "deregister").join(_DEREGISTER_S)

@@ -16,7 +16,7 @@ from worker.attempt.settle import Settler
 from worker.attempt.start import Starter
 from worker.attempt.under_way import UnderWay
 from worker.claiming.claims import Claims
-from worker.claiming.quota import Quota
+from worker.claiming.quota import Quota, QuotaUse
 from worker.clock import SYSTEM_CLOCK, Clock
 from worker.periodic import tasks
 from worker.periodic.resume import HeldBacklog
@@ -54,9 +54,10 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
     `redis_now` stands in for Redis's own time where that is virtual.
     """
     redis = ledger.redis
-    quota = Quota(redis, shares, redis_now)
+    use = QuotaUse(redis)
+    quota = Quota(redis, shares, redis_now, use)
     serving = Serving(redis, shares.values(), redis_now)
-    claims = Claims(redis, ledger.rq, serving, clock, redis_now)
+    claims = Claims(redis, ledger.rq, serving, clock, now=redis_now, use=use)
     under_way = UnderWay(ledger, clock)
     accounts = AccountHealth(
         Holds(redis, redis_now), Pauses(redis, redis_now), outage_after_failures
@@ -75,6 +76,7 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
             accounts=accounts,
             backlog=HeldBacklog(ledger, serving, shares),
             serving=serving,
+            use=use,
             redis_now=redis_now,
             redis_health=redis_health,
             clock=clock,

@@ -14,7 +14,7 @@ from pushes.model import Reason, State
 from pushes.policy import CLOCK_SLACK, SUSPICIOUS_UNKNOWN
 from pushes.read import overview
 from pushes.read.moments import describe_span
-from pushes.store.refusals import RefusalReason
+from pushes.store.counted.refusals import RefusalReason
 
 _ACCOUNT_COLUMNS = ("account", "waiting", "dead", "held", "since", "next probe", "because")
 

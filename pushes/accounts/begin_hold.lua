@@ -1,7 +1,7 @@
 -- Hold an account when nothing holds it yet. An operator's word overrules any hold, and refused
 -- credentials overrule an outage: only a person can end that.
 -- KEYS[1]: the hold. KEYS[2]: the failures in a row. KEYS[3]: the accounts that are held.
--- KEYS[4]: the accounts to look at.
+-- KEYS[4]: the accounts to look at. KEYS[5]: what happened to all pushes, see `totals.py`.
 -- ARGV[1]: the account. ARGV[2]: the reason. ARGV[3]: the cause. ARGV[4]: who, or ''.
 -- ARGV[5], ARGV[6]: the first and the longest pause between probes in s, '' for no probes.
 -- ARGV[7]: the time, or ''. Returns whether it was begun: 1 or 0.
@@ -18,4 +18,5 @@ if ARGV[5] ~= '' then
 end
 redis.call('SADD', KEYS[3], ARGV[1])
 redis.call('SADD', KEYS[4], ARGV[1])
+redis.pcall('HINCRBY', KEYS[5], 'holds:' .. ARGV[2], 1)
 return 1

@@ -117,7 +117,8 @@ class Holds:
             facts += [probing.first.total_seconds(), probing.longest.total_seconds()]
         else:
             facts += ["", ""]
-        return bool(self._begin(_keys(account)[:4], [*facts, clock.argument(self._now)]))
+        names = [*_keys(account)[:4], keys.TOTALS]
+        return bool(self._begin(names, [*facts, clock.argument(self._now)]))
 
     def end(self, account: str) -> AccountHold | None:
         """Serve an account again, since a probe passed; returns what held it.

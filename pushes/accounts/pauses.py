@@ -46,7 +46,7 @@ class Pauses:
         Say whether it is this order alone: no other was answered so since the last sensible
         answer, and this one not either. False when asked again.
         """
-        names = [keys.limited(account), keys.PAUSES, keys.quota(account)]
+        names = [keys.limited(account), keys.PAUSES, keys.quota(account), keys.TOTALS]
         facts: list[Fact] = [account, job_id, pause_s, _SHORT_PAUSE_S, cause, _REMEMBERED_S]
         return bool(self._limit(names, [*facts, clock.argument(self._now)]))
 

@@ -64,6 +64,14 @@ def count(redis: Redis, wanted: Filter) -> int:
     return listing.count(redis, source(redis, wanted))
 
 
+def by_reason(redis: Redis) -> dict[Reason, int]:
+    """Count all dead letters by reason."""
+    pipeline = redis.pipeline(transaction=False)
+    for reason in Reason:
+        pipeline.zcard(keys.dead_of(reason))
+    return dict(zip(Reason, map(int, pipeline.execute()), strict=True))
+
+
 def page(redis: Redis, wanted: Filter, *, limit: int = 50, cursor: str | None = None) -> Page:
     """List one page. Raises CursorError for a cursor that no page ever gave."""
     after = cursors.read(cursor) if cursor else None

@@ -23,9 +23,10 @@ from pushes.read.unreadable import Unreadable
 from pushes.read.views import instant, optional
 from pushes.read.workers import LiveWorkers
 from pushes.resends import ResendCounts
-from pushes.store import codec, counters, indexes, keys, refusals, resend_counts
+from pushes.store import codec, counters, indexes, keys
+from pushes.store.counted import refusals, resend_counts
+from pushes.store.counted.refusals import Refusal
 from pushes.store.ledger import Ledger
-from pushes.store.refusals import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,24 @@ class Overview:
 
 
 def read(
-    ledger: Ledger, now: datetime, configured: Iterable[str] = (), *, in_detail: bool = True
+    ledger: Ledger,
+    now: datetime,
+    configured: Iterable[str] = (),
+    *,
+    in_detail: bool = True,
+    troubled_at_most: int | None = None,
 ) -> Overview:
     """Read how everything is; `configured` are accounts to tell of besides those in the ledger.
 
-    In detail, amounts and counts by account are read, too: some round trips more. Reads only, and
+    In detail, amounts and counts by account are read, too: some round trips more. With
+    `troubled_at_most` the standings are of accounts with trouble, at most so many. Reads only, and
     in no transaction, which a full Redis would refuse. Raises RedisError.
     """
     redis, unreadable = ledger.redis, Unreadable()
     by_state = counts(ledger, now, unreadable)
     accounts = sorted({*configured, *_known_accounts(redis, unreadable)})
+    if troubled_at_most is not None:
+        accounts = _troubled(redis, accounts, unreadable)[:troubled_at_most]
     return Overview(
         at=now,
         states=by_state,
@@ -146,15 +155,32 @@ def _known_accounts(redis: Redis, unreadable: Unreadable) -> list[str]:
     return [name for name in names.values() if name is not None]
 
 
+def _troubled(redis: Redis, accounts: Sequence[str], unreadable: Unreadable) -> list[str]:
+    """Name the accounts that are held, paused or not served, then those with unknown orders."""
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.smembers(keys.HOLDS)
+    pipeline.zrange(keys.PAUSES, 0, -1)
+    pipeline.zrange(keys.UNSERVED, 0, -1)
+    answers = cast(list[Iterable[bytes]], pipeline.execute(raise_on_error=False))
+    places = (keys.HOLDS, keys.PAUSES, keys.UNSERVED)
+    members = {
+        member.decode(errors="replace")
+        for place, answer in zip(places, answers, strict=True)
+        for member in unreadable.read(place, answer, list, [])
+    }
+    known = set(accounts)
+    counted = redis.mget([keys.unknown_in_a_row(account) for account in accounts] or [keys.HOLDS])
+    unknown = [account for account, count in zip(accounts, counted, strict=False) if count]
+    return list(dict.fromkeys([*sorted(members & known), *unknown]))
+
+
 def _standings(
     redis: Redis, accounts: Sequence[str], unreadable: Unreadable
 ) -> dict[str, Standing]:
     """Read how accounts are, in a few round trips however many they are."""
-    if not accounts:
-        return {}
     counted = [keys.unknown_in_a_row(account) for account in accounts]
-    in_a_row = cast(list[bytes | None], redis.mget(counted))
-    held = _held(redis, unreadable)
+    in_a_row = cast(list[bytes | None], redis.mget(counted) if counted else [])
+    held = _held(redis, accounts, unreadable)
     paused = unreadable.ask(keys.PAUSES, Pauses(redis).active, {})
     unserved = unreadable.ask(keys.UNSERVED, lambda: serving.unserved_since(redis), {})
     return {
@@ -168,11 +194,13 @@ def _standings(
     }
 
 
-def _held(redis: Redis, unreadable: Unreadable) -> dict[str, AccountHold | None]:
+def _held(
+    redis: Redis, accounts: Iterable[str], unreadable: Unreadable
+) -> dict[str, AccountHold | None]:
     members = unreadable.ask(
         keys.HOLDS, lambda: cast(set[bytes], redis.smembers(keys.HOLDS)), set()
     )
-    names = sorted(member.decode(errors="replace") for member in members)
+    names = sorted({member.decode(errors="replace") for member in members}.intersection(accounts))
     pipeline = redis.pipeline(transaction=False)
     for name in names:
         pipeline.hgetall(keys.hold(name))

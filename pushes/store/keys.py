@@ -55,6 +55,12 @@ COUNTERS = f"{PREFIX}:counters"
 # scored by the last death: epoch seconds.
 CAUSES = f"{PREFIX}:causes"
 
+# What happened to all pushes, by kind: one hash; see `pushes.store.counted.totals`.
+TOTALS = f"{PREFIX}:totals"
+
+# How many slots of its quota each account used, and waited for how long: one hash.
+QUOTA_TOTALS = f"{PREFIX}:totals:quota"
+
 # What operators did: one stream.
 AUDIT = f"{PREFIX}:audit"
 
@@ -88,6 +94,13 @@ WORKER_SKEW_FIELD = "klarna_ack_clock_skew_s"
 
 # The field of the same entry that tells when it read its settings, in epoch seconds.
 WORKER_SETTINGS_FIELD = "klarna_ack_settings_read_at"
+
+# The fields of the same entry that tell how many attempts it can make at a time, and makes now.
+WORKER_SLOTS_FIELD = "klarna_ack_slots"
+WORKER_BUSY_FIELD = "klarna_ack_slots_busy"
+
+# The field of the same entry that tells when each periodic task succeeded last: JSON.
+WORKER_TASKS_FIELD = "klarna_ack_tasks"
 
 
 def record(key: PushKey) -> str:

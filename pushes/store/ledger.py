@@ -20,8 +20,9 @@ from redis.exceptions import NoScriptError, ResponseError
 from pushes import life, log, policy
 from pushes.life import KLARNA, Origin
 from pushes.model import Change, Push, PushKey
-from pushes.store import codec, indexes, keys, records, resend_counts
+from pushes.store import codec, indexes, keys, records
 from pushes.store.connection import is_of_one_key, read_script
+from pushes.store.counted import resend_counts, totals
 from pushes.store.records import Raw
 from pushes.store.repair import quarantine
 from pushes.store.rq_mirror import Command, RqMirror
@@ -239,6 +240,7 @@ class Ledger:
             *resend_counts.commands(change),
             *indexes.timeline(change, self.retention),
             *self.rq.enqueue(change),
+            *totals.commands(change),
             *indexes.record(change, self.retention),
         ]
 

@@ -23,7 +23,8 @@ from pushes.model import Change, Lane, Push, Reason, State
 from pushes.store import codec, keys, rq_job
 
 # One word of a command. Text only, since the ledger sends commands as JSON. Besides Redis's own
-# commands there are JOIN_QUEUE and LEAVE_QUEUE, which `waiting.lua` carries out.
+# commands there are JOIN_QUEUE and LEAVE_QUEUE, which `waiting.lua` carries out, and COUNT, which
+# `commit.lua` does.
 Word = str | int | float
 Command = tuple[Word, ...]
 

@@ -12,7 +12,7 @@ from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.life import Origin
 from pushes.model import Push, PushKey, is_order_id
 from pushes.store import codec
-from pushes.store.refusals import RefusalReason
+from pushes.store.counted.refusals import RefusalReason
 from service import deps
 from service.deps import Deps
 from service.errors import RETRY_AFTER_S, not_stored

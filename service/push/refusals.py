@@ -16,8 +16,9 @@ from werkzeug.exceptions import HTTPException
 from pushes import log, policy
 from pushes.read import alarms
 from pushes.read.alarms import Alarm
-from pushes.store import refusals
-from pushes.store.refusals import Refusal, RefusalReason
+from pushes.store.counted import refusals
+from pushes.store.counted.refusals import Refusal, RefusalReason
+from service.soon import Soon
 
 _log = log.get(__name__)
 
@@ -45,12 +46,11 @@ class Refusals:
 
     def __init__(self, redis: Redis, gathered_s: float = _GATHERED_S) -> None:
         self._redis = redis
-        self._gathered_s = gathered_s
         self._counted: Counter[Refusal] = Counter()
         self._untold: Counter[Refusal] = Counter()
         self._orders: dict[str, None] = {}
         self._told_at = -_TOLD_EVERY_S
-        self._timer: threading.Timer | None = None
+        self._soon = Soon(self._hand_on, gathered_s)
         self._lock = threading.Lock()
 
     def note(self, account: str | None, reason: RefusalReason, order_id: str | None = None) -> None:
@@ -60,27 +60,15 @@ class Refusals:
             self._untold[account, reason] += 1
             if order_id and len(self._orders) < _NAMED:
                 self._orders[order_id] = None
-            if self._timer is None:
-                self._start_timer()
+        self._soon.ask()
 
     def close(self) -> None:
         """Hand on what is counted, at the end of the process."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._hand_on()
-
-    def _start_timer(self) -> None:
-        timer = threading.Timer(self._gathered_s, self._hand_on)
-        timer.daemon = True
-        try:
-            timer.start()
-        except RuntimeError:  # no thread is left; the next refusal tries again
-            return
-        self._timer = timer
+        self._soon.close()
 
     def _hand_on(self) -> None:
         with self._lock:
-            counted, self._counted, self._timer = self._counted, Counter(), None
+            counted, self._counted = self._counted, Counter()
         try:
             self._count(counted)
         except RedisError:  # the next refusal brings them again

@@ -58,7 +58,7 @@ class ClaimHarness:
         self.quota = Quota(redis, shares, now)
         self.serving = Serving(redis, shares.values(), now)
         self.claims = [
-            Claims(redis, self.ledger.rq, self.serving, self.clock, now) for _ in range(2)
+            Claims(redis, self.ledger.rq, self.serving, self.clock, now=now) for _ in range(2)
         ]
         self._turn = 0
 

@@ -18,9 +18,10 @@ from pushes.model import HoldReason, PushKey, Reason, State
 from pushes.policy import SUSPICIOUS_UNKNOWN
 from pushes.read import views
 from pushes.read.alarms import Alarm, set_off
-from pushes.store import keys, refusals
+from pushes.store import keys
+from pushes.store.counted import refusals
+from pushes.store.counted.refusals import RefusalReason
 from pushes.store.ledger import Ledger
-from pushes.store.refusals import RefusalReason
 from tests.builders import NOW, a_key, put
 from tests.integration.test_cli_support import (
     NOW_TEXT,

@@ -15,7 +15,6 @@ from pushes.model import Push, State
 from pushes.policy import CLOCK_SLACK
 from pushes.read import workers
 from pushes.read.unreadable import Unreadable
-from pushes.read.workers import LiveWorkers
 from pushes.store import keys, records
 from pushes.store.ledger import Ledger
 from tests.builders import ManualClock, put, worker_parts
@@ -49,14 +48,15 @@ def test_it_says_once_that_its_clock_is_wrong_and_that_it_is_right_again(
         heartbeat.beat(active=0, done=0)
 
     assert (wrong, heartbeat.is_skewed) == (True, False)
-    assert live == LiveWorkers(1, 0, skewed=1)
+    assert (live.ours, live.skewed) == (1, 1)
     assert float(noted) == pytest.approx(skew.total_seconds(), abs=1)
     assert [line["event"] for line in logged] == [
         "worker.clock_skewed",
         "worker.clock_right_again",
     ]
     assert logged[0]["ahead_s"] == pytest.approx(skew.total_seconds(), abs=1)
-    assert workers.read(ledger.redis, Unreadable()) == LiveWorkers(1, 0)
+    live = workers.read(ledger.redis, Unreadable())
+    assert (live.ours, live.skewed) == (1, 0)
 
 
 def test_a_clock_within_the_slack_is_no_matter(ledger: Ledger) -> None:

@@ -15,9 +15,10 @@ from pushes.life import Origin
 from pushes.model import TRUSTED, Change, Lane, OrderSnapshot, PushKey, State
 from pushes.read import dead_letters
 from pushes.read.dead_letters import Filter
-from pushes.store import counters, keys, records, refusals
+from pushes.store import counters, keys, records
+from pushes.store.counted import refusals
+from pushes.store.counted.refusals import RefusalReason
 from pushes.store.ledger import Ledger
-from pushes.store.refusals import RefusalReason
 from service import deps, make_app
 from service.settings import load
 from tests.builders import NOW, a_key, an_order_id, put

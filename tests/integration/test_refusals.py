@@ -14,9 +14,10 @@ from devtools.local.processes import poll
 from pushes.policy import WRONG_TOKENS_IN_AN_HOUR
 from pushes.read import alarms, overview
 from pushes.read.alarms import Alarm
-from pushes.store import keys, refusals
+from pushes.store import keys
+from pushes.store.counted import refusals
+from pushes.store.counted.refusals import RefusalReason
 from pushes.store.ledger import Ledger
-from pushes.store.refusals import RefusalReason
 from service import deps, make_app
 from service.deps import Deps
 from service.push.intake import MAX_BODY_BYTES

@@ -11,7 +11,8 @@ from pushes.model import Push, PushKey, Reason, State
 from pushes.read import alarms
 from pushes.read.alarms import Alarm
 from pushes.resends import ResendCounts
-from pushes.store import keys, records, resend_counts
+from pushes.store import keys, records
+from pushes.store.counted import resend_counts
 from pushes.store.ledger import Ledger
 from service import make_app
 from service.settings import load

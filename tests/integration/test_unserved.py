@@ -33,7 +33,7 @@ class SmallWorker:
         self._redis = redis
         self._clock = clock
         self.serving = Serving(redis, shares.values(), clock.now)
-        self.claims = Claims(redis, ledger.rq, self.serving, clock, clock.now)
+        self.claims = Claims(redis, ledger.rq, self.serving, clock, now=clock.now)
         self.backlog = HeldBacklog(ledger, self.serving, shares)
         self.serving.announce()
 

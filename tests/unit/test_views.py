@@ -13,7 +13,7 @@ from pushes.read.by_account import AccountCounts
 from pushes.read.overview import Overview
 from pushes.read.workers import LiveWorkers
 from pushes.resends import ResendCounts
-from pushes.store.refusals import RefusalReason
+from pushes.store.counted.refusals import RefusalReason
 
 ORDER_ID = "0c3e1f2a-1111-6222-a333-444455556666"
 KEY = PushKey("eu", ORDER_ID)

@@ -9,6 +9,7 @@ begins: a worker that dies in between loses nothing, recovery finds it there.
 """
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from threading import Event
@@ -27,7 +28,7 @@ from pushes.store import counters, keys, records
 from pushes.store.connection import read_script
 from pushes.store.records import Raw
 from pushes.store.rq_mirror import RqMirror
-from worker.claiming.quota import TTL_S, script
+from worker.claiming.quota import TTL_S, QuotaUse, script
 from worker.clock import SYSTEM_CLOCK, Clock
 
 _log = log.get(__name__)
@@ -110,15 +111,18 @@ class Claims:
     `now` is Redis's time unless given. Every method raises RedisError; then nothing is lost.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a worker that it needs
         self,
         redis: Redis,
         rq: RqMirror,
         serving: Serving,
         clock: Clock = SYSTEM_CLOCK,
+        *,
         now: Now | None = None,
+        use: QuotaUse | None = None,
     ) -> None:
         self._redis = redis
+        self._use = use or QuotaUse(redis)
         self._rq = rq
         self._clock = clock
         self._now = now
@@ -165,6 +169,7 @@ class Claims:
         for account, error in failed:
             _log_failed(account.decode(), error.decode())
         self._popped = None
+        self._note_use(raw)
         shortest = max(float(wait_s), _SHORTEST_WAIT_S) if wait_s else None
         return Claimed([self._read(row) for row in raw], shortest, queue_is_empty=not left)
 
@@ -209,6 +214,14 @@ class Claims:
             redis_clock.argument(self._now),
         ]
         return cast(_Answer | None, self._claim([], facts))
+
+    def _note_use(self, rows: list[_Row]) -> None:
+        waits_s: defaultdict[str, list[float]] = defaultdict(list)
+        for kind, job_id, wait_s, *_ in rows:
+            if kind != ClaimKind.PARK.encode():
+                waits_s[job_id.partition(b"_")[0].decode(errors="replace")].append(float(wait_s))
+        for account, waits in waits_s.items():
+            self._use.note(account, waits)
 
     def _read(self, row: _Row) -> Claim:
         kind, job_id, wait_s, why_held, stood, data, record = row

@@ -9,8 +9,9 @@ what is under way is finished before more is begun.
 
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import cast
 
 from redis import Redis
@@ -21,6 +22,7 @@ from pushes.accounts.clock import Fact, Now
 from pushes.accounts.serving import Share
 from pushes.store import keys
 from pushes.store.connection import read_script
+from pushes.store.counted import totals
 
 # A call may be this late for its slot; later, it takes another one.
 GRACE_S = 0.02
@@ -41,6 +43,34 @@ class QuotaSpentError(Exception):
     def __init__(self, wait_s: float) -> None:
         super().__init__(f"the account's quota allows the next call in {wait_s:.1f} s")
         self.wait_s = wait_s
+
+
+class QuotaUse:
+    """Counts the slots that this process used, and how long it waited for them, by account.
+
+    Threads share it. What is counted is in Redis when it is handed on, and lost with the process.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._lock = threading.Lock()
+        self._slots: Counter[str] = Counter()
+        self._waited: defaultdict[str, timedelta] = defaultdict(timedelta)
+
+    def note(self, account: str, waits_s: Iterable[float]) -> None:
+        """Count slots, each with how long it is waited for."""
+        waits = list(waits_s)
+        with self._lock:
+            self._slots[account] += len(waits)
+            self._waited[account] += timedelta(seconds=sum(waits))
+
+    def hand_on(self) -> None:
+        """Add it to what Redis has. Raises RedisError; then some of it may be lost."""
+        with self._lock:
+            slots, self._slots = self._slots, Counter()
+            waited, self._waited = self._waited, defaultdict(timedelta)
+        if slots:
+            totals.add_quota(self._redis, slots, waited)
 
 
 class _Reservation:
@@ -65,8 +95,15 @@ class _Reservations:
 class Quota:
     """The schedules of the accounts. Threads share it. `now` is Redis's time unless given."""
 
-    def __init__(self, redis: Redis, shares: Mapping[str, Share], now: Now | None = None) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        shares: Mapping[str, Share],
+        now: Now | None = None,
+        use: QuotaUse | None = None,
+    ) -> None:
         self.shares = shares
+        self.use = use or QuotaUse(redis)
         self._now = now
         self._reservations = {account: _Reservations() for account in shares}
         self._reserve = redis.register_script(script("reserve.lua"))
@@ -94,6 +131,7 @@ class Quota:
             waits_s = self._ask(account, len(served))
         except RedisError:
             waits_s = [self._alone(account, waiting) for _ in served]
+        self.use.note(account, (wait_s for wait_s in waits_s if wait_s >= 0))
         for one, wait_s in zip(served, waits_s, strict=True):
             one.wait_s, one.is_done = wait_s, True
 

@@ -5,6 +5,7 @@ It is RQ's own `BaseWorker` as far as Redis is concerned; the work loop is `runn
 
 import os
 import socket
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
@@ -18,7 +19,7 @@ from rq.worker_registration import register
 
 from pushes import log, policy
 from pushes.accounts import clock as redis_clock
-from pushes.store import keys
+from pushes.store import codec, keys
 from pushes.store.rq_mirror import LEASE_S, RqMirror
 from worker.clock import SYSTEM_CLOCK, Clock
 from worker.names import new_name
@@ -32,7 +33,9 @@ _RQ_MARGIN_S = 60
 class Heartbeat(BaseWorker):
     """This process in RQ's list of workers."""
 
-    def __init__(self, redis: Redis, rq: RqMirror, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, redis: Redis, rq: RqMirror, clock: Clock = SYSTEM_CLOCK, slots: int = 0
+    ) -> None:
         super().__init__(
             [rq.queue],
             name=new_name(),
@@ -47,13 +50,15 @@ class Heartbeat(BaseWorker):
         self.clock_skew = timedelta(0)
         self.settings_read_at = clock.now()
         self._clock = clock
+        self._slots = slots
         self._our_version = version("klarna-ack")
         self._counted = 0
 
-    def beat(self, active: int, done: int) -> None:
+    def beat(self, active: int, done: int, tasks: Mapping[str, datetime] | None = None) -> None:
         """Show that the process lives, how many attempts it makes and how many it has made.
 
-        Learn whether RQ is suspended, and how far Redis's clock is from ours. Raises RedisError.
+        `tasks` says when each periodic task succeeded last. Learn whether RQ is suspended, and how
+        far Redis's clock is from ours. Raises RedisError.
 
         Writes the whole entry, so that one lost with Redis's memory is there again.
         """
@@ -66,6 +71,11 @@ class Heartbeat(BaseWorker):
             keys.WORKER_VERSION_FIELD: self._our_version,
             keys.WORKER_SKEW_FIELD: f"{self.clock_skew.total_seconds():.3f}",
             keys.WORKER_SETTINGS_FIELD: f"{self.settings_read_at.timestamp():.3f}",
+            keys.WORKER_SLOTS_FIELD: self._slots,
+            keys.WORKER_BUSY_FIELD: active,
+            keys.WORKER_TASKS_FIELD: codec.to_json(
+                {name: round(at.timestamp(), 1) for name, at in (tasks or {}).items()}
+            ),
         }
         pipeline = self.connection.pipeline(transaction=False)
         pipeline.hset(self.key, mapping=entry)

@@ -1,6 +1,7 @@
 """Periodic tasks in threads of their own, which no failure ends."""
 
 import threading
+from datetime import UTC, datetime
 
 from redis.exceptions import RedisError
 
@@ -14,13 +15,20 @@ class Loop:
     """Does a task again and again until stopped, the first time at once.
 
     A failure is logged when it begins and when it is over; the task is done again regardless.
+    `succeeded_at` is when the task was done last.
     """
 
     def __init__(self, task: PeriodicTask) -> None:
         self._task = task
         self._stop = threading.Event()
         self._failing = False
+        self.succeeded_at: datetime | None = None
         self._thread = threading.Thread(target=self._run, name=task.name, daemon=True)
+
+    @property
+    def name(self) -> str:
+        """Name the task."""
+        return self._task.name
 
     def start(self) -> None:
         """Begin in a thread of its own."""
@@ -47,6 +55,7 @@ class Loop:
             if self._failing:
                 _log.info("worker.task_works_again", task=self._task.name)
             self._failing = False
+            self.succeeded_at = datetime.now(UTC)
 
     def _failed(self, error: Exception) -> None:
         if not self._failing:

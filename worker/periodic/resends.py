@@ -16,8 +16,9 @@ from pushes import log, resends
 from pushes.model import Push
 from pushes.read import alarms
 from pushes.read.alarms import Alarm
-from pushes.store import codec, keys, records, resend_counts
+from pushes.store import codec, keys, records
 from pushes.store.connection import read_script
+from pushes.store.counted import resend_counts
 from pushes.store.rq_mirror import Command
 
 _log = log.get(__name__)

@@ -13,6 +13,7 @@ from pushes.store.ledger import Ledger
 from pushes.store.rq_mirror import LEASE_S
 from worker.attempt.account_health import AccountHealth
 from worker.attempt.under_way import UnderWay
+from worker.claiming.quota import QuotaUse
 from worker.clock import Clock
 from worker.periodic import due, prune, resends, unserved
 from worker.periodic.recovery import Recovery
@@ -42,6 +43,9 @@ _ANNOUNCE_EVERY_S = TTL_S / 3
 # Orders of an account that nobody serves have hours; nobody waits for this.
 _UNSERVED_EVERY_S = 30
 
+# What was used of the quota is in the metrics so much later, and so much is lost by a kill.
+_QUOTA_EVERY_S = 5
+
 
 @dataclass(frozen=True, slots=True)
 class PeriodicTask:
@@ -68,6 +72,7 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
     accounts: AccountHealth,
     backlog: HeldBacklog,
     serving: Serving,
+    use: QuotaUse,
     redis_now: Now | None,
     redis_health: LeasesTell,
     clock: Clock,
@@ -96,4 +101,5 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
         PeriodicTask("prune", _PRUNE_EVERY_S, lambda: prune.prune(ledger, clock.now())),
         PeriodicTask("serving", _ANNOUNCE_EVERY_S, serving.announce),
         PeriodicTask("unserved", _UNSERVED_EVERY_S, find_unserved),
+        PeriodicTask("quota", _QUOTA_EVERY_S, use.hand_on),
     ]

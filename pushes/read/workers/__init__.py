@@ -3,7 +3,11 @@
 A worker of this program acknowledges orders. RQ's own, `rq worker`, cannot.
 """
 
-from dataclasses import dataclass
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import cast
 
 from redis import Redis
@@ -25,13 +29,39 @@ class LiveWorkers:
     """How many workers beat: ours, and others that take jobs from our queue and cannot do them.
 
     `skewed` are those of ours that take no job, since their clocks are too far from Redis's.
-    `suspended`: `rq suspend` was called, so none of them takes a job.
+    `suspended`: `rq suspend` was called, so none of them takes a job. Of ours, too: how many have
+    each version; how many attempts they can make at a time, and make; and when each periodic task
+    succeeded last, in the worker where that is longest ago.
     """
 
     ours: int = 0
     others: int = 0
     suspended: bool = False
     skewed: int = 0
+    versions: Mapping[str, int] = field(default_factory=dict)
+    slots: int = 0
+    busy: int = 0
+    tasks: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEntry:
+    """What one worker of ours tells of itself with each heartbeat."""
+
+    version: str
+    skew_s: float
+    slots: int
+    busy: int
+    tasks: Mapping[str, datetime]
+
+
+_FIELDS = (
+    keys.WORKER_VERSION_FIELD,
+    keys.WORKER_SKEW_FIELD,
+    keys.WORKER_SLOTS_FIELD,
+    keys.WORKER_BUSY_FIELD,
+    keys.WORKER_TASKS_FIELD,
+)
 
 
 def read(redis: Redis, unreadable: Unreadable) -> LiveWorkers:
@@ -44,20 +74,38 @@ def read(redis: Redis, unreadable: Unreadable) -> LiveWorkers:
     names = unreadable.read(registered, cast(set[bytes], members), sorted, [])
     for name in names:
         pipeline.ttl(name)
-        pipeline.hmget(name, keys.WORKER_VERSION_FIELD, keys.WORKER_SKEW_FIELD)
+        pipeline.hmget(name, _FIELDS)
     answers = pipeline.execute(raise_on_error=False)
     live = [
-        unreadable.read(name.decode(errors="replace"), fields, _skew_of_ours, None)
+        unreadable.read(name.decode(errors="replace"), fields, _entry_of_ours, None)
         for name, ttl_s, fields in zip(names, answers[::2], answers[1::2], strict=True)
         if ttl_s > SILENT_BELOW_S
     ]
-    ours = [skew_s for skew_s in live if skew_s is not None]
+    ours = [entry for entry in live if entry is not None]
     slack_s = policy.CLOCK_SLACK.total_seconds()
-    skewed = sum(abs(skew_s) > slack_s for skew_s in ours)
-    return LiveWorkers(len(ours), len(live) - len(ours), bool(suspended), skewed)
+    tasks = sorted(((name, at) for one in ours for name, at in one.tasks.items()), reverse=True)
+    return LiveWorkers(
+        len(ours),
+        len(live) - len(ours),
+        bool(suspended),
+        skewed=sum(abs(entry.skew_s) > slack_s for entry in ours),
+        versions=Counter(entry.version for entry in ours),
+        slots=sum(entry.slots for entry in ours),
+        busy=sum(entry.busy for entry in ours),
+        tasks=dict(tasks),  # of several the last one stays, which is the earliest
+    )
 
 
-def _skew_of_ours(fields: tuple[bytes | None, bytes | None]) -> float | None:
-    """Return by how many seconds the clock of one of ours is ahead; None for another worker."""
-    version, skew_s = fields
-    return None if version is None else float(skew_s or 0)
+def _entry_of_ours(fields: list[bytes | None]) -> WorkerEntry | None:
+    """Read what one of ours tells; None for another worker. Raises ValueError or TypeError."""
+    version, skew_s, slots, busy, tasks = fields
+    if version is None:
+        return None
+    succeeded = json.loads(tasks or b"{}")
+    return WorkerEntry(
+        version.decode(),
+        float(skew_s or 0),
+        int(slots or 0),
+        int(busy or 0),
+        {name: datetime.fromtimestamp(at, UTC) for name, at in succeeded.items()},
+    )

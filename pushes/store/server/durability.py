@@ -1,4 +1,4 @@
-"""Whether Redis keeps what it is given, judged by what it says of itself and by its errors. Pure.
+"""How Redis is, and whether it keeps what it is given: by what it says of itself. Pure.
 
 A remedy begins with a small letter and ends without a full stop, for log lines and sentences alike.
 """
@@ -107,4 +107,32 @@ def fault_of(error: RedisError) -> Fault:
             return fault
     return Fault(
         f"Redis refused the command ({type(error).__name__})", "look at its log and its settings"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What INFO says. `replica_lag_s`: since the slowest replica last answered; None without any.
+
+    `memory_max` is 0 when there is no limit.
+    """
+
+    fault: Fault | None
+    replicas: int
+    replica_lag_s: int | None
+    memory_used: int
+    memory_max: int
+
+
+def facts_of(info: Mapping[str, Any]) -> ServerFacts:
+    """Read what INFO says."""
+    count = int(info.get("connected_slaves", 0))
+    replicas = [info.get(f"slave{number}", {}) for number in range(count)]
+    lags = [int(replica["lag"]) for replica in replicas if "lag" in replica]
+    return ServerFacts(
+        persistence_fault(info),
+        count,
+        max(lags, default=None),
+        int(info.get("used_memory", 0)),
+        int(info.get("maxmemory", 0)),
     )

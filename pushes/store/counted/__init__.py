@@ -1,0 +1,1 @@
+"""What is counted in Redis over all processes."""
