@@ -135,3 +135,24 @@ def test_the_runbook_has_an_entry_for_every_warning_and_error() -> None:
     assert sorted(headings) == sorted(
         name for name, level in logged() if level in {"warning", "error"}
     )
+
+
+def test_the_runbook_names_no_event_that_nobody_logs() -> None:
+    rooms = {name.partition(".")[0] for name, _ in logged()}
+    named = re.findall(r"`([a-z_]+\.[a-z_]+)`", RUNBOOK.read_text())
+    assert {name for name in named if name.partition(".")[0] in rooms} <= {
+        name for name, _ in logged()
+    }
+
+
+def test_each_entry_of_the_runbook_says_what_it_means_what_to_do_and_when_it_is_over() -> None:
+    entries = re.split(r"^###? ", RUNBOOK.read_text(), flags=re.MULTILINE)
+    of_events = [entry for entry in entries if re.match(r"`[a-z_]+\.[a-z_]+`\n", entry)]
+    parts = (r"What happened:", r"For the orders?:", r"Do(?:, for [^*]+)?:", r"Over when:")
+    assert of_events
+    assert [
+        (entry.splitlines()[0], part)
+        for entry in of_events
+        for part in parts
+        if not re.search(rf"^- \*\*{part}\*\* ", entry, re.MULTILINE)
+    ] == []
