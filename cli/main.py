@@ -21,6 +21,7 @@ _COMMANDS = {
     "repair": "cli.doctor.repair:repair",
     "resume": "cli.pause:resume",
     "retry": "cli.retry:retry",
+    "run": "cli.run:run",
     "show": "cli.show:show",
     "status": "cli.health.status:status",
     "token": "cli.access.token:token",

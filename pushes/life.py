@@ -64,7 +64,7 @@ def pushed_again(push: Push, now: datetime, origin: Origin = KLARNA) -> Change:
         # What was spent on looking for an order nobody knows stays spent.
         looked = push.not_found if _is_unknown(push) and not by else 0
         revived = replace(
-            with_fresh_attempts(counted, now),
+            _with_fresh_attempts(counted, now),
             first_push_at=first,
             not_found=looked,
             lane=Lane.UNKNOWN if looked else lane,
@@ -114,8 +114,7 @@ def _expedited(push: Push, now: datetime) -> Push:
     )
 
 
-def with_fresh_attempts(push: Push, now: datetime) -> Push:
-    """Queue a push as if nothing had been spent yet."""
+def _with_fresh_attempts(push: Push, now: datetime) -> Push:
     return replace(
         push,
         state=State.QUEUED,
@@ -132,6 +131,7 @@ def with_fresh_attempts(push: Push, now: datetime) -> Push:
         error_code=None,
         correlation_id=None,
         discarded=False,
+        run=None,
         unreadable=None,
     )
 
@@ -144,7 +144,7 @@ def started(push: Push, worker: str, execution_id: str, now: datetime) -> Change
     """
     if push.state.is_settled or push.state is State.RUNNING:
         return None
-    base = with_fresh_attempts(push, now) if push.state is State.DEAD else push
+    base = _with_fresh_attempts(push, now) if push.state is State.DEAD else push
     since = push.idempotent_since
     if since is None or now - since >= policy.IDEMPOTENCY_WINDOW:
         since = now
@@ -272,7 +272,7 @@ def resumed(
     if push.state is not State.HELD:
         return None
     entry = Entry(now, "resumed", detail=why, by=by)
-    return Change(push, waiting_no_longer(push, now), (entry,))
+    return Change(push, _waiting_no_longer(push, now), (entry,))
 
 
 def dead(push: Push, reason: Reason, now: datetime, error: str) -> Change:
@@ -295,11 +295,10 @@ def due(push: Push, now: datetime) -> Change | None:
     """Queue a push whose time has come. None when it waits for no time, or for a process alone."""
     if push.state is not State.RETRYING or push.runs_alone:
         return None
-    return Change(push, waiting_no_longer(push, now))
+    return Change(push, _waiting_no_longer(push, now))
 
 
-def waiting_no_longer(push: Push, now: datetime) -> Push:
-    """Queue a push that waited, whatever it waited for."""
+def _waiting_no_longer(push: Push, now: datetime) -> Push:
     stays = push.lane is Lane.UNKNOWN and push.verified_at is None
     return replace(
         push,
@@ -350,7 +349,7 @@ def requeued(push: Push, now: datetime) -> Change | None:
     if not push.state.is_waiting or push.state is State.RUNNING:
         return None
     # One that is to run alone stays where it waits for that; only its job is made anew.
-    after = replace(push, rev=push.rev + 1) if push.runs_alone else waiting_no_longer(push, now)
+    after = replace(push, rev=push.rev + 1) if push.runs_alone else _waiting_no_longer(push, now)
     return Change(push, after, (Entry(now, "requeued"),), rebuilds_job=True)
 
 
@@ -366,7 +365,7 @@ def retried(push: Push, by: str, why: str, now: datetime) -> Change | None:
     if push.runs_alone:
         return Change(push, replace(push, rev=push.rev + 1, next_attempt_at=now), (entry,))
     after = replace(
-        waiting_no_longer(push, now),
+        _waiting_no_longer(push, now),
         failures=push.failures - push.after_failure,
         not_found=max(0, push.not_found - (not push.after_failure)),
     )
@@ -385,7 +384,7 @@ def replayed(push: Push, by: str, why: str, now: datetime) -> Change | None:
     if push.state is not State.DEAD:
         return None
     entry = Entry(now, "replayed", detail=f"was {push.reason}: {why}", by=by)
-    another = replace(with_fresh_attempts(push, now), rev=push.rev + 1, lane=Lane.BACKLOG)
+    another = replace(_with_fresh_attempts(push, now), rev=push.rev + 1, lane=Lane.BACKLOG)
     return Change(push, another, (entry,))
 
 

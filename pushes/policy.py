@@ -40,6 +40,9 @@ ALONE_AFTER = (timedelta(0), timedelta(seconds=60))
 # Klarna keeps an idempotency key for 24 hours (Klarna docs, "Idempotency").
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
 
+# A discard may be undone for a day: longer than the night in which somebody notices the mistake.
+UNDONE_WITHIN = timedelta(days=1)
+
 # Enough for 48 hours of pushes and attempts; bounds what one order can cost in memory.
 MAX_TIMELINE_ENTRIES = 50
 

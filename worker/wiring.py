@@ -8,6 +8,7 @@ from pushes.accounts.clock import Now
 from pushes.accounts.holds import Holds
 from pushes.accounts.pauses import Pauses
 from pushes.accounts.serving import Serving, Share
+from pushes.operate.runs.executor import RunExecutor
 from pushes.policy import RetryPolicy
 from pushes.store.ledger import Ledger
 from worker.attempt.account_health import AccountHealth
@@ -80,5 +81,6 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
             redis_now=redis_now,
             redis_health=redis_health,
             clock=clock,
+            runs=RunExecutor(ledger, name),
         ),
     )

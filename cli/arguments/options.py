@@ -11,7 +11,7 @@ import click
 from pushes.accounts.settings import read_names
 from pushes.model import Reason
 from pushes.read.dead_letters import Filter
-from pushes.read.moments import parse
+from pushes.read.search.moments import parse
 from pushes.settings import ConfigurationError
 
 # A page is read in one answer; more would hold up Redis for everybody.

@@ -1,4 +1,7 @@
-"""Doing to dead letters what an operator decides, or saying what would be done."""
+"""Doing to dead letters what an operator decides, or saying what would be done.
+
+Those that are named are done one after the other; all that match are done by a bulk run.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,15 +11,20 @@ from typing import Protocol
 
 import click
 
+from cli import output
 from cli.arguments import options
-from cli.batch import run
+from cli.batch import run as batch_run
 from cli.batch.report import BatchReport
 from cli.batch.run import Pace
-from cli.context import opened
+from cli.context import Context, opened
 from cli.dead.selection import Selection
+from cli.run import following
 from pushes.model import Push, PushKey
 from pushes.operate.batch import BatchStep, Operator
+from pushes.operate.runs import steer
+from pushes.operate.runs.steer import RunRequest
 from pushes.operate.step import WrongStateError
+from pushes.read.runs import RunAction
 from pushes.store.ledger import Ledger
 
 
@@ -66,6 +74,9 @@ def on(selection: Selection, do: DeadLetterAct, decision: Decision) -> None:
         nothing="No dead letters match.",
     )
     with opened() as context:
+        if not (selection.named or decision.dry_run):
+            _run(context, selection, decision)
+            return
         keys = selection.keys(context)
         why = decision.operator.why or ""
 
@@ -80,8 +91,26 @@ def on(selection: Selection, do: DeadLetterAct, decision: Decision) -> None:
             report.check()
             return
         pace = Pace(decision.rate_per_s)
-        each = partial(run.each, participle=decision.participle, pace=pace)
+        each = partial(batch_run.each, participle=decision.participle, pace=pace)
         each(context.redis, keys, act, decision.operator, report)
+
+
+def _run(context: Context, selection: Selection, decision: Decision) -> None:
+    """Start a bulk run over all that match, and follow it until it has gone through them."""
+    wanted, now = selection.checked_filter(context), datetime.now(UTC)
+    if not decision.as_json and not steer.preview(context.redis, wanted).count:
+        output.emit("No dead letters match.")
+        return
+    request = RunRequest(
+        RunAction(decision.operator.action),
+        decision.operator.by,
+        decision.operator.why or "",
+        decision.rate_per_s,
+        selection.limit,
+    )
+    run = steer.start(context.redis, request, wanted, now)
+    context.ledger.replicas.confirm()
+    following.tell(following.follow(context, run), as_json=decision.as_json)
 
 
 def _rehearse(key: PushKey, act: Callable[[PushKey], Push]) -> BatchStep:

@@ -22,6 +22,7 @@ def discard(  # noqa: PLR0913 - one parameter an option
 
     They leave the list, and later pushes of these orders are counted but do not revive them.
     Replay one by its id to take that back. A push that is not dead is refused and left as it is.
+    With --all a bulk run does it, which `klarna-ack run undo` takes back within a day.
     """
     operator = Operator(by, "discard", why)
     act.on(selection, replay.discard, Decision(operator, "discarded", rate, dry_run, as_json))

@@ -20,8 +20,9 @@ def replay_dead(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Queue dead letters again, with fresh attempts.
 
-    Name the orders, or give --all with filters: then every order that is dead now is replayed
-    once, even if it dies again meanwhile. A push that is not dead is refused and left as it is.
+    Name the orders: a push that is not dead is refused and left as it is. Or give --all with
+    filters: then a bulk run replays every order that is dead now, once. It is followed until it has
+    gone through them; ctrl-c leaves it running. `klarna-ack run show` tells what came of them.
     """
     operator = Operator(by, "replay", why)
     act.on(selection, replay.replay, Decision(operator, "replayed", rate, dry_run, as_json))

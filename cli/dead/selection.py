@@ -31,9 +31,13 @@ class Selection:
         if self.named:
             chosen = context.choose_account(account)
             return [PushKey(chosen, order_id) for order_id in self.named]
-        if account is not None:
-            context.choose_account(account)
-        return all_dead(context.redis, self.wanted, self.limit)
+        return all_dead(context.redis, self.checked_filter(context), self.limit)
+
+    def checked_filter(self, context: Context) -> Filter:
+        """Return what is wanted. Raises UsageError for an account that nobody knows."""
+        if self.wanted.account is not None:
+            context.choose_account(self.wanted.account)
+        return self.wanted
 
 
 def selected(command: Callable[..., None]) -> Callable[..., None]:

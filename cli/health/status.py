@@ -13,7 +13,7 @@ from cli.output.watch import LiveView
 from pushes.model import Reason, State
 from pushes.policy import CLOCK_SLACK, SUSPICIOUS_UNKNOWN
 from pushes.read import overview
-from pushes.read.moments import describe_span
+from pushes.read.search.moments import describe_span
 from pushes.store.counted.refusals import RefusalReason
 
 _ACCOUNT_COLUMNS = ("account", "waiting", "dead", "held", "since", "next probe", "because")

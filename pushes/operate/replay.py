@@ -4,11 +4,12 @@ Both say who and why in the push's timeline. Refused: touching a push that is no
 two operators never send the same order off twice.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from pushes import life
-from pushes.model import Push, PushKey, State
+from pushes import life, policy
+from pushes.model import Change, Entry, Push, PushKey, State
 from pushes.operate import step
 from pushes.operate.step import OperatorStep
 from pushes.store.ledger import Ledger
@@ -36,6 +37,14 @@ def discard(  # noqa: PLR0913 - as `replay`
     discarded = partial(life.discarded, by=by, why=why, now=now)
     wanted = OperatorStep("discard", discarded, partial(_refuse, "discard"))
     return step.take(ledger, key, wanted, dry_run=dry_run)
+
+
+def restored(push: Push, by: str, why: str, now: datetime, died_at: datetime) -> Change | None:
+    """Take a discard back: the push is dead as it was. None when that cannot be done any more."""
+    if not push.discarded or now - push.changed_at > policy.UNDONE_WITHIN:
+        return None
+    after = replace(push, rev=push.rev + 1, changed_at=died_at, discarded=False, unreadable=None)
+    return Change(push, after, (Entry(now, "restored", detail=why, by=by),))
 
 
 def _refuse(verb: str, push: Push) -> str:

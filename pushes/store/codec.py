@@ -24,11 +24,8 @@ _TIMES = (
     "acknowledged_at",
     "idempotent_since",
 )
-_TEXTS = (
-    *("worker", "execution_id", "last_error", "error_code", "source", "correlation_id"),
-    "fraud_event",
-)
-_FLAGS = ("after_failure", "discarded", "only_notified")
+_TEXTS = ("worker", "execution_id", "last_error", "error_code", "source", "correlation_id", "run")
+_FLAGS = ("after_failure", "discarded")
 _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
 _ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
 _ORDER = "order."
@@ -37,6 +34,7 @@ _ORDER = "order."
 _SHORT = {
     "source": "x",
     "correlation_id": "c",
+    "run": "r",
     "order.status": "s",
     "order.fraud_status": "f",
     "order.purchase_currency": "u",

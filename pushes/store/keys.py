@@ -64,6 +64,13 @@ QUOTA_TOTALS = f"{PREFIX}:totals:quota"
 # What operators did: one stream.
 AUDIT = f"{PREFIX}:audit"
 
+# The bulk runs, by when they were started: one sorted set; and those not at their end: one set.
+RUNS = f"{PREFIX}:runs"
+ACTIVE_RUNS = f"{PREFIX}:runs:active"
+
+# Held by the one process that goes on with bulk runs at this moment.
+RUNS_LOCK = f"{PREFIX}:runs:lock"
+
 # How many pushes were refused, by account and reason, over all web processes: one hash.
 REFUSED = f"{PREFIX}:refused"
 
@@ -228,6 +235,26 @@ def settled_references(period: int, kind: str, bucket: int) -> str:
 def calls(period: int, bucket: int) -> str:
     """Name a hash that tells orders by the correlation ids of one span of time; it expires."""
     return f"{PREFIX}:calls:{period}:{bucket:x}"
+
+
+def run(run_id: str) -> str:
+    """Name the hash that holds a `pushes.read.runs.BulkRun`."""
+    return f"{PREFIX}:run:{run_id}"
+
+
+def run_results(run_id: str) -> str:
+    """Name the hash that counts what a bulk run did, and what came of it; it expires."""
+    return f"{PREFIX}:run-results:{run_id}"
+
+
+def run_orders(run_id: str) -> str:
+    """Name the sorted set of the orders that a bulk run is about, when no filter says which."""
+    return f"{PREFIX}:run-orders:{run_id}"
+
+
+def run_discards(run_id: str) -> str:
+    """Name the sorted set of the orders that a bulk run discarded, by time of death; it expires."""
+    return f"{PREFIX}:run-discards:{run_id}"
 
 
 def unreadable(name: str) -> str:

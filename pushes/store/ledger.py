@@ -17,12 +17,12 @@ from typing import cast
 from redis import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
-from pushes import fraud, life, log, policy
+from pushes import life, log, policy
 from pushes.life import KLARNA, Origin
 from pushes.model import Change, Push, PushKey
 from pushes.store import codec, indexes, keys, records
 from pushes.store.connection import is_of_one_key, read_script
-from pushes.store.counted import resend_counts, totals
+from pushes.store.counted import resend_counts, run_counts, totals
 from pushes.store.records import Raw
 from pushes.store.repair import quarantine
 from pushes.store.rq_mirror import Command, RqMirror
@@ -77,26 +77,10 @@ class Ledger:
         while (present := self._run(change)) is not None:
             seen = records.read(key, present)
             change = (
-                fraud.pushed_again(seen, now, origin)
+                life.pushed_again(seen, now, origin)
                 if seen
                 else life.first_pushed(key, now, origin)
             )
-        return change.after
-
-    def notify(self, key: PushKey, event: str, now: datetime, origin: Origin) -> Push:
-        """Take in a fraud notification, as `accept` does a push; return the record.
-
-        It is due on the record until an attempt has verified it; its order is queued for that.
-        """
-        change = fraud.first_notified(key, event, now, origin)
-        while (present := self._run(change)) is not None:
-            seen = records.read(key, present)
-            if seen is None:
-                change = fraud.first_notified(key, event, now, origin)
-            elif (again := fraud.notified(seen, event, now, origin)) is not None:
-                change = again
-            else:
-                return seen
         return change.after
 
     def advance(self, key: PushKey, step: Step, seen: Push | None = None) -> Change | None:
@@ -254,6 +238,7 @@ class Ledger:
             *self.rq.move(change),
             *indexes.proof(change),
             *resend_counts.commands(change),
+            *run_counts.commands(change),
             *indexes.timeline(change, self.retention),
             *self.rq.enqueue(change),
             *totals.commands(change),

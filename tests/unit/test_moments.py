@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pushes.read.moments import describe_span, parse
+from pushes.read.search.moments import describe_span, parse
 
 NOW = datetime(2026, 1, 31, 8, 15, tzinfo=UTC)
 

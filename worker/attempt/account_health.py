@@ -17,7 +17,6 @@ from worker.attempt.outcomes import (
     AccountSignal,
     Acknowledged,
     Hold,
-    Looked,
     NotNeeded,
     RateLimited,
     Retry,
@@ -127,7 +126,7 @@ def _is_failing(ending: Ending) -> bool:
 
 def _error_of(ending: Ending) -> str:
     match ending.outcome:
-        case Acknowledged() | NotNeeded() | Looked():
+        case Acknowledged() | NotNeeded():
             return ""
         case failed:
             return failed.error

@@ -3,7 +3,7 @@
 Nothing is cut silently: it is counted and logged.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from redis import Redis
@@ -20,6 +20,9 @@ from pushes.store.ledger import Ledger
 _log = log.get(__name__)
 
 _FORGET_CAUSE = read_script("worker.periodic", "forget_cause.lua")
+
+# A run is kept for 30 days from its end on; none goes on for longer than that.
+_RUNS_LISTED = timedelta(days=60)
 
 # One round trip cuts so many, so that Redis answers others in between.
 _BATCH = 200
@@ -38,6 +41,7 @@ def forget_expired(ledger: Ledger, now: datetime) -> None:
     pipeline = ledger.redis.pipeline(transaction=False)
     for state in (state for state in State if state.is_settled):
         pipeline.zremrangebyscore(keys.index(state), "-inf", f"({horizon}")
+    pipeline.zremrangebyscore(keys.RUNS, "-inf", codec.epoch(now - _RUNS_LISTED))
     pipeline.execute()
     ledger.rq.queue.finished_job_registry.cleanup()
     clean_worker_registry(ledger.rq.queue)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pushes.accounts.clock import Now
 from pushes.accounts.serving import TTL_S, Serving
+from pushes.operate.runs.executor import STEP_EVERY_S, RunExecutor
 from pushes.store.ledger import Ledger
 from pushes.store.rq_mirror import LEASE_S
 from worker.attempt.account_health import AccountHealth
@@ -76,6 +77,7 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
     redis_now: Now | None,
     redis_health: LeasesTell,
     clock: Clock,
+    runs: RunExecutor,
 ) -> list[PeriodicTask]:
     """List the tasks of one worker process."""
     recovery = Recovery(ledger)
@@ -92,6 +94,7 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
         PeriodicTask(LEASES, _RENEW_EVERY_S, under_way.renew_leases),
         PeriodicTask("due", _DUE_EVERY_S, lambda: due.queue_due(ledger, clock.now()), queues=True),
         PeriodicTask("resume", _DUE_EVERY_S, lambda: backlog.release(clock.now()), queues=True),
+        PeriodicTask("runs", STEP_EVERY_S, lambda: runs.step(clock.now())),
         PeriodicTask("recovery", _RECOVER_EVERY_S, recover),
         PeriodicTask(
             "resends",

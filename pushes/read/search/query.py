@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from pushes.model import HoldReason, Reason, State, is_account
-from pushes.read.moments import parse as parse_moment
+from pushes.read.search.moments import parse as parse_moment
 
 # Longer than any reference that Klarna takes (255 characters), with every qualifier beside it.
 _LONGEST = 1000

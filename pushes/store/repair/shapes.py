@@ -9,16 +9,20 @@ _INDEXES = {keys.UNACKNOWLEDGED, keys.RESENDS, keys.ALONE}
 _INDEX_FAMILIES = ("state", "ready", "held", "unknown", "dead", "references")
 
 _TYPES = {
-    **dict.fromkeys((*_INDEXES, keys.CAUSES, keys.PAUSES), "zset"),
+    **dict.fromkeys((*_INDEXES, keys.CAUSES, keys.PAUSES, keys.RUNS), "zset"),
     **dict.fromkeys((keys.WORK, keys.SERVED, keys.UNSERVED), "zset"),
     **dict.fromkeys((keys.USERS, keys.TOKENS, keys.TOKENS_USED), "hash"),
     **dict.fromkeys((keys.ACCOUNTS, keys.HOLDS, keys.WORK_ARRIVED, keys.HELD_ACCOUNTS), "set"),
+    keys.ACTIVE_RUNS: "set",
     **dict.fromkeys((keys.COUNTERS, keys.RESEND_TOTALS, keys.REFUSED), "hash"),
-    **dict.fromkeys((keys.ALONE_LOCK, keys.WRITE_PROBE, keys.CONSOLE_SECRET), "string"),
+    **dict.fromkeys((keys.ALONE_LOCK, keys.RUNS_LOCK, keys.WRITE_PROBE), "string"),
+    keys.CONSOLE_SECRET: "string",
     keys.AUDIT: "stream",
 }
 _FAMILIES = {
     **dict.fromkeys((*_INDEX_FAMILIES, "settled-references", "sources"), "zset"),
+    **dict.fromkeys(("run-discards", "run-orders"), "zset"),
+    **dict.fromkeys(("run", "run-results"), "hash"),
     **dict.fromkeys(("calls", "failing", "hold", "quota", "refused", "resends", "resumed"), "hash"),
     **dict.fromkeys(("alarm", "session", "sign-in-link", "unknown-in-a-row"), "string"),
     "shares": "hash",

@@ -1,1 +1,0 @@
-"""Fraud notifications in: checked, and answered once they are durable."""
