@@ -23,7 +23,7 @@ from redis.exceptions import (
     ResponseError,
 )
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import Sentinel, SentinelManagedConnection
 
 OLDEST_VERSION = (6, 2)  # BLMOVE, without which RQ loses a job killed between pop and start.
 
@@ -42,22 +42,33 @@ class NotMasterError(ConnectionError):
     """The Redis at the other end is a replica now: the connection is closed, and opened anew."""
 
 
+class NoReplicasError(ConnectionError):
+    """The Redis at the other end has lost its replicas, and another may be the master by now."""
+
+
 class _ToMaster(AbstractConnection):
-    """A connection that is dropped when its Redis turns out to be a read-only replica.
+    """A connection that is dropped when its Redis is the master no more, or may not be.
 
     Behind a virtual address a connection stays with the server it was made to, whatever becomes of
-    that. The next try connects anew, to where the address leads by then. Sentinel's do the same.
+    that. The next try connects anew, to where the address leads by then, or the Sentinels.
     """
 
     def read_response(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - redis-py's own
-        """Read an answer. Raises NotMasterError instead of what a replica says to a write."""
+        """Read an answer.
+
+        Raises NotMasterError instead of what a replica says to a write, and NoReplicasError instead
+        of what a master says that is cut off from its replicas.
+        """
         try:
             return super().read_response(*args, **options)
         except ResponseError as error:
-            if not isinstance(error, ReadOnlyError) and "READONLY" not in str(error):
-                raise
-            self.disconnect()  # type: ignore[no-untyped-call]
-            raise NotMasterError(f"READONLY {error}") from error
+            if isinstance(error, ReadOnlyError) or "READONLY" in str(error):
+                self.disconnect()  # type: ignore[no-untyped-call]
+                raise NotMasterError(f"READONLY {error}") from error
+            if "NOREPLICAS" in str(error):
+                self.disconnect()  # type: ignore[no-untyped-call]
+                raise NoReplicasError(str(error)) from error
+            raise
 
 
 class _TcpToMaster(_ToMaster, Connection):
@@ -70,6 +81,10 @@ class _TlsToMaster(_ToMaster, SSLConnection):
 
 class _SocketToMaster(_ToMaster, UnixDomainSocketConnection):
     """By a socket of this machine."""
+
+
+class _SentinelToMaster(_ToMaster, SentinelManagedConnection):
+    """By TCP, to whom the Sentinels name."""
 
 
 _CONNECTIONS = {"redis": _TcpToMaster, "rediss": _TlsToMaster, "unix": _SocketToMaster}
@@ -122,7 +137,7 @@ def _through_sentinel(url: str, options: dict[str, object]) -> Redis:
         sentinels, sentinel_kwargs={"socket_timeout": options["socket_timeout"]}
     )
     client: Redis = group.master_for(  # type: ignore[no-untyped-call]
-        master, db=int(database or 0), **options
+        master, db=int(database or 0), connection_class=_SentinelToMaster, **options
     )
     return client
 

@@ -1,7 +1,5 @@
 """Servers start with the configuration of deploy/redis, and its users may do what is theirs."""
 
-import hashlib
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,26 +10,20 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from devtools.local.loopback import free_port
-from devtools.local.processes import ROOT, LoggedProcess
+from devtools.local.processes import LoggedProcess
 from devtools.local.server_binary import find_server_binary
 from pushes.store.server import rights
 from pushes.store.server.rights import RIGHTS, Role
+from tests.deploy.redis_files import FOLDER, with_passwords
 from tests.documents import OPERATIONS, table, words
 
-FOLDER = ROOT / "deploy" / "redis"
 FRAGMENT = FOLDER / "klarna-ack.conf"
 USERS = FOLDER / "users.acl"
-_PLACEHOLDER = re.compile(r"#([a-z]+)-password-sha256")
 
 
 def in_file() -> dict[str, str]:
     lines = [line for line in FRAGMENT.read_text().splitlines() if line and line[0] != "#"]
     return {name: value for name, _, value in (line.partition(" ") for line in lines)}
-
-
-def with_passwords(text: str) -> str:
-    """The file of users, the password of each being its name."""
-    return _PLACEHOLDER.sub(lambda found: f"#{hashlib.sha256(found[1].encode()).hexdigest()}", text)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from devtools.local.loopback import free_port
 from devtools.local.processes import poll
 from pushes.model import Change, PushKey, State
 from pushes.store import records
-from pushes.store.connection import NotMasterError, connect
+from pushes.store.connection import NoReplicasError, NotMasterError, connect
 from pushes.store.ledger import CommitResult, Ledger
 from pushes.store.server.replicas import NotReplicatedError
 from service import make_app
@@ -267,6 +267,25 @@ def test_it_drops_the_connection_also_when_it_does_not_try_again(
         switch(address, master, replica)
 
         with pytest.raises(NotMasterError, match="READONLY"):
+            ledger.accept(a_key(), datetime.now(UTC))
+        assert ledger.accept(a_key(), datetime.now(UTC)).state is State.QUEUED
+
+
+def test_it_leaves_a_master_that_has_lost_its_replicas(
+    master: EmbeddedServer, replica: EmbeddedServer, address: VirtualAddress
+) -> None:
+    with connect(address.url, timeout_s=3, retries=0) as redis:
+        ledger = Ledger(redis)
+        ledger.accept(a_key(), NOW)
+        with Redis.from_url(replica.url) as client:
+            client.replicaof("NO", "ONE")
+            client.config_set("requirepass", password_of(master))
+        with Redis.from_url(master.url) as client:
+            client.config_set("min-replicas-to-write", "1")
+            poll(lambda: client.info("replication")["min_slaves_good_slaves"] == 0)
+        address.leads_to = replica
+
+        with pytest.raises(NoReplicasError, match="NOREPLICAS"):
             ledger.accept(a_key(), datetime.now(UTC))
         assert ledger.accept(a_key(), datetime.now(UTC)).state is State.QUEUED
 

@@ -2,6 +2,7 @@ import pytest
 from redis import exceptions
 from redis.exceptions import RedisError
 
+from pushes.store.connection import NoReplicasError
 from pushes.store.server.durability import fault_of, persistence_fault
 
 
@@ -37,6 +38,7 @@ def test_it_judges_whether_a_crash_loses_pushes(info: dict[str, object], seen: s
         (exceptions.ConnectionError("host:6379"), "Redis does not answer", "bring Redis back, or"),
         (exceptions.ResponseError("MISCONF x"), "Redis cannot save to its disk", "make room on"),
         (exceptions.ResponseError("NOREPLICAS x"), "Redis has too few replicas", "bring its"),
+        (NoReplicasError("NOREPLICAS x"), "Redis has too few replicas", "bring its"),
         (
             exceptions.ResponseError("host:6379"),
             "Redis refused the command (ResponseError)",

@@ -19,7 +19,7 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004 - redis's own name
 )
 
-from pushes.store.connection import NotMasterError
+from pushes.store.connection import NoReplicasError, NotMasterError
 from pushes.store.server.replicas import NotReplicatedError
 
 
@@ -39,6 +39,8 @@ _NOT_WRITTEN = Fault(
 )
 
 _REPLICA = Fault("this Redis is a read-only replica", "lead REDIS_URL to the master")
+
+_NO_REPLICAS = Fault("Redis has too few replicas and refuses to write", "bring its replicas back")
 
 # The first one that fits counts: redis-py derives some of them from others.
 _OF_CLASS: tuple[tuple[type[RedisError], Fault], ...] = (
@@ -61,6 +63,7 @@ _OF_CLASS: tuple[tuple[type[RedisError], Fault], ...] = (
     ),
     (ReadOnlyError, _REPLICA),
     (NotMasterError, _REPLICA),
+    (NoReplicasError, _NO_REPLICAS),
     (
         NotReplicatedError,
         Fault(
@@ -76,9 +79,7 @@ _OF_WORD = {
         "Redis forbids its user a command", "give the user of REDIS_URL the right to it"
     ),
     "MISCONF": Fault("Redis cannot save to its disk and refuses to write", _NOT_WRITTEN.remedy),
-    "NOREPLICAS": Fault(
-        "Redis has too few replicas and refuses to write", "bring its replicas back"
-    ),
+    "NOREPLICAS": _NO_REPLICAS,
 }
 
 

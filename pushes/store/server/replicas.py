@@ -39,13 +39,18 @@ class Replicas:
             self._write(pipeline)
 
     def check(self, answers: list[object]) -> None:
-        """Look at the answers to that pipeline. Raises NotReplicatedError."""
+        """Look at the answers to that pipeline. Raises NotReplicatedError.
+
+        Then the idle connections are dropped, too: a master that is cut off from its replicas
+        answers on them for ever, while Sentinel has made another one the master.
+        """
         if not self.count:
             return
         confirmed = answers[-1]
         if isinstance(confirmed, RedisError):
             raise confirmed
         if cast(int, confirmed) < self.count:
+            self._redis.connection_pool.disconnect(inuse_connections=False)
             raise NotReplicatedError(
                 f"{confirmed} of {self.count} replicas have it after {_WITHIN_MS} ms"
             )
