@@ -35,7 +35,7 @@ TROUBLES: dict[str, Trouble] = {
 
 
 @dataclass
-class Load:
+class SteadyPushes:
     """Pushes, one after the other whatever becomes of them, and how each was answered."""
 
     web: Web
@@ -80,7 +80,7 @@ def group() -> Iterator[Group]:
 
 
 @dataclass(frozen=True)
-class Fleet:
+class OverSentinels:
     """What of ours runs over them."""
 
     web: Web
@@ -89,23 +89,25 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(group: Group, sandbox: SandboxControl, tmp_path: Path) -> Iterator[Fleet]:
+def fleet(group: Group, sandbox: SandboxControl, tmp_path: Path) -> Iterator[OverSentinels]:
     klarna = {"KLARNA_API_URL": sandbox.url, "KLARNA_USERNAME": "sandbox"}
     processes = Processes(klarna | {"KLARNA_PASSWORD": "sandbox"}, tmp_path)
     try:
         web = processes.web(REDIS_URL=group.url_of("web"), REDIS_WAIT_REPLICAS="1").wait_ready()
         worker = processes.worker(REDIS_URL=group.url_of("worker"))
         worker.wait_for_line("worker.started")
-        yield Fleet(web, worker, sandbox)
+        yield OverSentinels(web, worker, sandbox)
     finally:
         processes.kill_all()
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_what_was_answered_200_is_acknowledged(group: Group, fleet: Fleet, trouble: str) -> None:
+def test_what_was_answered_200_is_acknowledged(
+    group: Group, fleet: OverSentinels, trouble: str
+) -> None:
     begin, end = TROUBLES[trouble]
-    load = Load(fleet.web, iter(fleet.sandbox.create_orders(count=3000)))
+    load = SteadyPushes(fleet.web, iter(fleet.sandbox.create_orders(count=3000)))
     sender, started = Thread(target=load.run), time.monotonic()
     sender.start()
     try:
