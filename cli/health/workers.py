@@ -43,5 +43,5 @@ def _cells(item: WorkerView) -> dict[str, output.Cell]:
         "state": "busy" if item["busy"] else "idle",
         "started_at": item["started_at"],
         "settings_read_at": item["settings_read_at"],
-        "clock": f"{item['clock_ahead_s']:+.1f} s",
+        "clock": f"{round(item['clock_ahead_s'], 1) + 0.0:+.1f} s",  # never -0.0
     }

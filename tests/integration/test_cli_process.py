@@ -24,6 +24,7 @@ from pushes.store import keys
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, an_order_id, put
 from tests.integration.test_cli_support import acted_on, answer, dead, run, two_accounts
+from worker.periodic.heartbeat import Heartbeat
 
 _TIMEOUT_S = 60.0
 _SCRIPT = str(Path(sys.executable).with_name("klarna-ack"))
@@ -185,10 +186,17 @@ def test_it_breaks_no_identifier_on_a_terminal(
 
     assert ledger.advance(key, fail)
     held = put(ledger, State.HELD).key
+    worker = Heartbeat(ledger.redis, ledger.rq)
+    worker.hostname = f"klarna-ack-worker-{'7' * 20}"
+    worker.register_birth()  # type: ignore[no-untyped-call]  # RQ gives it no types
+    worker.beat(active=0, done=0)
+    (shown_of_it,) = answer(run(redis_url, "workers", "--json"))["items"]
     for arguments, wanted in {
         ("show", key.order_id): [key.order_id, CORRELATION_ID, "no_such_order", error[:22]],
         ("dead", "list"): [key.order_id, "no_such_order", "HTTP 404"],
         ("list", "--state", "held"): [held.order_id, "credentials", "HTTP 401"],
+        ("find", "state:held"): [held.order_id, "held"],
+        ("workers",): [worker.hostname, shown_of_it["started_at"], shown_of_it["settings_read_at"]],
     }.items():
         with on_terminal(redis_url, *arguments, columns=columns) as (process, terminal):
             shown = as_read(read_until(terminal))
