@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check-deploy sbom chaos simulate bench lint format map lock clean $(VENV)
+.PHONY: help demo test check-browser check-deploy sbom chaos simulate bench lint format map lock clean $(VENV)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,8 +18,11 @@ help: ## Show this list
 demo: $(VENV) ## Run everything here, Valkey and a stand-in for Klarna included; no credentials needed
 	@$(BIN)/klarna-ack dev $(ARGS)
 
-test: $(VENV) ## Run every test but those of deploy/
+test: $(VENV) ## Run every test but those of deploy/ and of the browser
 	@$(BIN)/python -m pytest $(ARGS)
+
+check-browser: $(VENV) ## Use the console in a browser; needs Debian's package chromium
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 check-deploy: $(VENV) $(VENV)/deploy/installed ## Hold deploy/ against its tools, and run it; needs what .ci/run installs
 	@$(BIN)/python -m pytest tests/deploy $(ARGS)

@@ -96,6 +96,7 @@ def _facts(view: views.PushView) -> list[tuple[str, output.Cell]]:
         ("next step", view["next_step"]),
         ("last error", view["last_error"]),
         ("next attempt", view["next_attempt_at"]),
+        ("fraud notification", view["fraud_event"] and f"{view['fraud_event']}: not verified yet"),
         ("acknowledged", view["acknowledged_at"]),
         ("verified", view["verified_at"]),
         ("first push", view["first_push_at"]),

@@ -26,10 +26,7 @@ _UNCLEAR = frozenset({Reason.RETRIES_EXHAUSTED, Reason.INTERNAL_ERROR, Reason.CR
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who pushed: the name of the event, an operator's name, the network it came from, the lane.
-
-    The lane is that of an order which this push queues.
-    """
+    """Who pushed: the event's name, an operator's, the network, and the lane of what it queues."""
 
     event: str = "pushed"
     by: str | None = None
@@ -64,7 +61,7 @@ def pushed_again(push: Push, now: datetime, origin: Origin = KLARNA) -> Change:
         # What was spent on looking for an order nobody knows stays spent.
         looked = push.not_found if _is_unknown(push) and not by else 0
         revived = replace(
-            _with_fresh_attempts(counted, now),
+            with_fresh_attempts(counted, now),
             first_push_at=first,
             not_found=looked,
             lane=Lane.UNKNOWN if looked else lane,
@@ -114,7 +111,8 @@ def _expedited(push: Push, now: datetime) -> Push:
     )
 
 
-def _with_fresh_attempts(push: Push, now: datetime) -> Push:
+def with_fresh_attempts(push: Push, now: datetime) -> Push:
+    """Queue a push as if nothing had been spent yet."""
     return replace(
         push,
         state=State.QUEUED,
@@ -144,7 +142,7 @@ def started(push: Push, worker: str, execution_id: str, now: datetime) -> Change
     """
     if push.state.is_settled or push.state is State.RUNNING:
         return None
-    base = _with_fresh_attempts(push, now) if push.state is State.DEAD else push
+    base = with_fresh_attempts(push, now) if push.state is State.DEAD else push
     since = push.idempotent_since
     if since is None or now - since >= policy.IDEMPOTENCY_WINDOW:
         since = now
@@ -272,7 +270,7 @@ def resumed(
     if push.state is not State.HELD:
         return None
     entry = Entry(now, "resumed", detail=why, by=by)
-    return Change(push, _waiting_no_longer(push, now), (entry,))
+    return Change(push, waiting_no_longer(push, now), (entry,))
 
 
 def dead(push: Push, reason: Reason, now: datetime, error: str) -> Change:
@@ -295,10 +293,11 @@ def due(push: Push, now: datetime) -> Change | None:
     """Queue a push whose time has come. None when it waits for no time, or for a process alone."""
     if push.state is not State.RETRYING or push.runs_alone:
         return None
-    return Change(push, _waiting_no_longer(push, now))
+    return Change(push, waiting_no_longer(push, now))
 
 
-def _waiting_no_longer(push: Push, now: datetime) -> Push:
+def waiting_no_longer(push: Push, now: datetime) -> Push:
+    """Queue a push that waited, whatever it waited for."""
     stays = push.lane is Lane.UNKNOWN and push.verified_at is None
     return replace(
         push,
@@ -349,7 +348,7 @@ def requeued(push: Push, now: datetime) -> Change | None:
     if not push.state.is_waiting or push.state is State.RUNNING:
         return None
     # One that is to run alone stays where it waits for that; only its job is made anew.
-    after = replace(push, rev=push.rev + 1) if push.runs_alone else _waiting_no_longer(push, now)
+    after = replace(push, rev=push.rev + 1) if push.runs_alone else waiting_no_longer(push, now)
     return Change(push, after, (Entry(now, "requeued"),), rebuilds_job=True)
 
 
@@ -365,7 +364,7 @@ def retried(push: Push, by: str, why: str, now: datetime) -> Change | None:
     if push.runs_alone:
         return Change(push, replace(push, rev=push.rev + 1, next_attempt_at=now), (entry,))
     after = replace(
-        _waiting_no_longer(push, now),
+        waiting_no_longer(push, now),
         failures=push.failures - push.after_failure,
         not_found=max(0, push.not_found - (not push.after_failure)),
     )
@@ -384,7 +383,7 @@ def replayed(push: Push, by: str, why: str, now: datetime) -> Change | None:
     if push.state is not State.DEAD:
         return None
     entry = Entry(now, "replayed", detail=f"was {push.reason}: {why}", by=by)
-    another = replace(_with_fresh_attempts(push, now), rev=push.rev + 1, lane=Lane.BACKLOG)
+    another = replace(with_fresh_attempts(push, now), rev=push.rev + 1, lane=Lane.BACKLOG)
     return Change(push, another, (entry,))
 
 

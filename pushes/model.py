@@ -112,6 +112,14 @@ class Reason(StrEnum):
             " and the API address, then replay."
         ),
     )
+    FRAUD_MISMATCH = (
+        "fraud_mismatch",
+        (
+            "A fraud notification said one thing of this order and Klarna's API another, until the"
+            " end. Ship nothing yet: look at the order in the Klarna portal, then replay or"
+            " discard."
+        ),
+    )
     CRASH_LOOP = (
         "crash_loop",
         (
@@ -218,6 +226,8 @@ class Push:
     `correlation_id` is Klarna's name for the last call, for its support; `error_code` is the word
     for `last_error` by which dead letters are grouped. `after_failure` says of a retry that a
     failure planned it, not a rate limit nor a 404. `run` names the bulk run that changed it last.
+    `fraud_event` is what a fraud notification says that is not verified yet; with `only_notified`
+    nothing but that is to be done: no acknowledge is due.
     `unreadable` is set while the record in Redis cannot be read, and names its content: the rest is
     then what could be made out, and the next change writes it anew.
     """
@@ -246,6 +256,8 @@ class Push:
     correlation_id: str | None = None
     after_failure: bool = False
     discarded: bool = False
+    fraud_event: str | None = None
+    only_notified: bool = False
     run: str | None = None
     lane: Lane = Lane.FRESH
     source: str | None = None
@@ -265,7 +277,7 @@ class Push:
     @property
     def is_unacknowledged(self) -> bool:
         """Whether the order is still open at Klarna for all we know: in hand, or dead."""
-        return not (self.state.is_settled or self.discarded)
+        return not (self.state.is_settled or self.discarded or self.only_notified)
 
     def is_overdue(self, now: datetime) -> bool:
         """Whether the deadline passed before the order was settled; work goes on regardless."""

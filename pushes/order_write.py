@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 from uuid import UUID, uuid5
 
-from pushes import life
+from pushes import fraud, life
 from pushes.model import Change, Entry, OrderSnapshot, Push, PushKey, State
 
 # Ours alone, so that no other program's UUIDv5 of the same name is the same key.
@@ -89,4 +89,5 @@ def answered(push: Push, write: OrderWrite, answer: OrderAnswer, now: datetime) 
         change = replace(change, after=after, rebuilds_job=True)
     else:
         change = Change(push, replace(push, rev=push.rev + 1, unreadable=None))
-    return life.reported(change, answer.entries, answer.order, now)
+    noted = life.reported(change, answer.entries, answer.order, now)
+    return fraud.settled(noted, None, now) if settled else noted

@@ -15,6 +15,7 @@ from pushes.settings import ConfigurationError, complain
 from pushes.store.server import rights
 from pushes.store.server.rights import Role
 from service import deps, errors, health, metrics, ops
+from service.notification import intake as notification
 from service.push import intake
 from service.query import TolerantRequest
 from service.settings import WebSettings, load
@@ -50,6 +51,7 @@ def make_app(settings: WebSettings) -> Flask:
     if settings.proxy_hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxy_hops, x_proto=0)  # type: ignore[method-assign]  # as werkzeug shows it
     app.register_blueprint(intake.blueprint)
+    app.register_blueprint(notification.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(metrics.blueprint)
     ops.register(app)

@@ -17,6 +17,7 @@ from redis import Redis
 from devtools.local.embedded import EmbeddedServer
 from devtools.local.processes import Processes, Sandbox
 from devtools.local.sandbox_control import SandboxControl
+from tests.replication import VirtualAddress, follow
 
 # A busy machine is no failure: a property is judged by what it finds, not by how long it took.
 settings.register_profile("untimed", deadline=None)
@@ -50,6 +51,30 @@ def redis_url(valkey: EmbeddedServer) -> str:
 def redis_client(redis_url: str) -> Iterator["Redis"]:
     with Redis.from_url(redis_url) as client:
         yield client
+
+
+@pytest.fixture
+def master() -> Iterator[EmbeddedServer]:
+    """A server of the test's own, which may have replicas."""
+    with EmbeddedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def replica(master: EmbeddedServer) -> Iterator[EmbeddedServer]:
+    """A server that replicates the master, with its password."""
+    with EmbeddedServer(password=master.password) as server:
+        follow(server, master)
+        yield server
+        server.thaw()
+
+
+@pytest.fixture
+def address(master: EmbeddedServer) -> Iterator[VirtualAddress]:
+    """An address that leads to the master, until the test lets it lead elsewhere."""
+    address = VirtualAddress(master)
+    yield address
+    address.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pushes.read.unreadable import Unreadable
 from pushes.read.workers import entries
 from pushes.read.workers.entries import WorkerView
 
-_COLUMNS = ("host", "pid", "version", "state", "started_at", "settings_read_at", "clock")
+_COLUMNS = ("host", "pid", "version", "busy", "started_at", "settings_read_at", "clock")
 
 
 @click.command()
@@ -40,7 +40,7 @@ def _cells(item: WorkerView) -> dict[str, output.Cell]:
         "host": item["host"],
         "pid": item["pid"],
         "version": item["version"] or "not ours: cannot acknowledge",
-        "state": "busy" if item["busy"] else "idle",
+        "busy": f"{item['busy']} of {item['slots']}" if item["version"] else None,
         "started_at": item["started_at"],
         "settings_read_at": item["settings_read_at"],
         "clock": f"{round(item['clock_ahead_s'], 1) + 0.0:+.1f} s",  # never -0.0

@@ -46,12 +46,13 @@ class EmbeddedServer:
         self,
         directory: Path | None = None,
         appendfsync: Fsync = "everysec",
+        password: str | None = None,
     ) -> None:
         self._binary = find_server_binary()
         self._is_temporary = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="klarna-ack-valkey-"))
         self._appendfsync = appendfsync
-        self._password = secrets.token_urlsafe(24)
+        self.password = password or secrets.token_urlsafe(24)
         self.port = 0
         self._lock_fd: int | None = None
         self._process: Supervised | None = None
@@ -59,7 +60,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """With the password in it: hand it to a process, never to a log."""
-        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     @property
     def pid(self) -> int:
@@ -137,7 +138,7 @@ class EmbeddedServer:
         config = self.directory / "server.conf"  # A file, since every user can read a command line.
         config.touch(mode=0o600)
         config.write_text(
-            f"bind 127.0.0.1\nport {self.port}\nrequirepass {self._password}\n"
+            f"bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\n"
             f'appendonly yes\nappendfsync {self._appendfsync}\nsave ""\n'
             "maxmemory-policy noeviction\ndaemonize no\n"
         )

@@ -195,6 +195,12 @@ class SandboxControl:
         """Push an order now."""
         self._call("POST", "pushes", {"order_id": order_id})
 
+    def notify(self, order_id: str, event_type: str, url: str) -> int | None:
+        """Send a fraud notification now; return the status it was answered with."""
+        notification = {"order_id": order_id, "event_type": event_type, "url": url}
+        status: int | None = self._call("POST", "notifications", notification)["status"]
+        return status
+
     def pushes(self, since: int | None = None) -> list[SentPush]:
         """Return the pushes it has sent, in order; `since` is the `seq` of one already seen."""
         pushes: list[SentPush] = self._call("GET", "pushes", query={"since": since})

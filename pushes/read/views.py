@@ -53,7 +53,8 @@ class PushView(Brief):
     """Everything known about one push. `next_step` is what an operator does with a dead one.
 
     `overdue`: the deadline passed, and the order is neither settled nor discarded. `kept_aside`
-    holds what Redis held of it and nobody could read, by the name of its key.
+    holds what Redis held of it and nobody could read, by the name of its key. `fraud_event` is what
+    a fraud notification says that is not verified yet.
     """
 
     reason: str | None
@@ -71,6 +72,7 @@ class PushView(Brief):
     error_code: str | None
     correlation_id: str | None
     discarded: bool
+    fraud_event: str | None
     next_step: str | None
     order: OrderView
     timeline: list[EntryView]
@@ -140,6 +142,7 @@ def full(
         "error_code": push.error_code,
         "correlation_id": push.correlation_id,
         "discarded": push.discarded,
+        "fraud_event": push.fraud_event,
         "next_step": _next_step(push),
         "order": order(push.order),
         "timeline": [_entry(entry) for entry in (list(timeline) or _remembered(push))],

@@ -24,8 +24,11 @@ _TIMES = (
     "acknowledged_at",
     "idempotent_since",
 )
-_TEXTS = ("worker", "execution_id", "last_error", "error_code", "source", "correlation_id", "run")
-_FLAGS = ("after_failure", "discarded")
+_TEXTS = (
+    *("worker", "execution_id", "last_error", "error_code", "source", "correlation_id"),
+    *("fraud_event", "run"),
+)
+_FLAGS = ("after_failure", "discarded", "only_notified")
 _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
 _ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
 _ORDER = "order."

@@ -17,7 +17,7 @@ from typing import cast
 from redis import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
-from pushes import life, log, policy
+from pushes import fraud, life, log, policy
 from pushes.life import KLARNA, Origin
 from pushes.model import Change, Push, PushKey
 from pushes.store import codec, indexes, keys, records
@@ -77,10 +77,26 @@ class Ledger:
         while (present := self._run(change)) is not None:
             seen = records.read(key, present)
             change = (
-                life.pushed_again(seen, now, origin)
+                fraud.pushed_again(seen, now, origin)
                 if seen
                 else life.first_pushed(key, now, origin)
             )
+        return change.after
+
+    def notify(self, key: PushKey, event: str, now: datetime, origin: Origin) -> Push:
+        """Take in a fraud notification, as `accept` does a push; return the record.
+
+        It is due on the record until an attempt has verified it; its order is queued for that.
+        """
+        change = fraud.first_notified(key, event, now, origin)
+        while (present := self._run(change)) is not None:
+            seen = records.read(key, present)
+            if seen is None:
+                change = fraud.first_notified(key, event, now, origin)
+            elif (again := fraud.notified(seen, event, now, origin)) is not None:
+                change = again
+            else:
+                return seen
         return change.after
 
     def advance(self, key: PushKey, step: Step, seen: Push | None = None) -> Change | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from sandbox.control import faults, logs, orders, settings
+from sandbox.control import faults, logs, notifications, orders, settings
 from sandbox.control.call import ControlCall, NotFoundError
 from sandbox.control.inputs import BadInputError
 from sandbox.pushing.sender import PushSender
@@ -20,6 +20,7 @@ CALLS: Mapping[tuple[str, str], Callable[[ControlCall], ApiAnswer]] = {
     ("PATCH", "orders/{id}"): orders.change,
     ("POST", "pushes"): orders.push,
     ("GET", "pushes"): logs.pushes,
+    ("POST", "notifications"): notifications.notify,
     ("GET", "requests"): logs.requests,
     ("GET", "receiver/messages"): logs.messages,
     ("GET", "plugin/calls"): logs.plugin_calls,

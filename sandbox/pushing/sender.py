@@ -118,15 +118,21 @@ def push_url(template: str, order_id: str) -> str:
     return template
 
 
-def post(url: str) -> int | None:
-    """Send one push; the status it was answered with, None when none came within 5 s."""
+def post(url: str, body: bytes | None = None) -> int | None:
+    """Send a push, or a notification with its JSON; the status it was answered with.
+
+    None when no answer came within 5 s.
+    """
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
     target = parts._replace(scheme="", netloc="", fragment="", path=parts.path or "/").geturl()
     try:
-        connection.request("POST", target, headers={"User-Agent": "klarna-sandbox"})
+        headers = {"User-Agent": "klarna-sandbox"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        connection.request("POST", target, body, headers)
         return connection.getresponse().status
     except (OSError, http.client.HTTPException, UnicodeError):
         return None  # UnicodeError: a host name that cannot be one

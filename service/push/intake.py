@@ -1,6 +1,7 @@
 """The push endpoint: check, enqueue, answer. Never talks to Klarna."""
 
 import hmac
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, request
@@ -44,10 +45,13 @@ def take(first: str | None = None, second: str | None = None) -> Response:
     uses = deps.current()
     account, in_path = _split_path(first, second, uses.settings)
     try:
-        _refuse_large_body()
-        _refuse_wrong_token(account, uses.settings)
+        read_body()
+        refuse_wrong_token(account, uses.settings)
         wanted = _order_id(in_path, uses.settings)
-        push = _store(PushKey(account, wanted), uses)
+        key = PushKey(account, wanted)
+        push = store(
+            account, uses, lambda origin: uses.ledger.accept(key, datetime.now(UTC), origin)
+        )
     except RefusedPushError as error:
         known = account if account in uses.settings.tokens else None
         uses.refusals.note(known, error.reason, _named_order(in_path, uses.settings))
@@ -60,17 +64,17 @@ def take(first: str | None = None, second: str | None = None) -> Response:
     return Response(codec.to_json(answer), mimetype="application/json")
 
 
-def _store(key: PushKey, uses: Deps) -> Push:
-    """Store it, on Redis's word. Raises RefusedPushError or RedisError."""
+def store(account: str, uses: Deps, take_in: Callable[[Origin], Push]) -> Push:
+    """Store what came for an account, on Redis's word. Raises RefusedPushError or RedisError."""
     source = uses.sources.of(request.remote_addr)
     with uses.breaker.guard():
         try:
-            lane = uses.admission.lane_of(source, key.account)
+            lane = uses.admission.lane_of(source, account)
         except TooManyWaitingError as error:
             detail = "Too many pushes of unknown senders wait. Send it again later."
             answer = ServiceUnavailable(detail, retry_after=RETRY_AFTER_S)
             raise RefusedPushError(RefusalReason.UNVERIFIED, answer) from error
-        return uses.ledger.accept(key, datetime.now(UTC), Origin(source=source, lane=lane))
+        return take_in(Origin(source=source, lane=lane))
 
 
 for _path in ("/push", "/push/<first>", "/push/<first>/<second>"):
@@ -83,16 +87,21 @@ for _path in ("/push", "/push/<first>", "/push/<first>/<second>"):
     )
 
 
-def _refuse_large_body() -> None:
-    """Read what came along, so that the answer reaches a sender who is still sending."""
-    size = 0
+def read_body() -> bytes:
+    """Read what came along, so that the answer reaches a sender who is still sending.
+
+    Raises RefusedPushError when it is too large.
+    """
+    body, size = b"", 0
     try:
         while size <= _PATIENCE_BYTES and (part := request.stream.read(MAX_BODY_BYTES)):
             size += len(part)
+            body += part if size <= MAX_BODY_BYTES else b""
     except Exception as error:  # servers differ in how they say that a body is none
-        raise BadRequest("The body could not be read to its end. A push has none.") from error
+        raise BadRequest("The body could not be read to its end.") from error
     if size > MAX_BODY_BYTES:
         raise RefusedPushError(RefusalReason.TOO_LARGE, RequestEntityTooLarge())
+    return body
 
 
 def _split_path(
@@ -101,8 +110,7 @@ def _split_path(
     """Tell the account and the order id in the path apart."""
     if second is not None:
         return str(first), second
-    names = list(settings.tokens)
-    alone = names[0] if len(names) == 1 else DEFAULT_ACCOUNT
+    names, alone = list(settings.tokens), default_account(settings)
     if first is None:
         return alone, None
     if first in names:
@@ -112,12 +120,19 @@ def _split_path(
     return alone, first
 
 
+def default_account(settings: WebSettings) -> str:
+    """Name the account that is meant when the path names none."""
+    names = list(settings.tokens)
+    return names[0] if len(names) == 1 else DEFAULT_ACCOUNT
+
+
 def _names_an_order(settings: WebSettings) -> bool:
     """Whether the query names one, so that a single path segment must be meant as an account."""
     return any(request.args.get(name) for name in settings.order_id_params)
 
 
-def _refuse_wrong_token(account: str, settings: WebSettings) -> None:
+def refuse_wrong_token(account: str, settings: WebSettings) -> None:
+    """Raise RefusedPushError for an account that is not configured, or without its token."""
     if account not in settings.tokens:
         raise RefusedPushError(RefusalReason.UNKNOWN_ACCOUNT, NotFound())
     token = settings.tokens[account]

@@ -67,6 +67,7 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
         "error_code": "BAD_VALUE",
         "correlation_id": "c-2",
         "discarded": False,
+        "fraud_event": None,
         "next_step": Reason.REJECTED.next_step,
         "order": {
             "status": "AUTHORIZED",

@@ -17,7 +17,7 @@ from worker.periodic.heartbeat import Heartbeat
 def ours(redis_client: Redis) -> Heartbeat:
     """A worker of ours that beats, and started at NOW."""
     with at(NOW):
-        heartbeat = Heartbeat(redis_client, Ledger(redis_client).rq, ManualClock(NOW))
+        heartbeat = Heartbeat(redis_client, Ledger(redis_client).rq, ManualClock(NOW), 8)
         heartbeat.hostname, heartbeat.pid = "machine-2", 17
         heartbeat.register_birth()  # type: ignore[no-untyped-call]  # RQ gives it no types
         heartbeat.beat(active=1, done=0)
@@ -49,20 +49,22 @@ def test_it_lists_who_is_alive_where_and_since_when(
                 "host": "machine-1",
                 "pid": 9,
                 "started_at": started,
-                "busy": False,
                 "version": None,
                 "clock_ahead_s": 0.0,
                 "settings_read_at": None,
+                "slots": 0,
+                "busy": 0,
             },
             {
                 "name": ours.name,
                 "host": "machine-2",
                 "pid": 17,
                 "started_at": started,
-                "busy": True,
                 "version": ours._our_version,  # noqa: SLF001 - the package's, as it tells it
                 "clock_ahead_s": 1.25,
                 "settings_read_at": started,
+                "slots": 8,
+                "busy": 1,
             },
         ],
         "unreadable": [],
@@ -74,7 +76,7 @@ def test_it_lists_who_is_alive_where_and_since_when(
 def test_it_is_aligned_text_when_piped(redis_url: str) -> None:
     first, second = run(redis_url, "workers").stdout.splitlines()[1:]
     assert first.split() == [
-        *("machine-1", "9", "not", "ours:", "cannot", "acknowledge", "idle"),
+        *("machine-1", "9", "not", "ours:", "cannot", "acknowledge", "-"),
         *("2026-03-01T12:00:00.000Z", "-", "+0.0", "s"),
     ]
     assert second.split()[-4:] == [*["2026-03-01T12:00:00.000Z"] * 2, "+1.2", "s"]

@@ -509,6 +509,33 @@ def test_it_finds_an_order_by_its_id(app: Flask, ledger: Ledger) -> None:
         assert "<b>" not in html
 
 
+def test_it_finds_orders_by_qualifiers_and_says_what_it_does_not_understand(
+    app: Flask, ledger: Ledger
+) -> None:
+    push, other = dead(ledger), put(ledger, State.RETRYING, now=datetime.now(UTC))
+    client = sign_in(app, "viewer")
+    html = client.get("/ops/orders/?q=reason:not_allowed since:2h").text
+    assert (push.key.order_id in html, other.key.order_id in html) == (True, False)
+    html = client.get("/ops/orders/").text
+    assert (push.key.order_id in html, other.key.order_id in html) == (True, True)
+    html = client.get("/ops/orders/?q=stat:<b>").text
+    assert "<mark>stat:&lt;b&gt;</mark>" in html
+    assert "Did you mean state:?" in html
+
+
+def test_it_groups_dead_letters_by_cause(app: Flask, ledger: Ledger) -> None:
+    for _ in range(2):
+        dead(ledger)
+    other = dead(ledger, a_key("norway"))
+    client = sign_in(app, "viewer")
+    html = client.get("/ops/dead/").text
+    counts = re.findall(r'Not allowed</a> <span class="badge">(\d+)<', html)
+    assert sorted(counts) == ["1", "2"]
+    links = re.findall(r'href="(/ops/dead/\?reason=[^"]*norway[^"]*)"', html)
+    shown = client.get(links[0].replace("&amp;", "&")).text
+    assert re.findall(r'class="id" href="[^"]*/([0-9a-f-]{36})/"', shown) == [other.key.order_id]
+
+
 @pytest.mark.parametrize("state", State)
 def test_it_lists_orders_by_state_a_page_at_a_time(
     app: Flask, ledger: Ledger, state: State, monkeypatch: pytest.MonkeyPatch
@@ -534,6 +561,7 @@ def test_it_lists_orders_by_state_a_page_at_a_time(
         "/ops/orders/?cursor=nonsense",
         "/ops/dead/?reason=nonsense",
         "/ops/dead/?cursor=nonsense",
+        "/ops/dead/?since=nonsense",
         "/ops/audit/?cursor=nonsense",
     ],
 )

@@ -25,6 +25,7 @@ from rq.utils import as_text
 
 from pushes.accounts.holds import Holds
 from pushes.accounts.serving import Serving, Share
+from pushes.life import Origin
 from pushes.model import HoldReason, Lane, Push, PushKey, Reason, State
 from pushes.operate import replay, write
 from pushes.operate.batch import Operator
@@ -92,6 +93,10 @@ _ROUNDS = 6
 _DAY_S = 86_400
 
 
+# Klarna agrees to the first, not to the second, and nobody knows of the third.
+EVENTS = ("FRAUD_RISK_ACCEPTED", "FRAUD_RISK_REJECTED", "X_NEW")
+
+
 class Life(RuleBasedStateMachine):
     def __init__(self, redis: Redis, user: RedisUser) -> None:
         super().__init__()
@@ -131,8 +136,22 @@ class Life(RuleBasedStateMachine):
         before = records.get(self.ledger.redis, key)
         push = self.ledger.accept(key, self.now)
         self.accepted.add(key)
-        if before and before.state is State.RETRYING and not before.runs_alone:
+        if (
+            before
+            and before.state is State.RETRYING
+            and not (before.runs_alone or before.only_notified)
+        ):
             assert (push.state, push.failures) == (State.QUEUED, before.failures - 1)
+
+    @rule(key=st.sampled_from(KEYS), event=st.sampled_from(EVENTS))
+    def notify(self, key: PushKey, event: str) -> None:
+        before = records.get(self.ledger.redis, key)
+
+        push = self.ledger.notify(key, event, self.now, Origin())
+
+        self.accepted.add(key)
+        assert push.pushes == (before.pushes if before else 0)
+        assert push.acknowledged_at == (before.acknowledged_at if before else None)
 
     @rule(lose_reply=st.booleans())
     def begin(self, lose_reply: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
@@ -172,7 +191,8 @@ class Life(RuleBasedStateMachine):
         after = records.get_many(self.ledger.redis, KEYS)
         settles = isinstance(self.scripted.next, Acknowledged | NotNeeded)
         for was, push in zip(before, after, strict=True):
-            as_before = push == was or (settles and push and push.state.is_settled)
+            is_well = push and (push.state.is_settled or push.fraud_event)
+            as_before = push == was or (settles and is_well)
             assert as_before or not self.agrees
 
     @rule()
@@ -361,10 +381,17 @@ class Life(RuleBasedStateMachine):
         expected = {
             keys.job_id(key).encode(): push.deadline_at.timestamp()
             for key, push in found
-            if push and not push.state.is_settled and key not in self.discarded
+            if push
+            and not (push.state.is_settled or push.only_notified)
+            and key not in self.discarded
         }
         raw = self.ledger.redis.zrange(keys.UNACKNOWLEDGED, 0, -1, withscores=True)
         assert dict(cast(list[tuple[bytes, float]], raw)) == expected
+
+    @invariant()
+    def nothing_is_settled_while_a_notification_is_due(self) -> None:
+        for push in records.get_many(self.ledger.redis, KEYS):
+            assert not (push and push.state.is_settled and (push.fraud_event or push.only_notified))
 
     @precondition(lambda self: self.agrees)
     @invariant()

@@ -1,8 +1,5 @@
 """With REDIS_WAIT_REPLICAS, "done" means on replicas, too; and a demoted server is left alone."""
 
-import select
-import socket
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,7 +11,6 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from devtools.local.embedded import EmbeddedServer
-from devtools.local.loopback import free_port
 from devtools.local.processes import poll
 from pushes.model import Change, PushKey, State
 from pushes.store import records
@@ -25,102 +21,14 @@ from service import make_app
 from service.settings import load
 from tests.builders import NOW, ScriptedAcknowledger, a_key, history, put, worker_parts
 from tests.integration.test_cli_support import run
+from tests.replication import VirtualAddress, promote
 from worker.attempt.outcomes import Acknowledged
-
-
-def password_of(server: EmbeddedServer) -> str:
-    return server.url.partition("//:")[2].partition("@")[0]
-
-
-def follow(replica: EmbeddedServer, master: EmbeddedServer) -> None:
-    """Let one server replicate another, and wait until it does."""
-    with Redis.from_url(master.url) as client:
-        client.config_set("repl-diskless-sync-delay", "0")  # nobody else comes
-    with Redis.from_url(replica.url) as client:
-        client.config_set("masterauth", password_of(master))
-        client.replicaof("127.0.0.1", str(master.port))
-        poll(lambda: client.info("replication")["master_link_status"] == "up", 30)
-
-
-def promote(server: EmbeddedServer) -> None:
-    with Redis.from_url(server.url) as client:
-        client.replicaof("NO", "ONE")
-
-
-@pytest.fixture
-def master() -> Iterator[EmbeddedServer]:
-    with EmbeddedServer() as server:
-        yield server
-
-
-@pytest.fixture
-def replica(master: EmbeddedServer) -> Iterator[EmbeddedServer]:
-    with EmbeddedServer() as server:
-        follow(server, master)
-        yield server
-        server.thaw()
 
 
 @pytest.fixture
 def client_of_replica(replica: EmbeddedServer) -> Iterator[Redis]:
     with Redis.from_url(replica.url) as client:
         yield client
-
-
-class VirtualAddress:
-    """An address that leads to one server or another; connections stay where they were made to."""
-
-    def __init__(self, server: EmbeddedServer) -> None:
-        self.leads_to = server
-        self._listener = socket.create_server(("127.0.0.1", free_port()))
-        self.url = f"redis://:{password_of(server)}@127.0.0.1:{self._listener.getsockname()[1]}/0"
-        self._sockets: list[socket.socket] = [self._listener]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        for one in self._sockets:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.leads_to.port))
-                self._sockets += [client, server]
-                threading.Thread(target=self._relay, args=(client, server), daemon=True).start()
-
-    def _relay(self, *pair: socket.socket) -> None:
-        other = dict(zip(pair, reversed(pair), strict=True))
-        with suppress(OSError, ValueError):
-            while True:
-                for one in select.select(pair, [], [])[0]:
-                    data = one.recv(65536)
-                    if not data:
-                        raise ConnectionError
-                    other[one].sendall(data)
-        for one in pair:
-            one.close()
-
-
-@pytest.fixture
-def address(master: EmbeddedServer) -> Iterator[VirtualAddress]:
-    address = VirtualAddress(master)
-    yield address
-    address.close()
-
-
-def switch(address: VirtualAddress, master: EmbeddedServer, replica: EmbeddedServer) -> None:
-    """Fail over in an orderly way: both servers live, and the address leads to the new master."""
-    with Redis.from_url(replica.url) as client:  # the passwords of the two differ
-        client.config_set("requirepass", password_of(master))
-    with Redis(port=replica.port, password=password_of(master)) as client:
-        client.replicaof("NO", "ONE")
-    with Redis.from_url(master.url) as client:
-        client.config_set("masterauth", password_of(master))
-        client.replicaof("127.0.0.1", str(replica.port))
-    address.leads_to = replica
 
 
 def push(client: FlaskClient, key: PushKey) -> int:
@@ -246,12 +154,12 @@ def test_what_was_answered_200_survives_the_loss_of_the_master(
 
 
 def test_it_leaves_a_server_that_became_a_replica_behind_a_virtual_address(
-    master: EmbeddedServer, replica: EmbeddedServer, address: VirtualAddress
+    replica: EmbeddedServer, address: VirtualAddress
 ) -> None:
     client = web(address.url, 0)
     with ThreadPoolExecutor(8) as pool:  # so that the pool holds several connections
         before = list(pool.map(lambda _: push(client, a_key()), range(64)))
-        switch(address, master, replica)
+        address.switch(replica)
         after = list(pool.map(lambda _: push(client, a_key()), range(30)))
 
     assert set(before) == {200}
@@ -259,12 +167,12 @@ def test_it_leaves_a_server_that_became_a_replica_behind_a_virtual_address(
 
 
 def test_it_drops_the_connection_also_when_it_does_not_try_again(
-    master: EmbeddedServer, replica: EmbeddedServer, address: VirtualAddress
+    replica: EmbeddedServer, address: VirtualAddress
 ) -> None:
     with connect(address.url, timeout_s=3, retries=0) as redis:
         ledger = Ledger(redis)
         ledger.accept(a_key(), NOW)
-        switch(address, master, replica)
+        address.switch(replica)
 
         with pytest.raises(NotMasterError, match="READONLY"):
             ledger.accept(a_key(), datetime.now(UTC))

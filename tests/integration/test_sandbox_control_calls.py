@@ -198,6 +198,13 @@ def test_it_forgets_all_but_settings_and_push_url(klarna: RunningSandbox) -> Non
         ("POST orders", [], "body"),
         ("POST orders", b"{", "body"),
         ("POST pushes", {}, "order_id"),
+        ("POST notifications", {"url": "http://127.0.0.1:1/"}, "order_id"),
+        ("POST notifications", {"order_id": UNKNOWN_ID}, "url"),
+        (
+            "POST notifications",
+            {"order_id": UNKNOWN_ID, "url": "http://127.0.0.1:1/", "event_type": ""},
+            "event_type",
+        ),
         ("GET requests?since=x", None, "since"),
         ("GET pushes?from=1", None, "from"),
         ("PUT settings", {"latency_ms": "1"}, "latency_ms"),

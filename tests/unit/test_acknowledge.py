@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -17,6 +17,7 @@ from klarna import (
     TransientError,
     parse_order,
 )
+from pushes.fraud import FraudLook
 from pushes.model import HoldReason, Push, Reason, State
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, ManualClock, Unlimited, a_push
@@ -27,6 +28,7 @@ from worker.attempt.outcomes import (
     Acknowledged,
     Dead,
     Hold,
+    Looked,
     NotNeeded,
     Outcome,
     Retry,
@@ -68,6 +70,39 @@ def attempt(
     report = Report(clock)
     acknowledger = Acknowledger({"default": klarna}, RetryPolicy(), lambda: 0.5, Unlimited(), clock)
     return acknowledger.attempt(push, report), report
+
+
+def test_it_only_looks_at_an_order_for_a_notification() -> None:
+    for status in ("AUTHORIZED", "CANCELLED"):
+        order = replace(an_order(status), fraud_status="PENDING")
+        klarna = FakeKlarna([order])
+        push = replace(PUSH, fraud_event="FRAUD_RISK_ACCEPTED", only_notified=True, failures=1)
+
+        outcome, report = attempt(klarna, push)
+
+        assert outcome == Looked()
+        assert klarna.calls == [f"GET {PUSH.key.order_id}"]
+        assert report.fraud == FraudLook("FRAUD_RISK_ACCEPTED", "PENDING", timedelta(seconds=30))
+
+
+def test_it_looks_for_a_notification_and_acknowledges_all_the_same() -> None:
+    klarna = FakeKlarna([replace(an_order(), fraud_status="REJECTED")])
+    push = replace(PUSH, fraud_event="FRAUD_RISK_ACCEPTED", failures=6)
+
+    outcome, report = attempt(klarna, push)
+
+    assert outcome == Acknowledged()
+    assert len(klarna.calls) == 2
+    assert report.fraud == FraudLook("FRAUD_RISK_ACCEPTED", "REJECTED", timedelta(seconds=5))
+
+
+def test_it_looks_no_more_after_the_last_delay() -> None:
+    klarna = FakeKlarna([replace(an_order(), fraud_status="REJECTED")])
+    push = replace(PUSH, fraud_event="FRAUD_RISK_ACCEPTED", only_notified=True, failures=6)
+
+    _, report = attempt(klarna, push)
+
+    assert report.fraud == FraudLook("FRAUD_RISK_ACCEPTED", "REJECTED", None)
 
 
 def test_it_gets_the_order_and_then_acknowledges_it() -> None:

@@ -103,10 +103,10 @@ def nothing_is_writable() -> str:
     raise FileNotFoundError("No usable temporary directory found")
 
 
-def test_each_folder_of_tests_is_run_by_make_test_or_by_make_check_deploy() -> None:
+def test_each_folder_of_tests_is_run_by_one_of_the_commands_of_ci() -> None:
     folders = {
         file.relative_to(ROOT).parent.as_posix() for file in ROOT.glob("tests/*/**/test_*.py")
     }
     pytest_settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]
-    run = (*pytest_settings["ini_options"]["testpaths"], "tests/deploy")
+    run = (*pytest_settings["ini_options"]["testpaths"], "tests/deploy", "tests/browser")
     assert [folder for folder in folders if not folder.startswith(run)] == []

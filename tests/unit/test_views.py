@@ -64,6 +64,7 @@ def test_it_shows_every_key_of_a_push_that_has_only_just_come() -> None:
         "error_code": None,
         "correlation_id": None,
         "discarded": False,
+        "fraud_event": None,
         "next_step": None,
         "order": NO_ORDER,
         "timeline": [],
@@ -131,6 +132,7 @@ def test_it_shows_everything_that_is_known() -> None:
         "error_code": "NOT_ALLOWED",
         "correlation_id": "corr-9",
         "discarded": True,
+        "fraud_event": None,
         "next_step": "Nothing: an operator discarded it. To take that back, replay it.",
         "order": {
             "status": "AUTHORIZED",

@@ -17,6 +17,7 @@ from worker.attempt.outcomes import (
     AccountSignal,
     Acknowledged,
     Hold,
+    Looked,
     NotNeeded,
     RateLimited,
     Retry,
@@ -126,7 +127,7 @@ def _is_failing(ending: Ending) -> bool:
 
 def _error_of(ending: Ending) -> str:
     match ending.outcome:
-        case Acknowledged() | NotNeeded():
+        case Acknowledged() | NotNeeded() | Looked():
             return ""
         case failed:
             return failed.error

@@ -17,14 +17,15 @@ from klarna import (
     Order,
     PermanentError,
 )
-from pushes import log
+from pushes import fraud, log, policy
+from pushes.fraud import FraudLook
 from pushes.model import Push, PushKey, Reason
 from pushes.policy import RetryPolicy
 from pushes.store import codec, keys
 from worker.attempt import failures
 from worker.attempt.attempt import Attempt, Ending, Report
 from worker.attempt.failures import OrderRefusedError
-from worker.attempt.outcomes import Acknowledged, Dead, NotNeeded, Outcome
+from worker.attempt.outcomes import Acknowledged, Dead, Looked, NotNeeded, Outcome
 from worker.attempt.verify import Verdict, verify
 from worker.claiming.quota import GRACE_S, QuotaSpentError
 from worker.clock import SYSTEM_CLOCK, Clock
@@ -132,6 +133,9 @@ class Acknowledger:
         if verdict is Verdict.MISMATCH:
             return Dead(Reason.ORDER_MISMATCH, f"Klarna answered with order {order.order_id[:36]}")
         report.verified(order)
+        report.fraud = self._look_for_fraud(push, order)
+        if push.only_notified:
+            return Looked()
         if verdict is Verdict.CLOSED:
             return NotNeeded()
         self._await_slot(push.key.account)
@@ -149,6 +153,14 @@ class Acknowledger:
             report.verified(order)
             return NotNeeded()
         return Acknowledged()
+
+    def _look_for_fraud(self, push: Push, order: Order) -> FraudLook | None:
+        """Hold a fraud notification that is due against the order; None when none is."""
+        if push.fraud_event is None:
+            return None
+        spent = fraud.failures_before(push)
+        delay = policy.delay_after(spent, self._policy.delays_s, self._random)
+        return FraudLook(push.fraud_event, order.fraud_status, delay)
 
     def _get(self, client: OrderClient, key: PushKey, report: Report) -> Order:
         """Fetch the order; tell a refusal of the account from one of this order.

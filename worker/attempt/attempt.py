@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Self
 
 from klarna import Exchange, Order
-from pushes import life
+from pushes import fraud, life
+from pushes.fraud import FraudLook
 from pushes.model import Change, Entry, OrderSnapshot, Push
 from pushes.store.rq_job import JOB_TIMEOUT_S
 from worker.attempt.outcomes import Acknowledged, NotNeeded, Outcome
@@ -48,11 +49,15 @@ class Attempt:
 
 @dataclass(slots=True)
 class Report:
-    """What an attempt did, call by call, and the order if Klarna showed the right one."""
+    """What an attempt did, call by call, and the order if Klarna showed the right one.
+
+    `fraud` is what it saw of a fraud notification, if one was due.
+    """
 
     clock: Clock = SYSTEM_CLOCK
     entries: list[Entry] = field(default_factory=list)
     order: OrderSnapshot | None = None
+    fraud: FraudLook | None = None
 
     def verified(self, order: Order) -> None:
         """Keep of an order what the ledger shows."""
@@ -120,4 +125,5 @@ class Ending:
 
 def _step(push: Push, outcome: Outcome, report: Report, at: datetime) -> Change:
     change = outcome.step(push, at)
-    return life.reported(change, tuple(report.entries), report.order, at)
+    reported = life.reported(change, tuple(report.entries), report.order, at)
+    return fraud.settled(reported, report.fraud, at)

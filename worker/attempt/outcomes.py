@@ -3,6 +3,7 @@
     Outcome
     ├── Acknowledged   Klarna said 2xx to acknowledge
     ├── NotNeeded      the order is closed
+    ├── Looked         the order was looked at for a fraud notification only
     ├── Retry          again after a delay, spent on failures, on not-found, or on nothing
     ├── RateLimited    again after the pause that Klarna asks for, the account's or the order's own
     ├── Hold           wait with the account, spend nothing
@@ -17,7 +18,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import ClassVar
 
-from pushes import life
+from pushes import fraud, life
 from pushes.model import Change, HoldReason, Push, Reason
 
 
@@ -60,6 +61,17 @@ class NotNeeded:
     def step(self, push: Push, now: datetime) -> Change:
         """Settle the push."""
         return life.not_needed(push, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Klarna showed the order, and no acknowledge was due."""
+
+    signal: ClassVar[AccountSignal] = AccountSignal.WELL
+
+    def step(self, push: Push, now: datetime) -> Change:
+        """Settle the push as it was before."""
+        return fraud.looked(push, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +139,4 @@ class Dead:
         return life.dead(push, self.reason, now, self.error)
 
 
-Outcome = Acknowledged | NotNeeded | Retry | RateLimited | Hold | Dead
+Outcome = Acknowledged | NotNeeded | Looked | Retry | RateLimited | Hold | Dead

@@ -150,6 +150,8 @@ def log_step(push: Push, took_ms: int | None = None) -> None:
     if push.state is State.DEAD:
         step = push.reason.next_step if isinstance(push.reason, Reason) else ""
         _log.error("push.dead", **facts, action=step)
+    elif push.state is State.QUEUED:
+        _log.info("push.queued_again", **facts)
     elif push.state is State.HELD:  # the account's own event is the alarm, once for all of them
         _log.info("push.held", **facts)
     else:

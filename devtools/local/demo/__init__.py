@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from devtools.local.demo import console
 from devtools.local.demo.stack import Stack, running_stack
 from devtools.local.demo.watch import OrderWatch
 from devtools.local.processes import ProcessError
@@ -65,6 +66,7 @@ def _push_for_ever(stack: Stack) -> NoReturn:
     watch = OrderWatch(stack)
     watch.push(_FIRST_ORDERS)
     watch.push_forged()
+    console.make_trouble(stack)
     next_order_at = time.monotonic() + _ORDER_EVERY_S
     while True:
         stack.tick()
@@ -77,6 +79,8 @@ def _push_for_ever(stack: Stack) -> NoReturn:
 
 def _greet(stack: Stack) -> None:
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in stack.settings.items())
+    click.echo(f"console        {console.make_link(stack)}")
+    click.echo("               (the link signs you in once, within 15 minutes)")
     click.echo(f"push URL       {stack.web.push_url}<order id>")
     click.echo(f"web health     {stack.web.url}/readyz")
     click.echo(f"sandbox        {stack.sandbox.url}/_control/orders")

@@ -3,7 +3,8 @@
 From RQ's list of workers, to which each heartbeat adds what only this program knows.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypedDict, cast
@@ -13,18 +14,23 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from pushes.read.unreadable import Unreadable
 from pushes.read.views import instant, optional
-from pushes.read.workers import SILENT_BELOW_S
 from pushes.store import keys
 from pushes.store.rq_job import QUEUE
+
+# With every heartbeat RQ lets a worker's key live for the worker's ttl and 60 s more, and for 60 s
+# when it ends. A key with less left is that of a worker which ended or missed its heartbeats.
+_SILENT_BELOW_S = 60
 
 _FIELDS = (
     "hostname",
     "pid",
     "birth",
-    "state",
     keys.WORKER_VERSION_FIELD,
     keys.WORKER_SKEW_FIELD,
     keys.WORKER_SETTINGS_FIELD,
+    keys.WORKER_SLOTS_FIELD,
+    keys.WORKER_BUSY_FIELD,
+    keys.WORKER_TASKS_FIELD,
 )
 
 
@@ -32,17 +38,20 @@ _FIELDS = (
 class LiveWorker:
     """A worker that beats. `version` is None for one that is not ours: it cannot acknowledge.
 
-    `settings_read_at` is None for a version that did not tell.
+    `settings_read_at` is None for a version that did not tell. `slots` is how many attempts it can
+    make at a time, `busy` how many it makes, `tasks` when each periodic task succeeded last.
     """
 
     name: str
     host: str
     pid: int
     started_at: datetime
-    is_busy: bool
     version: str | None
     clock_ahead_s: float
     settings_read_at: datetime | None
+    slots: int
+    busy: int
+    tasks: Mapping[str, datetime]
 
 
 class WorkerView(TypedDict):
@@ -52,10 +61,11 @@ class WorkerView(TypedDict):
     host: str
     pid: int
     started_at: str
-    busy: bool
     version: str | None
     clock_ahead_s: float
     settings_read_at: str | None
+    slots: int
+    busy: int
 
 
 def read(redis: Redis, unreadable: Unreadable) -> list[LiveWorker]:
@@ -72,7 +82,7 @@ def read(redis: Redis, unreadable: Unreadable) -> list[LiveWorker]:
     answers = pipeline.execute(raise_on_error=False)
     found: list[LiveWorker] = []
     for name, ttl_s, fields in zip(names, answers[::2], answers[1::2], strict=True):
-        if ttl_s > SILENT_BELOW_S:
+        if ttl_s > _SILENT_BELOW_S:
             entry = unreadable.read(name.decode(errors="replace"), (name, fields), _decode, None)
             found += [entry] if entry else []
     return sorted(found, key=lambda worker: (worker.host, worker.started_at, worker.name))
@@ -85,10 +95,11 @@ def view(worker: LiveWorker) -> WorkerView:
         "host": worker.host,
         "pid": worker.pid,
         "started_at": instant(worker.started_at),
-        "busy": worker.is_busy,
         "version": worker.version,
         "clock_ahead_s": worker.clock_ahead_s,
         "settings_read_at": optional(worker.settings_read_at),
+        "slots": worker.slots,
+        "busy": worker.busy,
     }
 
 
@@ -97,16 +108,19 @@ def _decode(entry: tuple[bytes, Sequence[bytes | None] | Exception]) -> LiveWork
     name, fields = entry
     if isinstance(fields, Exception):
         raise fields
-    host, pid, birth, state, version, ahead_s, read_at = (
+    host, pid, birth, version, ahead_s, read_at, slots, busy, tasks = (
         (field or b"").decode(errors="replace") for field in fields
     )
+    succeeded = json.loads(tasks or "{}")
     return LiveWorker(
         name=name.decode().rpartition(":")[2],
         host=host,
         pid=int(pid),
         started_at=datetime.fromisoformat(birth).astimezone(UTC),
-        is_busy=state == "busy",
         version=version or None,
         clock_ahead_s=float(ahead_s or 0),
         settings_read_at=datetime.fromtimestamp(float(read_at), UTC) if read_at else None,
+        slots=int(slots or 0),
+        busy=int(busy or 0),
+        tasks={task: datetime.fromtimestamp(at, UTC) for task, at in succeeded.items()},
     )

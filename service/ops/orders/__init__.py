@@ -1,15 +1,19 @@
-"""Orders by state, a page at a time, and the way to any order by its id."""
+"""Orders: a search box with qualifiers, and a tab for each state."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as AnyResponse
 
-from pushes.model import PushKey, State, is_order_id
-from pushes.read import by_state, overview
+from pushes.access.principals import Principal
+from pushes.model import State
+from pushes.read import overview
 from pushes.read.cursors import CursorError
-from pushes.store import records
+from pushes.read.search import find, query
+from pushes.read.search.find import Found
+from pushes.read.search.query import Query, QueryError
 from service import deps
 from service.ops import gate
 from service.ops.page import PAGE_SIZE, chosen_account, known_accounts, render
@@ -19,45 +23,44 @@ blueprint = Blueprint("orders", __name__, url_prefix="/orders")
 
 @blueprint.get("/")
 def page() -> AnyResponse:
-    """List the orders in one state; an order id in the search box leads to that order."""
-    who, ledger = gate.principal(), deps.current().ledger
-    wanted = request.args.get("q", "").strip()
-    account = chosen_account(who)
-    if wanted and (found := _find(wanted.lower())):
-        return found
+    """List the orders that are looked for; a text that one order has leads to that order."""
+    who, ledger, now = gate.principal(), deps.current().ledger, datetime.now(UTC)
+    typed = request.args.get("q", "").strip()
+    account, error = chosen_account(who), None
+    wanted, listed = Query(), Found((), None)
     try:
-        state = State.of(request.args.get("state") or State.QUEUED)
-    except ValueError as error:
-        raise BadRequest(f"A state is one of {', '.join(State)}.") from error
-    try:
-        listed = by_state.page(
-            ledger.redis,
-            state,
-            account=account,
-            limit=PAGE_SIZE,
-            cursor=request.args.get("cursor") or None,
-        )
-    except CursorError as error:
-        raise BadRequest("The list was asked for in a way that no page gives.") from error
+        wanted = _narrowed(query.parse(typed, now), who, account)
+        cursor = request.args.get("cursor") or None
+        listed = find.page(ledger, wanted, now, limit=PAGE_SIZE, cursor=cursor)
+    except QueryError as problem:
+        error = problem
+    except CursorError as problem:
+        raise BadRequest("The list was asked for in a way that no page gives.") from problem
+    if wanted.text and len(listed.items) == 1:
+        key = listed.items[0].key
+        return redirect(url_for("ops.order.page", account=key.account, order_id=key.order_id))
     return render(
         "orders/orders.html",
-        state=state,
-        counts=overview.counts(ledger, datetime.now(UTC)) if who.accounts is None else {},
+        typed=typed,
+        error=error,
+        wanted=wanted,
         listed=listed,
+        counts=overview.counts(ledger, now) if who.accounts is None else {},
         account=account,
         accounts=known_accounts(who),
-        wanted=wanted,
     )
 
 
-def _find(order_id: str) -> Response | AnyResponse | None:
-    """Lead to the order of this id, when one of the accounts that may be seen knows it."""
-    who, redis = gate.principal(), deps.current().ledger.redis
-    if not is_order_id(order_id):
-        return None
-    wanted = [PushKey(name, order_id) for name in known_accounts(who)]
-    for push in records.get_many(redis, wanted):
-        if push is not None:
-            address = url_for("ops.order.page", account=push.key.account, order_id=order_id)
-            return redirect(address)
-    return None
+def _narrowed(wanted: Query, who: Principal, account: str | None) -> Query:
+    """Narrow what was typed to the tab, the account that was chosen, and those that are theirs."""
+    word = request.args.get("state") or None
+    try:
+        state = State.of(word) if word else None
+    except ValueError as error:
+        raise BadRequest(f"A state is one of {', '.join(State)}.") from error
+    return replace(
+        wanted,
+        state=wanted.state or state,
+        account=wanted.account or account,
+        accounts=None if who.accounts is None else frozenset(who.accounts),
+    )

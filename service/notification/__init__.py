@@ -1,0 +1,1 @@
+"""Fraud notifications in: checked, and answered once they are durable."""

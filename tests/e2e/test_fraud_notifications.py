@@ -1,0 +1,86 @@
+"""Fraud notifications from Klarna's side to the timeline, through a real web process and worker."""
+
+import pytest
+import requests
+from redis import Redis
+
+from devtools.local.processes import Processes, Web, poll
+from devtools.local.sandbox_control import SandboxControl
+from pushes.model import Push, PushKey, Reason, State
+from pushes.store import records
+
+ACCEPTED, STOPPED = "FRAUD_RISK_ACCEPTED", "FRAUD_RISK_STOPPED"
+
+
+@pytest.fixture
+def web(processes: Processes) -> Web:
+    processes.worker(RETRY_DELAYS_S="0.2,0.2").wait_ready()
+    return processes.web().wait_ready()
+
+
+def events(redis: Redis, key: PushKey) -> list[str]:
+    return [entry.event for entry in records.timeline(redis, key)]
+
+
+def wait_for(redis: Redis, key: PushKey, state: State) -> Push:
+    def settled() -> Push | None:
+        push = records.get(redis, key)
+        return push if push and push.state is state and not push.worker else None
+
+    return poll(settled, 20, f"{key.order_id} is not {state}")
+
+
+def test_it_verifies_what_klarna_decided_after_the_acknowledge(
+    web: Web, sandbox: SandboxControl, redis_client: Redis
+) -> None:
+    order_id = sandbox.create_order(fraud_status="PENDING")
+    key = PushKey("default", order_id)
+    requests.post(web.push_url + order_id, timeout=10)
+    wait_for(redis_client, key, State.ACKNOWLEDGED)
+
+    sandbox.change_order(order_id, fraud_status="ACCEPTED")
+    assert sandbox.notify(order_id, ACCEPTED, f"{web.url}/notification") == 200
+
+    poll(lambda: "fraud_accepted" in events(redis_client, key), 20)
+    push = wait_for(redis_client, key, State.ACKNOWLEDGED)
+    assert (push.fraud_event, push.only_notified) == (None, False)
+    assert push.order.fraud_status == "ACCEPTED"
+    assert sandbox.order(order_id)["acknowledge_effects"] == 1
+    assert [one["operation"] for one in sandbox.requests(order_id)] == [
+        "get_order",
+        "acknowledge",
+        "get_order",
+    ]
+
+
+def test_it_acknowledges_nothing_that_was_never_pushed_until_it_is(
+    web: Web, sandbox: SandboxControl, redis_client: Redis
+) -> None:
+    order_id = sandbox.create_order(fraud_status="STOPPED")
+    key = PushKey("default", order_id)
+    assert sandbox.notify(order_id, STOPPED, f"{web.url}/notification") == 200
+
+    push = wait_for(redis_client, key, State.NOT_NEEDED)
+    assert push.acknowledged_at is None
+    assert events(redis_client, key) == ["notified", "call", "fraud_stopped"]
+    assert not sandbox.order(order_id)["acknowledged"]
+
+    requests.post(web.push_url + order_id, timeout=10)
+    wait_for(redis_client, key, State.ACKNOWLEDGED)
+    assert sandbox.order(order_id)["acknowledged"]
+
+
+def test_it_looks_again_when_klarna_shows_something_else_and_leaves_it_to_an_operator(
+    web: Web, sandbox: SandboxControl, redis_client: Redis
+) -> None:
+    order_id = sandbox.create_order(fraud_status="REJECTED")
+    key = PushKey("default", order_id)
+    assert sandbox.notify(order_id, ACCEPTED, f"{web.url}/notification") == 200
+
+    push = wait_for(redis_client, key, State.DEAD)
+    assert (push.reason, push.last_error) == (
+        Reason.FRAUD_MISMATCH,
+        f"the notification says {ACCEPTED}, Klarna shows REJECTED",
+    )
+    calls = [one["operation"] for one in sandbox.requests(order_id)]
+    assert calls == ["get_order"] * 3
