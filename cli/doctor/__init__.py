@@ -15,9 +15,14 @@ from cli.doctor.check import Check, Severity
 
 @click.command()
 @options.account
+@click.option(
+    "--url",
+    metavar="URL",
+    help="The push URL as Klarna has it, without its query: try it, through the proxy.",
+)
 @options.as_json
 @click.pass_context
-def doctor(ctx: click.Context, account: str | None, *, as_json: bool) -> None:
+def doctor(ctx: click.Context, account: str | None, url: str | None, *, as_json: bool) -> None:
     """Look whether all this is set up right.
 
     It looks at Redis, the workers, and each account: its token, its API URL, its credentials,
@@ -29,7 +34,7 @@ def doctor(ctx: click.Context, account: str | None, *, as_json: bool) -> None:
 
     with opened() as context:
         only = context.choose_configured_account(account) if account else None
-        checks = examine(context, os.environ, only)
+        checks = examine(context, os.environ, only, url)
     worst = max((check.severity for check in checks), key=lambda severity: severity.weight)
     if as_json:
         output.emit_json({"severity": str(worst), "checks": [_view(check) for check in checks]})

@@ -8,7 +8,7 @@ holds no credentials for Klarna.
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from cli.context import Context
-from cli.doctor import account_checks, redis_checks
+from cli.doctor import account_checks, push_url, redis_checks
 from cli.doctor.check import Check, Severity
 from klarna import make_clients, resolve_api_url
 from pushes.accounts.settings import (
@@ -26,12 +26,15 @@ from pushes.accounts.settings import (
     read_accounts,
     read_tokens,
 )
+from pushes.model import State
 from pushes.read import overview
 from pushes.read.overview import Overview
 from pushes.read.unreadable import Unreadable
 from pushes.read.workers import entries
 from pushes.settings import ConfigurationError, Problems, load
-from pushes.store import keys
+from pushes.store import codec, keys
+from pushes.store.ledger import Ledger
+from pushes.store.server import durability
 from pushes.store.server.durability import Fault, fault_of
 from pushes.store.server.rights import Role, missing_rights
 
@@ -40,8 +43,10 @@ _PROBE_TTL_S = 60
 _CREDENTIALS = ("KLARNA_API_URL", "KLARNA_USERNAME", "KLARNA_PASSWORD", "KLARNA_PASSWORD_FILE")
 
 
-def examine(context: Context, environment: Mapping[str, str], only: str | None) -> list[Check]:
-    """Look at Redis, the workers and each account, or `only` one.
+def examine(
+    context: Context, environment: Mapping[str, str], only: str | None, url: str | None = None
+) -> list[Check]:
+    """Look at Redis, the workers and each account, or `only` one; and at the push URL, if given.
 
     A Redis that does not answer, or refuses something, fails a check and hides what only it knows;
     everything else is looked at all the same.
@@ -51,32 +56,51 @@ def examine(context: Context, environment: Mapping[str, str], only: str | None) 
     checks: list[Check] = []
     try:
         role = Role.WORKER if _is_workers(environment) else Role.OPERATOR
-        checks += _redis(context.redis, role)
+        checks += _redis(context.ledger, role)
         seen = overview.read(context.ledger, datetime.now(UTC), context.configured, in_detail=False)
         checks += [
             *redis_checks.workers(seen.workers),
+            *redis_checks.versions(seen.workers, version("klarna-ack")),
+            *redis_checks.tasks(seen.workers, seen.at),
             *_settings_age(context.redis, environment),
             *redis_checks.unreadable(seen.unreadable),
             *redis_checks.unconfigured(list(seen.standings), context.configured),
         ]
     except RedisError as error:
         checks += redis_checks.lost(error)
-    return [*checks, *_accounts(environment, wanted, seen)]
+    checks += _accounts(environment, wanted, seen)
+    if url:
+        token = read_tokens(environment).get(wanted[0])
+        secret = token.get_secret_value() if token else None
+        checks += push_url.examine(url, secret, datetime.now(UTC))
+    return checks
 
 
-def _redis(redis: Redis, role: Role) -> Iterator[Check]:
+def _redis(ledger: Ledger, role: Role) -> Iterator[Check]:
+    redis = ledger.redis
     info = redis.info()
     appendfsync: str | None = None
     with suppress(ResponseError):  # an ACL may forbid CONFIG
         appendfsync = redis.config_get("appendfsync").get("appendfsync")
     yield redis_checks.server(info)
     yield redis_checks.persistence(info, appendfsync)
+    facts = durability.facts_of(info)
     yield redis_checks.memory(info)
+    yield redis_checks.headroom(facts, _settled_in_a_day(redis), ledger.retention)
+    yield from redis_checks.replicas(facts)
     yield redis_checks.writes(_write(redis))
     yield redis_checks.rights(role, missing_rights(redis, role))
     seconds, microseconds = redis.time()
     theirs = datetime.fromtimestamp(seconds + microseconds / 1_000_000, UTC)
     yield redis_checks.clocks(datetime.now(UTC), theirs)
+
+
+def _settled_in_a_day(redis: Redis) -> int:
+    """Count what was settled in the last day."""
+    since = codec.epoch(datetime.now(UTC) - timedelta(days=1))
+    return sum(
+        redis.zcount(keys.index(state), since, "+inf") for state in State if state.is_settled
+    )
 
 
 def _write(redis: Redis) -> Fault | None:

@@ -14,13 +14,31 @@ from pushes.read.views import instant
 from pushes.read.workers import LiveWorkers
 from pushes.read.workers.entries import LiveWorker
 from pushes.store.connection import OLDEST_VERSION
-from pushes.store.server.durability import Fault, fault_of, persistence_fault, rights_fault
+from pushes.store.server.durability import (
+    Fault,
+    ServerFacts,
+    fault_of,
+    persistence_fault,
+    rights_fault,
+)
 from pushes.store.server.rights import Role
 
 # Leases are judged by clocks: see docs/operations.md.
 _CLOCKS_APART = timedelta(seconds=2)
 
 _FULL = 0.8
+
+# A settled order takes so much for RETENTION_DAYS: see docs/operations.md, "Memory".
+_SETTLED_BYTES = 1500
+
+# Memory that lasts no longer is wrong today.
+_SOON_DAYS = 2
+
+# A replica answers every second.
+_REPLICA_LAG_S = 10
+
+# A periodic task is done every minute at the least; three missed ones are no chance.
+_TASK_SILENT = timedelta(minutes=3)
 
 Info = Mapping[str, Any]
 
@@ -64,6 +82,36 @@ def memory(info: Info) -> Check:
         remedy = "Raise maxmemory: a full Redis refuses pushes, and they are answered 503."
         return Check("redis memory", Severity.WARNING, seen, remedy)
     return Check("redis memory", Severity.OK, seen)
+
+
+def headroom(facts: ServerFacts, settled_in_a_day: int, retention: timedelta) -> Check:
+    """Look how long the memory lasts at the rate of the last day.
+
+    What is settled is kept for `retention`, so beyond that it grows no more.
+    """
+    if not facts.memory_max:
+        return Check("redis headroom", Severity.OK, "no maxmemory: as much as the machine has")
+    left = facts.memory_max - facts.memory_used
+    days = left / max(1, settled_in_a_day * _SETTLED_BYTES)
+    if days >= retention.days:
+        seen = f"enough for {settled_in_a_day} orders a day, kept for {retention.days} days"
+        return Check("redis headroom", Severity.OK, seen)
+    seen = f"full in {days:.1f} days with {settled_in_a_day} orders a day"
+    remedy = "Raise maxmemory, or lower RETENTION_DAYS: a full Redis refuses pushes."
+    is_soon = days < _SOON_DAYS
+    return Check("redis headroom", Severity.FAILED if is_soon else Severity.WARNING, seen, remedy)
+
+
+def replicas(facts: ServerFacts) -> Iterator[Check]:
+    """Look whether the replicas, if there are any, follow."""
+    if facts.replica_lag_s is None:
+        return
+    seen = f"{facts.replicas}, the slowest answered {facts.replica_lag_s} s ago"
+    if facts.replica_lag_s > _REPLICA_LAG_S:
+        remedy = "Look at the network and at the replica: a failover now would lose pushes."
+        yield Check("redis replicas", Severity.WARNING, seen, remedy)
+    else:
+        yield Check("redis replicas", Severity.OK, seen)
 
 
 def writes(fault: Fault | None) -> Check:
@@ -145,6 +193,33 @@ def settings_age(live: Sequence[LiveWorker], changed: Mapping[Path, datetime]) -
     seen = f"read by {named} before {file} was changed at {instant(at)}"
     remedy = "Restart these workers, one after the other: they go on with what they have read."
     yield Check("worker settings", Severity.WARNING, seen, remedy)
+
+
+def versions(live: LiveWorkers, ours: str) -> Iterator[Check]:
+    """Look whether all workers have the version that is installed here."""
+    if not live.versions:
+        return
+    seen = ", ".join(f"{count} of {version}" for version, count in sorted(live.versions.items()))
+    if set(live.versions) != {ours}:
+        remedy = f"Finish the upgrade: here is {ours}. Restart the workers of another version."
+        yield Check("worker versions", Severity.WARNING, seen, remedy)
+    else:
+        yield Check("worker versions", Severity.OK, seen)
+
+
+def tasks(live: LiveWorkers, now: datetime) -> Iterator[Check]:
+    """Look whether every worker still does its periodic tasks."""
+    if not live.tasks:
+        return
+    silent = {name: now - at for name, at in live.tasks.items() if now - at > _TASK_SILENT}
+    if silent:
+        seen = ", ".join(
+            f"{name} for {age.total_seconds():.0f} s" for name, age in sorted(silent.items())
+        )
+        remedy = "Restart the workers one after the other; look for worker.task_failed in the log."
+        yield Check("periodic tasks", Severity.FAILED, f"without success: {seen}", remedy)
+    else:
+        yield Check("periodic tasks", Severity.OK, f"{len(live.tasks)}, all done of late")
 
 
 def unconfigured(in_ledger: list[str], configured: tuple[str, ...]) -> Iterator[Check]:

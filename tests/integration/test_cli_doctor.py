@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,16 @@ from rq.suspension import suspend
 
 from devtools.local.embedded import EmbeddedServer
 from devtools.local.loopback import free_port
+from devtools.local.processes import Processes
 from devtools.local.sandbox_control import SandboxControl
 from klarna import MisconfigurationCause
 from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, State
+from pushes.store import keys
 from pushes.store.ledger import Ledger
-from tests.builders import a_key, put
+from tests.builders import NOW, a_key, put
 from tests.integration.test_cli_support import answer, run
+from worker.periodic.heartbeat import Heartbeat
 
 Checks = dict[tuple[str, str | None], dict[str, str | None]]
 
@@ -42,6 +46,7 @@ def test_it_finds_all_well_but_a_worker(redis_url: str, env: dict[str, str]) -> 
         ("redis server", None): "ok",
         ("redis persistence", None): "ok",
         ("redis memory", None): "ok",
+        ("redis headroom", None): "ok",
         ("redis writes", None): "ok",
         ("redis rights", None): "ok",
         ("clock", None): "ok",
@@ -51,6 +56,39 @@ def test_it_finds_all_well_but_a_worker(redis_url: str, env: dict[str, str]) -> 
         ("credentials", "default"): "ok",
         ("account", "default"): "ok",
     }
+
+
+def test_it_tries_the_push_url_with_its_token(
+    redis_url: str, env: dict[str, str], processes: Processes
+) -> None:
+    url = processes.web(PUSH_TOKEN=env["PUSH_TOKEN"]).wait_ready().push_url
+
+    right = examine(redis_url, 1, "--url", url, **env)
+    wrong = examine(redis_url, 1, "--url", url, **{**env, "PUSH_TOKEN": "another-text"})
+    nobody = examine(redis_url, 1, "--url", f"http://127.0.0.1:{free_port()}/push", **env)
+
+    seen = [str(checks["push URL", None]["seen"]) for checks in (right, wrong, nobody)]
+    assert seen == [
+        "reached, and the token is taken",
+        "reached, and refused: 404",
+        "no answer (ConnectionError)",
+    ]
+
+
+def test_it_looks_at_what_workers_tell(
+    redis_client: Redis, redis_url: str, env: dict[str, str]
+) -> None:
+    worker = Heartbeat(redis_client, Ledger(redis_client).rq)
+    worker.register_birth()  # type: ignore[no-untyped-call]  # RQ gives it no types
+    worker.beat(0, 0, {"due": datetime.now(UTC), "prune": NOW})
+    redis_client.hset(worker.key, keys.WORKER_VERSION_FIELD, "0.0.9")
+
+    checks = examine(redis_url, 1, **env)
+
+    assert checks["worker versions", None]["severity"] == "warning"
+    tasks = checks["periodic tasks", None]
+    assert tasks["severity"] == "failed"
+    assert str(tasks["seen"]).startswith("without success: prune for ")
 
 
 def test_it_tries_the_credentials_with_one_call_that_changes_nothing(

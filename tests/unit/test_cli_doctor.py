@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from requests.adapters import HTTPAdapter
 
-from cli.doctor import account_checks, redis_checks
+from cli.doctor import account_checks, push_url, redis_checks
 from cli.doctor.check import Check, Severity
 from klarna import KlarnaClient, resolve_api_url
 from pushes.accounts.holds import AccountHold, Standing
@@ -13,6 +13,7 @@ from pushes.accounts.pauses import Pause
 from pushes.model import HoldReason
 from pushes.policy import SUSPICIOUS_UNKNOWN
 from pushes.read.workers import LiveWorkers
+from pushes.store.server.durability import facts_of
 from tests.builders import NOW
 
 WELL = {
@@ -160,3 +161,74 @@ def test_it_says_what_a_missing_token_means() -> None:
 )
 def test_it_judges_how_an_account_is(standing: Standing, severities: list[str]) -> None:
     assert [check.severity for check in account_checks.standing("eu", standing)] == severities
+
+
+MB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("maxmemory", "settled", "severity", "seen"),
+    [
+        (0, 10_000, Severity.OK, "no maxmemory: as much as the machine has"),
+        (1000 * MB, 10_000, Severity.OK, "enough for 10000 orders a day, kept for 30 days"),
+        (103 * MB, 10_000, Severity.WARNING, "full in 7.0 days with 10000 orders a day"),
+        (13 * MB, 10_000, Severity.FAILED, "full in 0.7 days with 10000 orders a day"),
+        (13 * MB, 0, Severity.OK, "enough for 0 orders a day, kept for 30 days"),
+    ],
+)
+def test_it_tells_how_long_the_memory_lasts(
+    maxmemory: int, settled: int, severity: Severity, seen: str
+) -> None:
+    facts = facts_of({**WELL, "maxmemory": maxmemory})
+
+    check = redis_checks.headroom(facts, settled, timedelta(days=30))
+
+    assert (check.severity, check.seen) == (severity, seen)
+
+
+def test_it_tells_whether_replicas_follow() -> None:
+    def looked_at(*lags: int) -> list[tuple[Severity, str]]:
+        replicas = {f"slave{number}": {"lag": lag} for number, lag in enumerate(lags)}
+        facts = facts_of({**WELL, "connected_slaves": len(lags), **replicas})
+        return [(check.severity, check.seen) for check in redis_checks.replicas(facts)]
+
+    assert looked_at() == []
+    assert looked_at(0, 1) == [(Severity.OK, "2, the slowest answered 1 s ago")]
+    assert looked_at(1, 60) == [(Severity.WARNING, "2, the slowest answered 60 s ago")]
+
+
+def test_it_looks_whether_workers_are_alike_and_busy_with_their_tasks() -> None:
+    live = LiveWorkers(2, versions={"0.1.0": 2}, tasks={"due": NOW})
+
+    assert [check.severity for check in redis_checks.versions(live, "0.1.0")] == [Severity.OK]
+    assert [check.severity for check in redis_checks.versions(live, "0.2.0")] == [Severity.WARNING]
+    (well,) = redis_checks.tasks(live, NOW + timedelta(minutes=1))
+    (hangs,) = redis_checks.tasks(live, NOW + timedelta(minutes=4))
+    assert (well.severity, hangs.severity) == (Severity.OK, Severity.FAILED)
+    assert hangs.seen == "without success: due for 240 s"
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "severity"),
+    [
+        (400, "application/problem+json", Severity.OK),
+        (404, "application/problem+json", Severity.FAILED),
+        (503, "application/problem+json", Severity.FAILED),
+        (404, "text/html", Severity.FAILED),
+        (301, "text/html", Severity.FAILED),
+        (200, "text/html", Severity.FAILED),
+    ],
+)
+def test_it_judges_what_answers_at_the_push_url(
+    status: int, content_type: str, severity: Severity
+) -> None:
+    check = push_url.judge(status, content_type)
+
+    assert (check.severity, bool(check.remedy)) == (severity, severity is not Severity.OK)
+
+
+@pytest.mark.parametrize(("days", "severity"), [(60, Severity.OK), (13, Severity.WARNING)])
+def test_it_tells_how_long_the_certificate_is_valid(days: int, severity: Severity) -> None:
+    check = push_url.expiry(NOW + timedelta(days=days), NOW)
+
+    assert (check.severity, check.seen) == (severity, f"valid for {days} days")
