@@ -15,6 +15,7 @@ _TYPES = {
     **dict.fromkeys((keys.ACCOUNTS, keys.HOLDS, keys.WORK_ARRIVED, keys.HELD_ACCOUNTS), "set"),
     keys.ACTIVE_RUNS: "set",
     **dict.fromkeys((keys.COUNTERS, keys.RESEND_TOTALS, keys.REFUSED), "hash"),
+    **dict.fromkeys((keys.TOTALS, keys.QUOTA_TOTALS), "hash"),
     **dict.fromkeys((keys.ALONE_LOCK, keys.RUNS_LOCK, keys.WRITE_PROBE), "string"),
     keys.CONSOLE_SECRET: "string",
     keys.AUDIT: "stream",
