@@ -199,6 +199,15 @@ def test_an_order_id_in_the_path_goes_through_too(served: BehindNginx) -> None:
     )
 
 
+def test_a_notification_goes_through_too(served: BehindNginx) -> None:
+    notification = {"order_id": an_order_id(), "event_type": "FRAUD_RISK_ACCEPTED"}
+    body = json.dumps(notification).encode()
+    paths = (f"/notification?token={TOKEN}", f"/notification/default?token={TOKEN}")
+    assert [served.request("POST", path, body)[0] for path in paths] == [200, 200]
+    poll(lambda: served.nginx_logs().count("/notification") == 2)
+    assert TOKEN not in served.nginx_logs()
+
+
 def test_nothing_else_is_public(served: BehindNginx) -> None:
     inside = ("/", "/metrics", "/healthz", "/readyz", "/ops/", "/pushes", "/push/../metrics")
     assert {path: served.request("GET", path)[0] for path in inside} == dict.fromkeys(inside, 404)
