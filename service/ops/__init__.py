@@ -17,11 +17,12 @@ from service.ops import (
     orders,
     overview,
     page,
+    replays,
     settings,
     sign_in,
 )
 
-PAGES = (sign_in, overview, orders, order, dead, accounts, audit, settings)
+PAGES = (sign_in, overview, orders, order, dead, replays, accounts, audit, settings)
 
 
 def register(app: Flask) -> None:

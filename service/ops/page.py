@@ -34,6 +34,7 @@ NAVIGATION = (
     Link("Overview", "ops.overview.page"),
     Link("Orders", "ops.orders.page"),
     Link("Dead letters", "ops.dead.page"),
+    Link("Replays", "ops.replays.page"),
     Link("Accounts", "ops.accounts.page"),
     Link("Audit", "ops.audit.page"),
     Link("Settings", "ops.settings.page", UserRole.ADMIN),

@@ -14,7 +14,7 @@ from pushes.operate import hold
 from pushes.store import records
 from tests.browser.conftest import PASSWORD, SignIn
 
-PAGES = ("/", "/orders/", "/dead/", "/accounts/", "/audit/", "/settings/", "/nothing")
+PAGES = ("/", "/orders/", "/dead/", "/accounts/", "/replays/", "/audit/", "/settings/", "/nothing")
 
 
 def is_dead(redis: Redis, order_id: str) -> bool:
@@ -76,6 +76,32 @@ def test_it_says_why_a_letter_is_dead_and_replays_it(
     row = page.get_by_role("row").filter(has_text=order_id)
     expect(row).to_contain_text("operator")
     expect(row).to_contain_text("Klarna mended it")
+
+
+def test_it_replays_what_matches_and_cancels_a_run(
+    web: Web, redis_client: Redis, sandbox: SandboxControl, sign_in: SignIn
+) -> None:
+    for _ in range(3):
+        make_dead(redis_client, sandbox, web)
+    page = sign_in("operator")
+    page.goto(f"{web.url}/ops/dead/")
+    page.get_by_role("link", name="Rejected").click()
+    page.get_by_role("link", name="Replay all 3").click()
+    expect(page.get_by_role("heading", name="Replay 3 dead letters?")).to_be_visible()
+    page.get_by_label("At most a second").fill("1")
+    page.get_by_label("Why?").fill("Klarna mended it")
+    page.get_by_role("button", name="Replay 3").click()
+    page.locator("summary", has_text="Cancel").click()
+    page.locator("#why-cancel").fill("One is enough")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled", exact=True)).to_be_visible()
+    page.goto(f"{web.url}/ops/replays/new?act=replay&reason=rejected")
+    page.get_by_label("Why?").fill("All of them")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_text("Done", exact=True)).to_be_visible()  # by itself
+    expect(page.get_by_text("Dead again").locator("xpath=..")).to_contain_text("0")
+    page.goto(f"{web.url}/ops/dead/")
+    expect(page.get_by_text("nothing waits for you here")).to_be_visible()
 
 
 def test_it_refuses_a_viewer_and_forgets_whoever_signed_out(
@@ -153,7 +179,8 @@ def test_axe_finds_nothing_serious_and_no_page_is_wider_than_the_screen(  # noqa
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"{web.url}/ops/")
-        for path in (*PAGES, f"/orders/default/{order_id}/", "/orders/?q=stat:x"):
+        order = f"/orders/default/{order_id}/"
+        for path in (*PAGES, order, "/orders/?q=stat:x", "/replays/new?act=replay"):
             page.goto(f"{web.url}/ops{path}")
             look(page, width)
             for summary in page.locator("main summary").all():

@@ -18,7 +18,7 @@ from pushes.access import sessions, users
 from pushes.access.principals import Principal, UserRole
 from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, OrderSnapshot, Push, PushKey, Reason, State
-from pushes.read import audit
+from pushes.read import audit, runs
 from pushes.store import keys, records
 from pushes.store.ledger import Ledger
 from service import make_app
@@ -26,7 +26,8 @@ from service.settings import load
 from tests.builders import a_key, history, pop, put
 
 PASSWORD = "three words or more"
-PAGES = ("/ops/", "/ops/orders/", "/ops/dead/", "/ops/accounts/", "/ops/audit/", "/ops/settings/")
+NAMES = ("", "orders/", "dead/", "replays/", "accounts/", "audit/", "settings/")
+PAGES = [f"/ops/{name}" for name in NAMES]
 WHY = {"why": "Klarna is back"}
 NASTY = "<script>alert(1)</script>\u202egnp.exe\x1b[31m"
 
@@ -314,7 +315,7 @@ def test_it_changes_nothing_by_a_get(app: Flask, ledger: Ledger) -> None:
         built = app.url_map.bind("localhost").build(
             rule.endpoint, {name: values[name] for name in rule.arguments}, method="POST"
         )
-        assert client.get(built).status_code in {200, 302, 404, 405, 410}
+        assert client.get(built).status_code in {200, 302, 400, 404, 405, 410}
     assert dead_one(ledger, push.key) == push
     assert list(acts(ledger.redis)) == []
 
@@ -436,6 +437,59 @@ def test_it_replays_those_that_are_ticked(app: Flask, ledger: Ledger) -> None:
     after = records.get_many(ledger.redis, [push.key for push in pushes])
     states = [push.state for push in after if push]
     assert states == [State.QUEUED, State.QUEUED, State.DEAD]
+
+
+def test_it_replays_all_that_match_after_a_look(app: Flask, ledger: Ledger) -> None:
+    for _ in range(3):
+        dead(ledger, a_key("norway"))
+    other = dead(ledger, a_key("sweden"))
+    client = sign_in(app, "operator")
+    new = "/ops/replays/new?act=replay&reason=not_allowed&account=norway"
+    html = client.get(new).text
+    assert "Replay 3 dead letters?" in html
+    assert other.key.order_id not in html
+    answer = post(client, new, rate="2", **WHY)
+    (run,) = runs.active(ledger.redis)
+    assert answer.location == f"/ops/replays/{run.id}/"
+    assert (run.action, run.by, run.why, run.total, run.rate_per_s, run.account) == (
+        "replay",
+        "operator",
+        "Klarna is back",
+        3,
+        2,
+        "norway",
+    )
+    for turn, state in (("pause", "Paused"), ("resume", "Running"), ("cancel", "Cancelled")):
+        answer = post(client, f"/ops/replays/{run.id}/{turn}", **WHY)
+        assert f">{state}<" in client.get(answer.location).text
+    post(client, f"/ops/replays/{run.id}/resume", **WHY)
+    html = client.get(f"/ops/replays/{run.id}/").text
+    assert f"Run {run.id} is cancelled" in html
+    assert run.id in client.get("/ops/replays/").text
+    assert runs.active(ledger.redis) == []
+
+
+def test_it_starts_no_run_like_this(app: Flask, ledger: Ledger, redis_client: Redis) -> None:
+    push = dead(ledger)
+    new = "/ops/replays/new?act=replay"
+    client = sign_in(app, "operator")
+    for wrong in ({"why": ""}, {"why": " "}, {"rate": "0"}, {"rate": "x"}, {"limit": "-1"}):
+        assert post(client, new, **WHY | wrong).status_code == 400
+    assert post(client, "/ops/replays/new?act=restore", **WHY).status_code == 400
+    assert post(client, "/ops/replays/nothing/cancel", **WHY).status_code == 404
+    viewer = sign_in(app, "viewer")
+    assert post(viewer, new, **WHY).status_code == 403
+    assert runs.active(ledger.redis) == []
+    add(redis_client, "limited", UserRole.OPERATOR, "eu")
+    post(client, new, **WHY)
+    (run,) = runs.active(ledger.redis)
+    limited = sign_in(app, "limited")
+    assert post(limited, f"/ops/replays/{run.id}/cancel", **WHY).status_code == 404
+    assert run.id not in limited.get("/ops/replays/").text
+    assert push.key.order_id not in limited.get("/ops/replays/new?act=replay").text
+    post(limited, "/ops/replays/new?act=replay", **WHY)
+    theirs = [each for each in runs.active(ledger.redis) if each.by == "limited"]
+    assert [each.total for each in theirs] == [0]
 
 
 @pytest.mark.parametrize("why", ["", "  \t ", "x" * 501])
