@@ -1,6 +1,7 @@
 """Whether an account's settings are those that Klarna takes, and whether its orders are served."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from cli.doctor.check import Check, Severity
 from klarna import (
@@ -15,6 +16,7 @@ from klarna.regions import ApiUrl
 from pushes.accounts.holds import AccountHold, Standing
 from pushes.model import HoldReason
 from pushes.read import views
+from pushes.read.alarms import Alarm
 
 # No order has it: Klarna's answer says whether it knows us, and concerns no order.
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
@@ -78,6 +80,13 @@ def _remedy(error: KlarnaError) -> str:
     if error.exchange.error == HOST_NOT_FOUND:
         return "Correct KLARNA_API_URL, or this machine's DNS; or set HTTPS_PROXY."
     return "Look at the path from here to Klarna (proxy, firewall), then at Klarna's status page."
+
+
+def alarms(raised: Mapping[Alarm, datetime]) -> Iterator[Check]:
+    """Tell what the processes have found to be wrong by themselves."""
+    for alarm, since in raised.items():
+        seen = f"{alarm} since {views.instant(since)}: {alarm.meaning}"
+        yield Check("alarm", Severity.FAILED, seen, alarm.action)
 
 
 def standing(account: str, found: Standing) -> Iterator[Check]:

@@ -63,6 +63,7 @@ def examine(
             *redis_checks.versions(seen.workers, version("klarna-ack")),
             *redis_checks.tasks(seen.workers, seen.at),
             *_settings_age(context.redis, environment),
+            *account_checks.alarms(seen.alarms),
             *redis_checks.unreadable(seen.unreadable),
             *redis_checks.unconfigured(list(seen.standings), context.configured),
         ]

@@ -13,6 +13,8 @@ from devtools.local.sandbox_control import SandboxControl
 from klarna import MisconfigurationCause
 from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, State
+from pushes.read import alarms
+from pushes.read.alarms import Alarm
 from pushes.store import keys
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, put
@@ -266,6 +268,16 @@ def test_it_tells_of_facts_that_cannot_be_read(redis_client: Redis, redis_url: s
 
     assert check["severity"] == "warning"
     assert str(check["seen"]).startswith("an alarm cannot be read")
+
+
+def test_it_fails_while_an_alarm_is_raised(redis_client: Redis, redis_url: str) -> None:
+    alarms.set_off(redis_client, Alarm.PUSHES_REFUSED, NOW)
+
+    alarm = examine(redis_url, 1)["alarm", None]
+
+    assert alarm["severity"] == "failed"
+    assert str(alarm["seen"]).startswith("pushes_refused since 2026-03-01T12:00:00.000Z: Pushes")
+    assert alarm["remedy"] == Alarm.PUSHES_REFUSED.action
 
 
 def test_it_tells_that_workers_are_suspended(redis_client: Redis, redis_url: str) -> None:
