@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,3 +85,33 @@ def test_only_workers_reach_klarna_and_redis_reaches_nobody(compose: Mapping[str
 def test_nothing_listens_but_on_loopback(compose: Mapping[str, Any]) -> None:
     for name, service in compose["services"].items():
         assert {port["host_ip"] for port in service.get("ports", [])} <= {"127.0.0.1"}, name
+
+
+def test_prometheus_takes_its_configuration(
+    debian_tool: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    folder = ROOT / "deploy" / "prometheus"
+    (tmp_path / "prometheus.yaml").write_text(
+        (folder / "prometheus.yaml").read_text().replace("/etc/prometheus", str(folder))
+    )
+    promtool = debian_tool("promtool", "prometheus")
+    done = subprocess.run(
+        [promtool, "check", "config", tmp_path / "prometheus.yaml"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "rules found" in done.stdout
+
+
+def test_each_file_that_is_mounted_is_there(compose: Mapping[str, Any]) -> None:
+    mounted = [
+        Path(volume["source"])
+        for service in compose["services"].values()
+        for volume in service.get("volumes", [])
+        if volume["type"] == "bind"
+    ]
+    assert len(mounted) > 5
+    assert [file for file in mounted if not file.is_file()] == []
