@@ -54,6 +54,7 @@ def main() -> int:
         shares=configuration.shares,
         retry_policy=configuration.retry_policy,
         outage_after_failures=settings.outage_after_failures,
+        heartbeat_url=settings.heartbeat_url,
     )
     if wanted.alone:
         return alone.run(parts, ledger, heartbeat.name, configuration.accounts)

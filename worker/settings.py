@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from klarna import resolve_api_url
 from pushes import settings as shared
@@ -12,11 +14,24 @@ from pushes.accounts.settings import Account, CallSettings, read_accounts
 from pushes.policy import RetryPolicy
 
 
+def _check_url(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("no URL of a web server")
+    return url
+
+
+HttpUrlSecret = Annotated[SecretStr, AfterValidator(_check_url)]
+
+
 class WorkerSettings(CallSettings):
     """The settings of a worker."""
 
     concurrency: int = Field(
         128, ge=1, le=256, alias="WORKER_CONCURRENCY", description="a whole number from 1 to 256"
+    )
+    heartbeat_url: HttpUrlSecret | None = Field(
+        None, alias="HEARTBEAT_URL", repr=False, description="a URL that begins with https://"
     )
 
 

@@ -4,6 +4,8 @@ import random as system_random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from pushes.accounts.clock import Now
 from pushes.accounts.holds import Holds
 from pushes.accounts.pauses import Pauses
@@ -20,6 +22,7 @@ from worker.claiming.claims import Claims
 from worker.claiming.quota import Quota, QuotaUse
 from worker.clock import SYSTEM_CLOCK, Clock
 from worker.periodic import tasks
+from worker.periodic.ping import Ping
 from worker.periodic.resume import HeldBacklog
 from worker.periodic.tasks import PeriodicTask
 from worker.redis_health import RedisHealth
@@ -49,6 +52,7 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
     clock: Clock = SYSTEM_CLOCK,
     random: Callable[[], float] = system_random.random,
     redis_now: Now | None = None,
+    heartbeat_url: SecretStr | None = None,
 ) -> Parts:
     """Make the parts of the worker `name` over a ledger; connects to nothing.
 
@@ -82,5 +86,6 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
             redis_health=redis_health,
             clock=clock,
             runs=RunExecutor(ledger, name),
+            ping=Ping(ledger, heartbeat_url),
         ),
     )

@@ -87,6 +87,9 @@ CONSOLE_SECRET = f"{PREFIX}:console:secret"
 # What the counts of sign-in attempts begin with; they expire.
 SIGN_IN_ATTEMPTS = f"{PREFIX}:sign-in-attempts"
 
+# Held by the one worker that calls HEARTBEAT_URL in this minute.
+PING_LOCK = f"{PREFIX}:ping:lock"
+
 # Written to learn whether Redis takes writes; holds nothing.
 WRITE_PROBE = f"{PREFIX}:write-probe"
 

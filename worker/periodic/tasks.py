@@ -17,6 +17,7 @@ from worker.attempt.under_way import UnderWay
 from worker.claiming.quota import QuotaUse
 from worker.clock import Clock
 from worker.periodic import due, prune, resends, unserved
+from worker.periodic.ping import Ping
 from worker.periodic.recovery import Recovery
 from worker.periodic.resume import HeldBacklog
 
@@ -43,6 +44,9 @@ _ANNOUNCE_EVERY_S = TTL_S / 3
 
 # Orders of an account that nobody serves have hours; nobody waits for this.
 _UNSERVED_EVERY_S = 30
+
+# Each minute, and looked at oftener: whoever called last holds the others off for 50 s.
+_PING_EVERY_S = 10
 
 # What was used of the quota is in the metrics so much later, and so much is lost by a kill.
 _QUOTA_EVERY_S = 5
@@ -78,6 +82,7 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
     redis_health: LeasesTell,
     clock: Clock,
     runs: RunExecutor,
+    ping: Ping,
 ) -> list[PeriodicTask]:
     """List the tasks of one worker process."""
     recovery = Recovery(ledger)
@@ -105,4 +110,5 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
         PeriodicTask("serving", _ANNOUNCE_EVERY_S, serving.announce),
         PeriodicTask("unserved", _UNSERVED_EVERY_S, find_unserved),
         PeriodicTask("quota", _QUOTA_EVERY_S, use.hand_on),
+        PeriodicTask("ping", _PING_EVERY_S, lambda: ping.scan(clock.now())),
     ]
