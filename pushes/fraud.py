@@ -92,6 +92,8 @@ def notified(push: Push, event: str, now: datetime, origin: Origin) -> Change | 
     due = replace(push, rev=push.rev + 1, fraud_event=event, unreadable=None)
     if push.state.is_settled:
         lane = origin.lane if push.verified_at is None else Lane.BACKLOG
+        if push.fraud_seen and now - push.changed_at < policy.EXPEDITED_AFTER:
+            lane = Lane.UNKNOWN  # one after the other: a forger gets a small share of the quota
         after = replace(life.with_fresh_attempts(due, now), only_notified=True, lane=lane)
     elif push.state is State.DEAD:
         # As with a push, what was spent on looking for an order nobody knows stays spent.
@@ -167,7 +169,7 @@ def _verified(change: Change, look: FraudLook, now: datetime) -> Change:
     shown = f"Klarna shows {look.shown or 'no fraud status'}"
     event = _VERIFIED.get(look.event, _UNKNOWN)
     entry = Entry(now, event, detail=shown if event != _UNKNOWN else f"{look.event}: {shown}")
-    after = replace(change.after, fraud_event=None)
+    after = replace(change.after, fraud_event=None, fraud_seen=look.event)
     return replace(change, after=after, entries=(*change.entries, entry))
 
 
@@ -210,10 +212,10 @@ def _agree(event: str, shown: str | None) -> bool:
 
 
 def _is_verified(push: Push, event: str, now: datetime) -> bool:
-    """Whether Klarna has shown just now what a notification says."""
-    seen_at, is_known = push.verified_at, event in _SHOWN
+    """Whether this very notification was verified just now."""
+    seen_at = push.verified_at
     lately = seen_at is not None and now - seen_at < policy.ALREADY_ACKNOWLEDGED
-    return lately and is_known and _agree(event, push.order.fraud_status)
+    return lately and push.fraud_seen == event
 
 
 def _is_unknown_of_late(push: Push, now: datetime) -> bool:

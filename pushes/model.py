@@ -226,7 +226,8 @@ class Push:
     `correlation_id` is Klarna's name for the last call, for its support; `error_code` is the word
     for `last_error` by which dead letters are grouped. `after_failure` says of a retry that a
     failure planned it, not a rate limit nor a 404. `run` names the bulk run that changed it last.
-    `fraud_event` is what a fraud notification says that is not verified yet; with `only_notified`
+    `fraud_event` is what a fraud notification says that is not verified yet, `fraud_seen` what the
+    last one said that is; with `only_notified`
     nothing but that is to be done: no acknowledge is due.
     `unreadable` is set while the record in Redis cannot be read, and names its content: the rest is
     then what could be made out, and the next change writes it anew.
@@ -257,6 +258,7 @@ class Push:
     after_failure: bool = False
     discarded: bool = False
     fraud_event: str | None = None
+    fraud_seen: str | None = None
     only_notified: bool = False
     run: str | None = None
     lane: Lane = Lane.FRESH

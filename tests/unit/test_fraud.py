@@ -113,12 +113,29 @@ def test_it_revives_a_dead_letter_unless_it_is_discarded_or_unknown_of_late() ->
 
 def test_it_changes_nothing_by_what_is_known_already() -> None:
     assert notified(due(State.QUEUED)) is None
-    shown = OrderSnapshot(fraud_status="ACCEPTED")
-    seen = a_push(State.ACKNOWLEDGED, order=shown, verified_at=NOW)
+    seen = a_push(State.ACKNOWLEDGED, fraud_seen=ACCEPTED, verified_at=NOW)
     assert notified(seen, now=NOW + ALREADY_ACKNOWLEDGED - SOON) is None
     assert notified(seen, now=NOW + ALREADY_ACKNOWLEDGED)
     assert notified(seen, REJECTED, NOW + SOON)
     assert notified(seen, "FRAUD_RISK_NEW", NOW + SOON)
+
+
+def test_it_takes_what_klarna_has_shown_before_for_no_notification() -> None:
+    """The acknowledge a moment ago saw it; nobody had notified us."""
+    shown = OrderSnapshot(fraud_status="ACCEPTED")
+    push = notified(a_push(State.ACKNOWLEDGED, order=shown, verified_at=NOW), now=NOW + SOON)
+    assert push
+    assert (push.state, push.lane) == (State.QUEUED, Lane.BACKLOG)
+
+
+def test_it_lets_one_notification_after_the_other_have_a_small_share() -> None:
+    push = a_push(State.ACKNOWLEDGED, fraud_seen=ACCEPTED, verified_at=NOW)
+    soon = notified(push, REJECTED, push.changed_at + EXPEDITED_AFTER - SOON)
+    assert soon
+    assert (soon.state, soon.lane) == (State.QUEUED, Lane.UNKNOWN)
+    later = notified(push, REJECTED, push.changed_at + EXPEDITED_AFTER)
+    assert later
+    assert later.lane is Lane.BACKLOG
 
 
 def test_it_keeps_a_flood_of_notifications_out_of_the_timeline() -> None:
@@ -146,7 +163,9 @@ def test_it_notes_what_klarna_shows_as_well(
 ) -> None:
     push = running(due(State.QUEUED, event))
     change = ended(life.acknowledged(push, LATER), FraudLook(event, shown, SOON))
-    assert change.after == replace(life.acknowledged(push, LATER).after, fraud_event=None)
+    assert change.after == replace(
+        life.acknowledged(push, LATER).after, fraud_event=None, fraud_seen=event
+    )
     assert change.entries == (
         Entry(LATER, "acknowledged"),
         Entry(LATER, noted, detail=detail),
@@ -226,7 +245,7 @@ def test_it_stays_due_while_the_push_is_not_settled() -> None:
     assert ended(failed) == failed
     assert ended(failed, FraudLook(ACCEPTED, "PENDING", SOON)) == failed
     seen = ended(failed, FraudLook(ACCEPTED, "ACCEPTED", SOON))
-    assert seen.after == replace(failed.after, fraud_event=None)
+    assert seen.after == replace(failed.after, fraud_event=None, fraud_seen=ACCEPTED)
 
 
 def test_it_lets_nothing_be_changed_without_a_notification() -> None:
@@ -295,7 +314,7 @@ def test_it_treats_every_other_push_as_ever() -> None:
 
 @pytest.mark.parametrize("state", list(State))
 def test_it_is_kept_in_the_record(state: State) -> None:
-    push = a_push(state, fraud_event=ACCEPTED, only_notified=True)
+    push = a_push(state, fraud_event=ACCEPTED, fraud_seen=STOPPED, only_notified=True)
     assert decode(push.key, encode(push)) == push
 
 
