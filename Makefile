@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check-browser check-deploy sbom chaos simulate bench lint format map lock clean $(VENV)
+.PHONY: help demo screenshots test check-browser check-deploy sbom chaos simulate bench lint format map lock clean $(VENV)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ help: ## Show this list
 
 demo: $(VENV) ## Run everything here, Valkey and a stand-in for Klarna included; no credentials needed
 	@$(BIN)/klarna-ack dev $(ARGS)
+
+screenshots: $(VENV) ## Take the pictures in docs/images/ anew; needs Debian's package chromium
+	@$(BIN)/python -m devtools.screenshots
 
 test: $(VENV) ## Run every test but those of deploy/ and of the browser
 	@$(BIN)/python -m pytest $(ARGS)

@@ -1,17 +1,20 @@
 """What the views of one application work with, as one typed object."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import cast
 
 from flask import Flask, current_app
 
 from pushes.accounts.sources import SourceNames
+from pushes.read import overview
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
 from service.metrics.request_times import RequestTimes
 from service.push.admission import Admission
 from service.push.breaker import Breaker
 from service.push.refusals import Refusals
+from service.recent import RecentOverview
 from service.settings import WebSettings
 
 # Klarna's push client has been seen giving up after 5 s, so a Redis that does not answer must
@@ -33,6 +36,7 @@ class Deps:
     refusals: Refusals
     request_times: RequestTimes
     sources: SourceNames
+    recent: RecentOverview
 
     def close(self) -> None:
         """Hand on what is counted, and close the connections to Redis."""
@@ -44,14 +48,16 @@ class Deps:
 def install(app: Flask, settings: WebSettings) -> Deps:
     """Make what the views of `app` need. Connects to Redis with the first request."""
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
+    ledger = Ledger(redis, retention=settings.retention, wait_replicas=settings.wait_replicas)
     deps = Deps(
         settings,
-        Ledger(redis, retention=settings.retention, wait_replicas=settings.wait_replicas),
+        ledger,
         Breaker(),
         Admission(redis),
         Refusals(redis),
         RequestTimes(redis),
         SourceNames(settings.trusted_addresses or ()),
+        RecentOverview(lambda: overview.read(ledger, datetime.now(UTC), settings.tokens)),
     )
     deps.request_times.watch(app)
     app.extensions[_NAME] = deps

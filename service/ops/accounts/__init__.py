@@ -10,7 +10,7 @@ from pushes.operate import hold
 from pushes.read import overview
 from service import deps
 from service.ops import gate
-from service.ops.page import known_accounts, reason, render, say
+from service.ops.page import reason, render, say
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/accounts")
 
@@ -19,7 +19,7 @@ blueprint = Blueprint("accounts", __name__, url_prefix="/accounts")
 def page() -> Response:
     """List the accounts, those that somebody should look at first."""
     who = gate.principal()
-    seen = overview.read(deps.current().ledger, datetime.now(UTC), known_accounts(who))
+    seen = deps.current().recent.read()
     standings = {name: it for name, it in seen.standings.items() if who.sees(name)}
     first = sorted(
         standings,

@@ -1,15 +1,12 @@
 """Overview: is everything all right? The oldest waiting order first, then what needs somebody."""
 
-from datetime import UTC, datetime
-
 from flask import Blueprint, Response
 
 from pushes.model import State
-from pushes.read import overview
 from service import deps
 from service.ops import gate
 from service.ops.overview.headline import judge
-from service.ops.page import known_accounts, render
+from service.ops.page import render
 
 blueprint = Blueprint("overview", __name__)
 
@@ -29,7 +26,7 @@ _STATES = (
 def page() -> Response:
     """Show how everything is."""
     who = gate.principal()
-    seen = overview.read(deps.current().ledger, datetime.now(UTC), known_accounts(who))
+    seen = deps.current().recent.read()
     standings = {name: it for name, it in seen.standings.items() if who.sees(name)}
     if who.accounts is None:
         states = {state: seen.states[state] for state in _STATES}
