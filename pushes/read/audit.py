@@ -6,9 +6,10 @@ It stands in one stream in Redis, which `pushes.operate.audit` appends to. Chang
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypedDict, cast
+from typing import cast
 
 from redis import Redis
+from typing_extensions import TypedDict
 
 from pushes.read.views import instant
 from pushes.store import codec, keys

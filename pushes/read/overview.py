@@ -7,9 +7,10 @@ always there, null when unknown; times and amounts are those of `pushes.read.vie
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict, cast
+from typing import cast
 
 from redis import Redis
+from typing_extensions import TypedDict
 
 from pushes.accounts import holds, serving
 from pushes.accounts.holds import AccountHold, Standing

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self, TypedDict, cast
+from typing import Any, Self, cast
 
 from redis import Redis
+from typing_extensions import TypedDict
 
 from pushes.model import Reason, State
 from pushes.read.cursors import CursorError

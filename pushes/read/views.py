@@ -6,7 +6,8 @@ Z; amounts are in minor units.
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TypedDict
+
+from typing_extensions import TypedDict
 
 from pushes.model import Entry, OrderSnapshot, Push, Reason
 

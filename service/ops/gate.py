@@ -83,7 +83,7 @@ def register(app: Flask, console: Blueprint) -> None:
 
 def _check() -> Response | None:
     """Let a request pass, or answer it."""
-    if not host_is_trusted(request.host, _hosts()):
+    if not is_trusted_host():
         raise BadRequest("This is not the address of the console. OPS_URL says what is.")
     if request.endpoint == "ops.static":
         return None
@@ -117,6 +117,11 @@ def _admit(view: Callable[..., Any]) -> Response | None:
             " an admin of this machine gives in the terminal. Nothing was changed."
         )
     return None
+
+
+def is_trusted_host() -> bool:
+    """Whether the request is for the address that OPS_URL names, or for this machine."""
+    return host_is_trusted(request.host, _hosts())
 
 
 def _hosts() -> tuple[str, ...]:

@@ -7,9 +7,10 @@ Changes nothing. Every function raises RedisError.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict, cast
+from typing import cast
 
 from redis import Redis
+from typing_extensions import TypedDict
 
 from pushes.model import Reason
 from pushes.read import cursors

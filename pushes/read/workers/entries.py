@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypedDict, cast
+from typing import cast
 
 from redis import Redis
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
+from typing_extensions import TypedDict
 
 from pushes.read.unreadable import Unreadable
 from pushes.read.views import instant, optional

@@ -1,0 +1,48 @@
+"""Accounts: served or held, and why; pausing and resuming one."""
+
+from flask import Blueprint, Response, jsonify
+from werkzeug.exceptions import NotFound
+
+from pushes.operate import hold
+from service import deps
+from service.api import gate, overview
+from service.api.document import answers, tree
+from service.api.schemas import Accounts, Because, PerhapsBecause
+
+blueprint = Blueprint("accounts", __name__, url_prefix="/accounts")
+
+
+@blueprint.get("")
+@tree.validate(resp=answers(Accounts))
+def every() -> Response:
+    """Tell of each account whether it is held, why, and what waits there."""
+    return jsonify(overview.seen()["accounts"])
+
+
+@blueprint.post("/<account>/pause")
+@tree.validate(resp=answers(Accounts, 404, 422))
+def pause(account: str, json: Because) -> Response:
+    """Hold an account until it is resumed; pushes are accepted all the while."""
+    _check(account)
+    hold.pause(deps.current().ledger.redis, account, by=gate.principal().name, why=json.why)
+    return _one(account)
+
+
+@blueprint.post("/<account>/resume")
+@tree.validate(resp=answers(Accounts, 404, 422))
+def resume(account: str, json: PerhapsBecause) -> Response:
+    """Serve an account again, whatever holds or pauses it."""
+    _check(account)
+    hold.resume(deps.current().ledger.redis, account, by=gate.principal().name, why=json.why)
+    return _one(account)
+
+
+def _check(account: str) -> None:
+    gate.check_account(account)
+    if account not in overview.seen()["accounts"]:
+        raise NotFound(f"There is no account {account[:40]!r} that you may see.")
+
+
+def _one(account: str) -> Response:
+    deps.current().ledger.replicas.confirm()
+    return jsonify({account: overview.seen()["accounts"][account]})

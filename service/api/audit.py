@@ -1,0 +1,30 @@
+"""The audit: what operators did."""
+
+from flask import Blueprint, Response, jsonify
+
+from pushes.read import audit
+from service import deps
+from service.api import gate
+from service.api.document import answers, tree
+from service.api.gate import InvalidError
+from service.api.schemas import AccountQuery, AuditPage
+
+blueprint = Blueprint("audit", __name__)
+
+
+@blueprint.get("/audit")
+@tree.validate(resp=answers(AuditPage, 404, 422))
+def trail(query: AccountQuery) -> Response:
+    """List what operators did, the latest first; who is limited to accounts names one."""
+    gate.check_account(query.account)
+    if query.account is None and gate.accounts() is not None:
+        raise InvalidError(f"account: name one of {', '.join(sorted(gate.accounts() or ()))}")
+    lines = audit.newest_first(
+        deps.current().ledger.redis,
+        limit=query.limit + 1,
+        account=query.account,
+        before=query.cursor,
+    )
+    following = lines[query.limit - 1].place if len(lines) > query.limit else None
+    items = [audit.view(line) for line in lines[: query.limit]]
+    return jsonify(items=items, next_cursor=following)

@@ -1,0 +1,52 @@
+"""How everything is, and who asks."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from flask import Blueprint, Response, json, jsonify
+
+from pushes.read import overview
+from pushes.read.overview import StatusView
+from service import deps
+from service.api import gate
+from service.api.document import answers, tree
+from service.api.schemas import Me, Status
+
+blueprint = Blueprint("overview", __name__)
+
+
+@blueprint.get("/me")
+@tree.validate(resp=answers(Me))
+def me() -> Response:
+    """Say whose token it is, and what it may do."""
+    who = gate.principal()
+    limit = None if who.accounts is None else list(who.accounts)
+    return jsonify(name=who.name, role=str(who.role), accounts=limit)
+
+
+@blueprint.get("/status")
+@tree.validate(resp=answers(Status))
+def status() -> Response:
+    """Tell how everything is: states, what runs out of time, accounts, workers, alarms.
+
+    The ETag does not change with the time alone.
+    """
+    view = seen()
+    answer = jsonify(view)
+    steady = {name: fact for name, fact in view.items() if name != "read_at"}
+    answer.set_etag(sha256(json.dumps(steady, sort_keys=True).encode()).hexdigest()[:32])
+    return answer
+
+
+def seen() -> StatusView:
+    """Read how everything is; of the accounts, those that who asks may see."""
+    found = deps.current()
+    view = overview.status(
+        overview.read(found.ledger, datetime.now(UTC), sorted(found.settings.tokens))
+    )
+    who = gate.principal()
+    view["accounts"] = {name: it for name, it in view["accounts"].items() if who.sees(name)}
+    view["refused"] = [
+        it for it in view["refused"] if who.accounts is None or it["account"] in who.accounts
+    ]
+    return view
