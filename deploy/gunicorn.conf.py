@@ -21,10 +21,11 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from pushes.settings import ConfigurationError, complain
-from service.settings import load
+from service import make_process
+from service.settings import reading
 
 try:
-    _settings = load(os.environ)
+    _settings = reading.again(os.environ)  # at SIGHUP gunicorn runs this file again
 except ConfigurationError as error:
     sys.exit(complain("web", error))
 
@@ -40,6 +41,12 @@ threads = 8
 # 78; made in each worker they would be a restart for ever. It opens no connection while it is made,
 # and redis-py drops a connection that another process opened, so none is shared over the fork.
 preload_app = True
+
+
+def on_reload(server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+    """Let the workers that take over at SIGHUP serve the settings as they are now."""
+    server.app.callable = make_process(_settings)
+
 
 # `timeout` is a worker's silence, not a request's length: only a worker that hangs as a whole is
 # replaced. A stop waits for running pushes, and ends before systemd's or Kubernetes' own patience.

@@ -32,6 +32,11 @@ def create_app(environment: Mapping[str, str] | None = None) -> Flask:
     except ConfigurationError as error:
         sys.exit(complain("web", error))
     log.configure(settings.log_level, settings.log_format or log.default_form(environment))
+    return make_process(settings)
+
+
+def make_process(settings: WebSettings) -> Flask:
+    """Make the WSGI application of a process, and say what an operator should know of it."""
     settings.warn_of_missing_tokens()
     app = make_app(settings)
     with app.app_context():

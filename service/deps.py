@@ -6,7 +6,7 @@ from typing import cast
 
 from flask import Flask, current_app
 
-from pushes.accounts.sources import SourceNames
+from pushes.accounts.sources import Sources
 from pushes.read import overview
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
@@ -35,7 +35,7 @@ class Deps:
     admission: Admission
     refusals: Refusals
     request_times: RequestTimes
-    sources: SourceNames
+    sources: Sources
     recent: RecentOverview
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ def install(app: Flask, settings: WebSettings) -> Deps:
         Admission(redis),
         Refusals(redis),
         RequestTimes(redis),
-        SourceNames(settings.trusted_addresses or ()),
+        Sources(settings.trusted_addresses or (), settings.pushes_from),
         RecentOverview(lambda: overview.read(ledger, datetime.now(UTC), settings.tokens)),
     )
     deps.request_times.watch(app)

@@ -17,7 +17,8 @@ from pydantic import (
 
 from pushes import log
 from pushes import settings as shared
-from pushes.accounts.settings import read_tokens
+from pushes.accounts.settings import check_networks, read_push_rules
+from pushes.settings import ConfigurationError
 
 _log = log.get(__name__)
 
@@ -44,10 +45,7 @@ def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
 def _check_networks(
     networks: tuple[IPvAnyNetwork, ...] | None,
 ) -> tuple[IPvAnyNetwork, ...] | None:
-    for network in networks or ():
-        if network.prefixlen == 0:
-            raise ValueError(f"{network} is everybody; name the addresses that push")
-    return networks
+    return None if networks is None else check_networks(networks)
 
 
 def _check_ops_url(url: AnyHttpUrl | None) -> AnyHttpUrl | None:
@@ -72,7 +70,11 @@ def _check_header(name: str) -> str:
 
 
 class WebSettings(shared.PromisingSettings):
-    """The settings of the web process, `tokens` being the push token of each account."""
+    """The settings of the web process.
+
+    `tokens` is the push token of each account; `pushes_from` whom an account trusts besides those
+    that `trusted_addresses` names for all.
+    """
 
     order_id_params: Annotated[
         tuple[str, ...], BeforeValidator(_split), AfterValidator(_check_names)
@@ -125,6 +127,7 @@ class WebSettings(shared.PromisingSettings):
         2, ge=1, le=256, alias="WEB_CONCURRENCY", description="a whole number from 1 to 256"
     )
     tokens: Mapping[str, SecretStr | None] = Field(default_factory=dict, repr=False)
+    pushes_from: Mapping[str, tuple[IPvAnyNetwork, ...]] = Field(default_factory=dict)
 
     @property
     def listens_on(self) -> str:
@@ -147,16 +150,51 @@ class WebSettings(shared.PromisingSettings):
 def load(environment: Mapping[str, str]) -> WebSettings:
     """Read the web process's settings. Raises ConfigurationError listing every problem.
 
-    Of ACCOUNTS_FILE only the accounts' names and push tokens are kept.
+    Of ACCOUNTS_FILE only the accounts' names and who may push for each are kept.
     """
     problems = shared.Problems()
     settings = problems.collect(lambda: shared.load(WebSettings, environment))
-    tokens = problems.collect(lambda: read_tokens(environment))
+    rules = problems.collect(lambda: read_push_rules(environment))
     if settings and (settings.user_header is None) != (settings.user_header_from is None):
         problems.add(
             "OPS_USER_HEADER_FROM: it goes with OPS_USER_HEADER, set both or none: the header is"
             " believed only from the addresses of the proxy"
         )
-    if settings is None or tokens is None or problems:
+    if settings is None or rules is None or problems:
         raise problems.error()
-    return settings.model_copy(update={"tokens": tokens})
+    tokens = {name: one.token for name, one in rules.items()}
+    pushes_from = {name: one.pushes_from for name, one in rules.items() if one.pushes_from}
+    return settings.model_copy(update={"tokens": tokens, "pushes_from": pushes_from})
+
+
+class Reading:
+    """The settings that a process goes on with: those of its last reading that was usable."""
+
+    def __init__(self) -> None:
+        self._usable: WebSettings | None = None
+
+    def again(self, environment: Mapping[str, str]) -> WebSettings:
+        """Read the settings; while they are not usable, log that, and return those of before.
+
+        Raises ConfigurationError when there are none of before.
+        """
+        try:
+            found = load(environment)
+        except ConfigurationError as error:
+            if self._usable is None:
+                raise
+            _log.error(  # the worker says the same of its own
+                "settings.not_reloaded",
+                problems=str(error).splitlines(),
+                meaning="nothing has changed: this process goes on with the settings it has",
+                action="correct them, then reload again",
+            )
+            return self._usable
+        if self._usable is not None:
+            _log.info("settings.reloaded", accounts=len(found.tokens))
+        self._usable = found
+        return found
+
+
+# gunicorn runs its file of settings anew at each reload; this outlives that.
+reading = Reading()

@@ -140,7 +140,7 @@ def worker_parts(  # noqa: PLR0913 - whatever a test wants to be different
     return assemble(
         Ledger(redis),
         name=name,
-        clients={},
+        accounts={},
         shares={account: Share.of(account, rate_per_s) for account in accounts},
         retry_policy=RetryPolicy(),
         outage_after_failures=outage_after_failures,

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from functools import partial
 from importlib.metadata import version
 
 from klarna import make_clients
@@ -11,10 +12,13 @@ from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
 from worker import alone
 from worker.alone import AloneProcess
+from worker.attempt.acknowledge import ServedAccount
 from worker.periodic.heartbeat import Heartbeat
 from worker.runner import Runner
-from worker.settings import load
-from worker.wiring import assemble
+from worker.settings import Configuration, load
+from worker.wiring import Parts, assemble
+
+_log = log.get(__name__)
 
 # Long enough for an append-only file that is rewritten, short enough to notice a frozen Redis.
 # A wait for work blocks for one second, well inside it.
@@ -33,16 +37,10 @@ def main() -> int:
     )
     wanted = arguments.parse_args()
     try:
-        configuration = load(os.environ)
+        configuration, accounts = _read()
     except ConfigurationError as error:
         return complain("worker", error)
     settings = configuration.settings
-    try:
-        clients = make_clients(
-            configuration.accounts, pool_size=settings.concurrency, version=version("klarna-ack")
-        )
-    except ValueError as error:  # proxies and the CA bundle are the environment's, too
-        return complain("worker", error)
     log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     ledger = Ledger(redis, retention=settings.retention)
@@ -50,7 +48,7 @@ def main() -> int:
     parts = assemble(
         ledger,
         name=heartbeat.name,
-        clients=clients,
+        accounts=accounts,
         shares=configuration.shares,
         retry_policy=configuration.retry_policy,
         outage_after_failures=settings.outage_after_failures,
@@ -58,8 +56,41 @@ def main() -> int:
     )
     if wanted.alone:
         return alone.run(parts, ledger, heartbeat.name, configuration.accounts)
-    runner = Runner(parts, heartbeat, AloneProcess(redis), settings.concurrency)
+    reload = partial(_reload, parts, heartbeat)
+    runner = Runner(parts, heartbeat, AloneProcess(redis), settings.concurrency, reload)
     return runner.work(burst=wanted.burst)
+
+
+def _read() -> tuple[Configuration, dict[str, ServedAccount]]:
+    """Read the settings and make of them what attempts need. Raises ConfigurationError."""
+    found = load(os.environ)
+    pool_size = found.settings.concurrency
+    try:
+        clients = make_clients(found.accounts, pool_size=pool_size, version=version("klarna-ack"))
+    except ValueError as error:  # proxies and the CA bundle are the environment's, too
+        raise ConfigurationError(str(error)) from error
+    accounts = {
+        name: ServedAccount(clients[name], account.policies)
+        for name, account in found.accounts.items()
+    }
+    return found, accounts
+
+
+def _reload(parts: Parts, heartbeat: Heartbeat) -> None:
+    """Serve the accounts as they are configured now; while that is not usable, change nothing."""
+    try:
+        found, accounts = _read()
+    except ConfigurationError as error:
+        _log.error(
+            "settings.not_reloaded",
+            problems=str(error).splitlines(),
+            meaning="nothing has changed: this process goes on with the settings it has",
+            action="correct them, then reload again",
+        )
+        return
+    parts.serve(accounts, found.shares)
+    heartbeat.note_settings_read()
+    _log.info("settings.reloaded", accounts=len(accounts))
 
 
 if __name__ == "__main__":

@@ -116,6 +116,7 @@ def run(parts: Parts, ledger: Ledger, worker: str, accounts: Collection[str]) ->
         timer.daemon = True
         timer.start()
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it has just read the accounts
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     leases = [Loop(task) for task in parts.tasks if task.name == LEASES]

@@ -59,12 +59,18 @@ class Runner:
     """One worker process. `work` blocks until stopped; signals stop it."""
 
     def __init__(
-        self, parts: Parts, heartbeat: Heartbeat, alone: AloneProcess, concurrency: int
+        self,
+        parts: Parts,
+        heartbeat: Heartbeat,
+        alone: AloneProcess,
+        concurrency: int,
+        reload: Callable[[], None],
     ) -> None:
         self._parts = parts
         self._heartbeat = heartbeat
         self._alone = alone
         self._concurrency = concurrency
+        self._reload = reload
         self._slots = threading.Semaphore(concurrency)
         self._begun: SimpleQueue[Attempt] = SimpleQueue()
         self._ended: SimpleQueue[Ending] = SimpleQueue()
@@ -72,6 +78,7 @@ class Runner:
         self._stopping = threading.Event()
         self._at_once = threading.Event()
         self._loops: list[Loop] = []
+        self._reloading = threading.Event()
         self._drain_until = 0.0
         self._exit_code = 0
 
@@ -82,8 +89,9 @@ class Runner:
         way is put back at once, and the supervisor is to start another process.
 
         SIGTERM or SIGINT: take no more, settle what is under way, at most 16 s. A second one:
-        put back what is under way at once.
+        put back what is under way at once. SIGHUP: read the accounts again.
         """
+        signal.signal(signal.SIGHUP, lambda *_: self._reloading.set())
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         threading.excepthook = self._thread_ended
@@ -139,6 +147,9 @@ class Runner:
 
     def _serve(self, *, burst: bool) -> None:
         while not self._stopping.is_set():
+            if self._reloading.is_set():
+                self._reloading.clear()
+                self._reload()
             free = self._acquire_slots()
             begun: list[Attempt] = []
             is_over = False

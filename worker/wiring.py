@@ -14,7 +14,7 @@ from pushes.operate.runs.executor import RunExecutor
 from pushes.policy import RetryPolicy
 from pushes.store.ledger import Ledger
 from worker.attempt.account_health import AccountHealth
-from worker.attempt.acknowledge import Acknowledger, OrderClient
+from worker.attempt.acknowledge import Acknowledger, ServedAccount
 from worker.attempt.settle import Settler
 from worker.attempt.start import Starter
 from worker.attempt.under_way import UnderWay
@@ -39,13 +39,26 @@ class Parts:
     under_way: UnderWay
     redis_health: RedisHealth
     tasks: list[PeriodicTask]
+    serving: Serving
+    quota: Quota
+    accounts: dict[str, ServedAccount]
+
+    def serve(self, accounts: Mapping[str, ServedAccount], shares: Mapping[str, Share]) -> None:
+        """Serve these accounts from now on.
+
+        Attempts under way go on as they began; one that was just claimed may be of an account that
+        is not among them any more, so those stay known here.
+        """
+        self.accounts.update(accounts)
+        self.quota.update(shares)
+        self.serving.replace(shares.values())
 
 
 def assemble(  # noqa: PLR0913 - everything a worker is made of
     ledger: Ledger,
     *,
     name: str,
-    clients: Mapping[str, OrderClient],
+    accounts: Mapping[str, ServedAccount],
     shares: Mapping[str, Share],
     retry_policy: RetryPolicy,
     outage_after_failures: int,
@@ -64,22 +77,21 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
     serving = Serving(redis, shares.values(), redis_now)
     claims = Claims(redis, ledger.rq, serving, clock, now=redis_now, use=use)
     under_way = UnderWay(ledger, clock)
-    accounts = AccountHealth(
-        Holds(redis, redis_now), Pauses(redis, redis_now), outage_after_failures
-    )
+    health = AccountHealth(Holds(redis, redis_now), Pauses(redis, redis_now), outage_after_failures)
+    served = dict(accounts)
     redis_health = RedisHealth(name, clock)
     return Parts(
         claims=claims,
         starter=Starter(ledger, claims, under_way, name, clock),
-        acknowledger=Acknowledger(clients, retry_policy, random, quota, clock),
-        settler=Settler(ledger, accounts, under_way, redis_health, clock),
+        acknowledger=Acknowledger(served, retry_policy, random, quota, clock),
+        settler=Settler(ledger, health, under_way, redis_health, clock),
         under_way=under_way,
         redis_health=redis_health,
         tasks=tasks.table(
             ledger=ledger,
             under_way=under_way,
-            accounts=accounts,
-            backlog=HeldBacklog(ledger, serving, shares),
+            accounts=health,
+            backlog=HeldBacklog(ledger, serving),
             serving=serving,
             use=use,
             redis_now=redis_now,
@@ -88,4 +100,7 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
             runs=RunExecutor(ledger, name),
             ping=Ping(ledger, heartbeat_url),
         ),
+        serving=serving,
+        quota=quota,
+        accounts=served,
     )

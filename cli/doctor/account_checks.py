@@ -96,7 +96,7 @@ def standing(account: str, found: Standing) -> Iterator[Check]:
             "account",
             Severity.FAILED,
             f"no worker serves it since {views.instant(found.unserved_since)}; its orders wait",
-            "Add it to the workers' ACCOUNTS_FILE and restart them.",
+            "Add it to the workers' ACCOUNTS_FILE and send them SIGHUP, or restart them.",
             account,
         )
     elif found.hold:

@@ -22,9 +22,10 @@ from klarna import make_clients, resolve_api_url
 from pushes.accounts.settings import (
     Account,
     CallSettings,
+    PushRules,
     credential_files,
     read_accounts,
-    read_tokens,
+    read_push_rules,
 )
 from pushes.model import State
 from pushes.read import overview
@@ -71,7 +72,7 @@ def examine(
         checks += redis_checks.lost(error)
     checks += _accounts(environment, wanted, seen)
     if url:
-        token = read_tokens(environment).get(wanted[0])
+        token = read_push_rules(environment).get(wanted[0], PushRules()).token
         secret = token.get_secret_value() if token else None
         checks += push_url.examine(url, secret, datetime.now(UTC))
     return checks
@@ -129,12 +130,12 @@ def _settings_age(redis: Redis, environment: Mapping[str, str]) -> Iterator[Chec
 def _accounts(
     environment: Mapping[str, str], wanted: list[str], seen: Overview | None
 ) -> Iterator[Check]:
-    tokens = read_tokens(environment)
+    rules = read_push_rules(environment)
     configured = _read_accounts(environment)
     if isinstance(configured, Check):
         yield configured
     for name in wanted:
-        yield account_checks.token(name, is_set=tokens.get(name) is not None)
+        yield account_checks.token(name, is_set=rules.get(name, PushRules()).token is not None)
         if not isinstance(configured, Check):
             yield from _calls(name, configured[name])
         if seen is not None:

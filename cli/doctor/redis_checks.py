@@ -191,7 +191,7 @@ def settings_age(live: Sequence[LiveWorker], changed: Mapping[Path, datetime]) -
     named = ", ".join(f"{worker.host} {worker.pid}" for worker, _, _ in stale.values())
     _, file, at = next(iter(stale.values()))
     seen = f"read by {named} before {file} was changed at {instant(at)}"
-    remedy = "Restart these workers, one after the other: they go on with what they have read."
+    remedy = "Send them SIGHUP, or restart them, one after the other: they use what they have read."
     yield Check("worker settings", Severity.WARNING, seen, remedy)
 
 

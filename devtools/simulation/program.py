@@ -17,7 +17,7 @@ from pushes.model import Push, PushKey, State
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
 from pushes.store.ledger import Ledger
 from service.push.admission import Admission, TooManyWaitingError
-from worker.attempt.acknowledge import OrderClient
+from worker.attempt.acknowledge import OrderClient, ServedAccount
 from worker.attempt.attempt import Attempt, Ending
 from worker.wiring import assemble
 
@@ -74,7 +74,7 @@ class SimulatedProcess:
         self._parts = assemble(
             Ledger(redis),
             name=name,
-            clients={ACCOUNT: client},
+            accounts={ACCOUNT: ServedAccount(client)},
             shares={ACCOUNT: Share.of(ACCOUNT, QUOTA_PER_S)},
             retry_policy=RetryPolicy(),
             outage_after_failures=OUTAGE_AFTER_FAILURES,

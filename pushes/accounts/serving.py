@@ -52,36 +52,63 @@ class Share:
 
 
 class Serving:
-    """What one worker serves. Threads share it. Every method raises RedisError."""
+    """What one worker serves. Threads share it. `announce` raises RedisError.
+
+    `key` names the hash of its accounts in Redis.
+    """
 
     def __init__(self, redis: Redis, shares: Iterable[Share], now: Now | None = None) -> None:
         self._redis = redis
         self._now = now
-        self._shares = {share.name: f"{share.interval_s!r} {share.burst_s!r}" for share in shares}
-        self.key = keys.shares(_digest(self._shares))
         self._renew = redis.register_script(clock.script("renew_shares.lua"))
         self._write_shares = redis.register_script(clock.script("write_shares.lua"))
+        self.replace(shares)
+
+    def replace(self, shares: Iterable[Share]) -> None:
+        """Serve these accounts from now on, to be announced with the next claim."""
+        self._served = served = _Served.of(shares)
+        self.key = served.key
+
+    def share_of(self, account: str) -> Share | None:
+        """Return the share of an account; None when it is not served."""
+        return self._served.shares.get(account)
 
     def announce(self) -> None:
         """Say that these accounts are served; take up those that waited for it, and log them.
 
         To be said again every `TTL_S / 3`, and at once when Redis has forgotten it.
         """
-        taken_up = self._renewed()
+        served = self._served
+        taken_up = self._renewed(served)
         if taken_up is None:
-            self._write()
-            taken_up = self._renewed()
+            self._write(served)
+            taken_up = self._renewed(served)
         for account in taken_up or []:
             _log.info("account.served_again", account=account)
 
-    def _renewed(self) -> list[str] | None:
-        names = [self.key, keys.SERVED, keys.UNSERVED, keys.WORK_ARRIVED]
+    def _renewed(self, served: "_Served") -> list[str] | None:
+        names = [served.key, keys.SERVED, keys.UNSERVED, keys.WORK_ARRIVED]
         raw = cast(list[bytes] | None, self._renew(names, [TTL_S, clock.argument(self._now)]))
         return None if raw is None else [name.decode() for name in raw]
 
-    def _write(self) -> None:
-        words = [word for pair in self._shares.items() for word in pair]
-        self._write_shares([self.key], [codec.to_json(words), TTL_S])
+    def _write(self, served: "_Served") -> None:
+        words = [word for pair in served.written.items() for word in pair]
+        self._write_shares([served.key], [codec.to_json(words), TTL_S])
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """The accounts that are served, and how that is written in Redis: under which key, and what."""
+
+    shares: Mapping[str, Share]
+    written: Mapping[str, str]
+    key: str
+
+    @classmethod
+    def of(cls, shares: Iterable[Share]) -> Self:
+        by_name = {share.name: share for share in shares}
+        written = {name: f"{one.interval_s!r} {one.burst_s!r}" for name, one in by_name.items()}
+        return cls(by_name, written, keys.shares(_digest(written)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """The merchant accounts as they are configured: in ACCOUNTS_FILE, or by three plain variables.
 
-The web process reads names and push tokens only. The worker, and the terminal where it calls
-Klarna, read the credentials as well. What an API URL may be is for Klarna's client to say, which
-this room does not know: whoever reads brings that rule along.
+The web process reads names, push tokens and who pushes. The worker, and the terminal where it
+calls Klarna, read the credentials and the policies as well. What an API URL may be is for Klarna's
+client to say, which this room does not know: whoever reads brings that rule along.
 """
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar, cast
@@ -18,10 +18,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationInfo,
 )
 
+from pushes.accounts.policies import DEFAULT_POLICIES, Policies
 from pushes.model import is_account
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
 from pushes.settings import ConfigurationError, Problems, Settings
@@ -45,7 +47,7 @@ Rule = Callable[[str], object]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How to call Klarna for one merchant account.
+    """How to call Klarna for one merchant account, and what an attempt for it goes by.
 
     `rate_per_s` is how many requests it may make; None: as many as Klarna grants there.
     """
@@ -54,6 +56,15 @@ class Account:
     username: str
     password: SecretStr
     rate_per_s: float | None = None
+    policies: Policies = DEFAULT_POLICIES
+
+
+@dataclass(frozen=True, slots=True)
+class PushRules:
+    """Who may push for one account: the token (None: anybody), and addresses trusted for it."""
+
+    token: SecretStr | None = field(default=None, repr=False)
+    pushes_from: tuple[IPvAnyNetwork, ...] = ()
 
 
 def _split(value: object) -> object:
@@ -72,6 +83,14 @@ def _check_token(token: SecretStr) -> SecretStr:
     return token
 
 
+def check_networks(networks: tuple[IPvAnyNetwork, ...]) -> tuple[IPvAnyNetwork, ...]:
+    """Return networks whose pushes are trusted; raises ValueError when one is everybody's."""
+    for network in networks:
+        if network.prefixlen == 0:
+            raise ValueError(f"{network} is everybody; name the addresses that push")
+    return networks
+
+
 def _check_api_url(value: str, info: ValidationInfo) -> str:
     cast(Rule, info.context)(value)
     return value
@@ -88,6 +107,7 @@ _API_URL = "a preset such as klarna-eu or klarna-eu-playground, or an http(s) UR
 _USERNAME = "Klarna's API user name"
 _PASSWORD = "Klarna's API password"  # noqa: S105 - says what one is
 TOKEN = f"a text of {_SHORTEST_TOKEN} characters or more"
+_ADDRESSES = 'a list of addresses or networks, such as ["192.0.2.7", "192.0.2.0/24"]'
 _RATE = "a number of requests a second from 1 to 1000000"
 
 Delays = Annotated[
@@ -142,12 +162,13 @@ class PushTable(BaseModel):
     """What the web process takes of one [accounts.NAME] table."""
 
     push_token: Token | None = Field(None, repr=False, description=TOKEN)
+    pushes_from: Annotated[tuple[IPvAnyNetwork, ...], AfterValidator(check_networks)] = Field(
+        (), description=_ADDRESSES
+    )
 
 
-class AccountTable(PushTable):
+class AccountTable(PushTable, Policies):
     """One [accounts.NAME] table of ACCOUNTS_FILE, whole."""
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     api_url: ApiUrlText = Field(description=_API_URL)
     username: Username = Field(repr=False, description=_USERNAME)
@@ -175,8 +196,8 @@ def credential_files(environment: Mapping[str, str]) -> list[Path]:
     return [Path(path.strip()) for path in named if isinstance(path, str) and path.strip()]
 
 
-def read_tokens(environment: Mapping[str, str]) -> dict[str, SecretStr | None]:
-    """Read each account's push token, its own or the common one; None: anybody may push.
+def read_push_rules(environment: Mapping[str, str]) -> dict[str, PushRules]:
+    """Read who may push for each account: by its own push token, or by the common one.
 
     Raises ConfigurationError listing every problem.
     """
@@ -186,7 +207,25 @@ def read_tokens(environment: Mapping[str, str]) -> dict[str, SecretStr | None]:
     own = problems.collect(lambda: _read_all(PushTable, tables or {DEFAULT_ACCOUNT: {}}, None))
     if common is None or own is None or problems:
         raise problems.error()
-    return {name: table.push_token or common.push_token for name, table in own.items()}
+    problems.add(*_shared_tokens(own))
+    if problems:
+        raise problems.error()
+    return {
+        name: PushRules(table.push_token or common.push_token, table.pushes_from)
+        for name, table in own.items()
+    }
+
+
+def _shared_tokens(tables: Mapping[str, PushTable]) -> Iterator[str]:
+    """Find tokens that two accounts have as their own: each would open the other's push URL."""
+    owners: dict[str, str] = {}
+    for name, table in tables.items():
+        token = table.push_token.get_secret_value() if table.push_token else None
+        if token and (owner := owners.setdefault(token, name)) != name:
+            yield (
+                f"accounts.{name}.push_token: is that of accounts.{owner}, too; give each its own, "
+                "or both none and set PUSH_TOKEN"
+            )
 
 
 def read_accounts(
@@ -206,14 +245,22 @@ def read_accounts(
     if problems or read_all is None:
         raise problems.error()
     return {
-        name: Account(one.api_url, one.username, one.password, one.rate_per_s or rate_per_s)
+        name: Account(
+            one.api_url,
+            one.username,
+            one.password,
+            one.rate_per_s or rate_per_s,
+            Policies.model_construct(
+                **{each: getattr(one, each) for each in Policies.model_fields}
+            ),
+        )
         for name, one in read_all.items()
     }
 
 
 def _set_beside_accounts_file(environment: Mapping[str, str]) -> Iterator[str]:
-    for field in OneAccount.model_fields.values():
-        for name in (str(field.alias), f"{field.alias}_FILE"):
+    for one in OneAccount.model_fields.values():
+        for name in (str(one.alias), f"{one.alias}_FILE"):
             if environment.get(name):
                 yield f"{name}: is set beside ACCOUNTS_FILE; take one of them away"
 
@@ -260,7 +307,7 @@ def _read_table(
     prefix, values, problems = f"accounts.{name}.", dict(table), Problems()
     for key in table.keys() - _KEYS:
         problems.add(f"{prefix}{key}: is no setting of an account; there are {', '.join(_KEYS)}")
-    for secret in (each for each, field in model.model_fields.items() if is_secret(field)):
+    for secret in (each for each, one in model.model_fields.items() if is_secret(one)):
         file_name = f"{secret}_file"
         value, path = values.get(secret), values.get(file_name)
         if isinstance(value, str | None) and isinstance(path, str | None):

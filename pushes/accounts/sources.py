@@ -11,10 +11,11 @@ alone: Klarna may push from a new network tomorrow.
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2s
+from types import MappingProxyType
 from typing import cast
 
 from redis import Redis
@@ -69,6 +70,23 @@ class SourceNames:
         prefix = _IPV4_PREFIX if ip.version == 4 else _IPV6_PREFIX  # noqa: PLR2004 - IP's own numbers
         network = ipaddress.ip_network(f"{ip}/{prefix}", strict=False)
         return blake2s(network.network_address.packed, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+class Sources:
+    """Names the source of a push for each account: some trust more addresses than all do."""
+
+    def __init__(
+        self,
+        trusted: Iterable[Network] = (),
+        by_account: Mapping[str, Iterable[Network]] = MappingProxyType({}),
+    ) -> None:
+        for_all = tuple(trusted)
+        self._common = SourceNames(for_all)
+        self._own = {name: SourceNames((*for_all, *more)) for name, more in by_account.items()}
+
+    def of(self, address: str | None, account: str) -> str | None:
+        """Name the source of an address; None when there is none that can be read."""
+        return self._own.get(account, self._common).of(address)
 
 
 @dataclass(frozen=True, slots=True)

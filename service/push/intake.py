@@ -66,7 +66,7 @@ def take(first: str | None = None, second: str | None = None) -> Response:
 
 def store(account: str, uses: Deps, take_in: Callable[[Origin], Push]) -> Push:
     """Store what came for an account, on Redis's word. Raises RefusedPushError or RedisError."""
-    source = uses.sources.of(request.remote_addr)
+    source = uses.sources.of(request.remote_addr, account)
     with uses.breaker.guard():
         try:
             lane = uses.admission.lane_of(source, account)

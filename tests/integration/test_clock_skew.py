@@ -92,7 +92,8 @@ def work_for_a_moment(ledger: Ledger, skew: timedelta) -> list[Push | None]:
         for state in (State.RUNNING, State.RETRYING, State.QUEUED)
     ]
     heartbeat = Heartbeat(ledger.redis, ledger.rq, ShiftedClock(skew))
-    runner = Runner(worker_parts(ledger.redis), heartbeat, AloneProcess(ledger.redis, ("true",)), 2)
+    alone = AloneProcess(ledger.redis, ("true",))
+    runner = Runner(worker_parts(ledger.redis), heartbeat, alone, 2, lambda: None)
     keys_of = [push.key for push in pushes]
 
     def all_attempted() -> bool:

@@ -116,7 +116,7 @@ class Life(RuleBasedStateMachine):
         shares = {"default": Share.of("default", 1_000_000)}
         self.serving = Serving(redis, shares.values(), self.clock.now)
         self.serving.announce()
-        self.backlog = HeldBacklog(self.ledger, self.serving, shares)
+        self.backlog = HeldBacklog(self.ledger, self.serving)
         self.holds = Holds(redis, self.clock.now)
 
     @rule(key=st.sampled_from(KEYS), minutes=st.sampled_from([0, 6]))

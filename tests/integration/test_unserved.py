@@ -34,7 +34,7 @@ class SmallWorker:
         self._clock = clock
         self.serving = Serving(redis, shares.values(), clock.now)
         self.claims = Claims(redis, ledger.rq, self.serving, clock, now=clock.now)
-        self.backlog = HeldBacklog(ledger, self.serving, shares)
+        self.backlog = HeldBacklog(ledger, self.serving)
         self.serving.announce()
 
     def scan(self) -> None:

@@ -17,11 +17,12 @@ from klarna import (
     TransientError,
     parse_order,
 )
+from pushes.accounts.policies import DEFAULT_POLICIES, Policies
 from pushes.fraud import FraudLook
 from pushes.model import HoldReason, Push, Reason, State
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, ManualClock, Unlimited, a_push
-from worker.attempt.acknowledge import Acknowledger, idempotency_key
+from worker.attempt.acknowledge import Acknowledger, ServedAccount, idempotency_key
 from worker.attempt.attempt import Report
 from worker.attempt.outcomes import (
     AccountSignal,
@@ -65,10 +66,14 @@ class FakeKlarna:
 
 
 def attempt(
-    klarna: FakeKlarna, push: Push = PUSH, clock: Clock = SYSTEM_CLOCK
+    klarna: FakeKlarna,
+    push: Push = PUSH,
+    clock: Clock = SYSTEM_CLOCK,
+    policies: Policies = DEFAULT_POLICIES,
 ) -> tuple[Outcome, Report]:
     report = Report(clock)
-    acknowledger = Acknowledger({"default": klarna}, RetryPolicy(), lambda: 0.5, Unlimited(), clock)
+    accounts = {"default": ServedAccount(klarna, policies)}
+    acknowledger = Acknowledger(accounts, RetryPolicy(), lambda: 0.5, Unlimited(), clock)
     return acknowledger.attempt(push, report), report
 
 
@@ -119,6 +124,58 @@ def test_it_gets_the_order_and_then_acknowledges_it() -> None:
     ]
     assert report.order
     assert (report.order.status, report.order.order_amount) == ("AUTHORIZED", 100)
+
+
+PATIENT = Policies(acknowledge_pending=False)
+
+
+def a_pending_order() -> Order:
+    facts = {"status": "AUTHORIZED", "fraud_status": "PENDING"}
+    return parse_order({"order_id": PUSH.key.order_id, **facts})
+
+
+def test_an_order_whose_fraud_check_is_pending_is_acknowledged_unless_its_account_waits() -> None:
+    klarna = FakeKlarna([a_pending_order(), a_pending_order()])
+
+    acknowledged, _ = attempt(klarna)
+    waits, report = attempt(klarna, policies=PATIENT)
+
+    assert acknowledged == Acknowledged()
+    assert isinstance(waits, Retry)
+    assert (waits.spends, waits.signal) == (Spends.NOTHING, AccountSignal.WELL)
+    assert waits.delay == timedelta(minutes=1)
+    assert [entry.call for entry in report.entries] == ["get_order"]
+    assert report.order
+
+
+def test_an_order_that_stays_pending_is_looked_at_less_often_and_is_dead_at_its_deadline() -> None:
+    def looked_at(waited: timedelta) -> Outcome:
+        push = replace(PUSH, changed_at=PUSH.first_push_at + waited)
+        outcome, _ = attempt(FakeKlarna([a_pending_order()]), push, policies=PATIENT)
+        return outcome
+
+    later, last, over = map(
+        looked_at,
+        (timedelta(hours=24), timedelta(hours=47, minutes=50), timedelta(hours=47, minutes=59)),
+    )
+
+    assert isinstance(later, Retry)
+    assert isinstance(last, Retry)
+    assert later.delay == timedelta(hours=1)
+    assert last.delay == timedelta(minutes=8)
+    assert over == Dead(
+        Reason.RETRIES_EXHAUSTED,
+        "Klarna has not decided in time whether it takes the risk of fraud (PENDING)",
+    )
+
+
+def test_an_account_says_which_orders_need_no_acknowledgement() -> None:
+    captured = Policies(not_needed_states=("CAPTURED",))
+
+    left_alone, _ = attempt(FakeKlarna([an_order("CAPTURED")]), policies=captured)
+    done, _ = attempt(FakeKlarna([an_order("CAPTURED")]))
+
+    assert (left_alone, done) == (NotNeeded(), Acknowledged())
 
 
 def test_it_notes_what_it_does_at_the_clocks_time() -> None:

@@ -1,6 +1,7 @@
 """docs/behaviour.md holds: what it says of answers, states, delays and limits is what happens."""
 
 import errno
+import json
 import socket
 import ssl
 from collections.abc import Iterable
@@ -16,12 +17,14 @@ from klarna.deadlines import DEFAULT_TIME_LIMITS
 from klarna.failures import failure_of
 from pushes import policy
 from pushes.accounts.holds import PROBING
+from pushes.accounts.policies import Policies
+from pushes.accounts.settings import PushTable
 from pushes.model import PUSH_WINDOW, HoldReason, Push, Reason, State
 from pushes.policy import RetryPolicy
 from pushes.store.rq_mirror import LEASE_S
 from tests.builders import NOW, Unlimited, a_push
 from tests.documents import BEHAVIOUR, table, words
-from worker.attempt.acknowledge import Acknowledger
+from worker.attempt.acknowledge import Acknowledger, ServedAccount
 from worker.attempt.attempt import Report
 from worker.periodic import tasks
 
@@ -180,7 +183,9 @@ class KlarnaDouble:
 
 def life_with(klarna: KlarnaDouble) -> list[str]:
     """The words for what becomes of a push while Klarna answers like this, to the end."""
-    acknowledger = Acknowledger({"default": klarna}, RetryPolicy(), lambda: 0.5, Unlimited())
+    acknowledger = Acknowledger(
+        {"default": ServedAccount(klarna)}, RetryPolicy(), lambda: 0.5, Unlimited()
+    )
     told: list[str] = []
     push = ATTEMPT
     while True:
@@ -236,3 +241,17 @@ def test_it_tells_what_an_answer_to_acknowledge_means(answer: str, to_acknowledg
         if closed_meanwhile != [State.NOT_NEEDED]:
             told = still_open
         assert [word for word in words(to_acknowledge) if word in KNOWN_WORDS] == told, said
+
+
+def test_it_lists_the_policies_of_an_account_with_their_defaults() -> None:
+    rows = {
+        words(key)[0]: words(default)
+        for key, default, _ in table(BEHAVIOUR, "## Policies of an account")
+    }
+
+    shown = {
+        name: [json.dumps(field.get_default())]
+        for name, field in (Policies.model_fields | PushTable.model_fields).items()
+        if name != "push_token"
+    }
+    assert rows == shown

@@ -52,7 +52,7 @@ def test_it_lists_every_periodic_task() -> None:
     worker = assemble(
         Ledger(Redis()),
         name="worker",
-        clients={},
+        accounts={},
         shares={},
         retry_policy=RetryPolicy(),
         outage_after_failures=10,

@@ -1,7 +1,9 @@
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
+from pushes.accounts.policies import DEFAULT_POLICIES
 from pushes.accounts.settings import CommonToken, OneAccount, read_names
 from pushes.settings import ConfigurationError
 from service.settings import WebSettings
@@ -235,7 +237,7 @@ def test_it_gives_each_account_its_own_push_token_or_the_common_one(tmp_path: Pa
         ('push_token = ""', f"push_token: {EMPTY}"),
         ('push_token = "short"', f"push_token: it has 5 of at least 8 characters; {RANDOM}"),
         ("push_token = 12345678", "push_token: cannot be used; it must be a text of 8 characters"),
-        ('push_tokn = "12345678"', "push_tokn: is no setting of an account; there are push_token,"),
+        ('push_tokn = "12345678"', "push_tokn: is no setting of an account; there are "),
     ],
 )
 def test_it_leaves_no_account_open_by_a_mistake(tmp_path: Path, line: str, problem: str) -> None:
@@ -245,6 +247,66 @@ def test_it_leaves_no_account_open_by_a_mistake(tmp_path: Path, line: str, probl
     (found,) = problems(load_web, {**WEB, "ACCOUNTS_FILE": str(accounts)})
 
     assert found.startswith(f"accounts.one.{problem}")
+
+
+def test_no_two_accounts_share_a_push_token_of_their_own(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text(
+        f'[accounts.one]\npush_token = "{SECRET}"\n[accounts.two]\npush_token = "{SECRET}"\n'
+    )
+
+    (found,) = problems(load_web, {**WEB, "ACCOUNTS_FILE": str(accounts)})
+
+    assert found == (
+        "accounts.two.push_token: is that of accounts.one, too; give each its own, or both none "
+        "and set PUSH_TOKEN"
+    )
+
+
+def test_each_account_has_the_policies_of_its_table_and_else_the_defaults(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.toml"
+    credentials = 'api_url = "kustom"\nusername = "u"\npassword = "p"\n'
+    accounts.write_text(
+        f"[accounts.one]\n{credentials}acknowledge_pending = false\n"
+        'not_needed_states = ["CANCELLED", "CAPTURED"]\npushes_from = ["192.0.2.7"]\n'
+        f"[accounts.two]\n{credentials}"
+    )
+    environment = {"REDIS_URL": WEB["REDIS_URL"], "ACCOUNTS_FILE": str(accounts)}
+
+    read = load_worker(environment).accounts
+
+    assert read["one"].policies.model_dump() == {
+        "acknowledge_pending": False,
+        "not_needed_states": ("CANCELLED", "CAPTURED"),
+    }
+    assert read["two"].policies == DEFAULT_POLICIES
+    assert load_web(environment).pushes_from == {"one": (ip_network("192.0.2.7/32"),)}
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (
+            'acknowledge_pending = "no"',
+            "acknowledge_pending: 'no' cannot be used; it must be true or false",
+        ),
+        (
+            'not_needed_states = ["closed"]',
+            "not_needed_states: 'closed' is no order status of Klarna's; they look like CANCELLED",
+        ),
+        (
+            'pushes_from = ["0.0.0.0/0"]',
+            "pushes_from: 0.0.0.0/0 is everybody; name the addresses that push",
+        ),
+    ],
+)
+def test_it_says_what_is_wrong_with_a_policy(tmp_path: Path, line: str, problem: str) -> None:
+    accounts = tmp_path / "accounts.toml"
+    credentials = 'api_url = "kustom"\nusername = "u"\npassword = "p"\n'
+    accounts.write_text(f"[accounts.one]\n{credentials}{line}\n")
+    environment = {"REDIS_URL": WEB["REDIS_URL"], "ACCOUNTS_FILE": str(accounts)}
+
+    assert problems(load_worker, environment) == [f"accounts.one.{problem}"]
 
 
 def test_it_reads_an_accounts_file_with_a_byte_order_mark(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
+from ipaddress import ip_network
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pushes import policy
-from pushes.accounts.sources import KLARNA_ADDRESSES, KnownSources, SourceNames
+from pushes.accounts.sources import KLARNA_ADDRESSES, KnownSources, SourceNames, Sources
 from pushes.model import TRUSTED, Lane
 
 source_of = SourceNames().of
@@ -24,6 +26,14 @@ KLARNA, FORGER = source_of("198.51.100.7"), source_of("203.0.113.9")
 )
 def test_it_takes_neighbours_for_one_source(one: str, other: str) -> None:
     assert source_of(one) == source_of(other) is not None
+
+
+def test_what_one_account_trusts_is_trusted_for_no_other() -> None:
+    of = Sources([ip_network("192.0.2.7/32")], {"one": [ip_network("198.51.100.0/24")]}).of
+
+    assert [of("192.0.2.7", name) for name in ("one", "two")] == [TRUSTED, TRUSTED]
+    assert of("198.51.100.7", "one") == TRUSTED
+    assert of("198.51.100.7", "two") == KLARNA
 
 
 def test_it_tells_networks_apart_and_keeps_no_address() -> None:

@@ -33,8 +33,8 @@ _ACTION = {
         "work resumes by itself when Klarna answers again"
     ),
     HoldReason.CREDENTIALS: (
-        "put the account's settings right and restart the workers; work resumes by itself within "
-        "a minute"
+        "put the account's settings right and reload the workers (SIGHUP); work resumes by itself "
+        "within a minute"
     ),
 }
 

@@ -4,6 +4,7 @@ Never acknowledges without a GET of the same attempt before it.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid5
@@ -18,6 +19,7 @@ from klarna import (
     PermanentError,
 )
 from pushes import fraud, log, policy
+from pushes.accounts.policies import DEFAULT_POLICIES, Policies
 from pushes.fraud import FraudLook
 from pushes.model import Push, PushKey, Reason
 from pushes.policy import RetryPolicy
@@ -56,6 +58,14 @@ class OrderClient(Protocol):
         """Tell Klarna that the order is known."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServedAccount:
+    """What an attempt needs of its account."""
+
+    client: OrderClient
+    policies: Policies = DEFAULT_POLICIES
+
+
 class Slots(Protocol):
     """When calls may be made: `worker.quota.Quota`."""
 
@@ -64,17 +74,17 @@ class Slots(Protocol):
 
 
 class Acknowledger:
-    """Makes attempts with the accounts' clients. Threads share it."""
+    """Makes attempts, each with its account as it is when it begins. Threads share it."""
 
     def __init__(
         self,
-        clients: Mapping[str, OrderClient],
+        accounts: Mapping[str, ServedAccount],
         policy: RetryPolicy,
         random: Callable[[], float],
         slots: Slots,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._clients = clients
+        self._accounts = accounts
         self._slots = slots
         self._policy = policy
         self._random = random
@@ -96,7 +106,7 @@ class Acknowledger:
         Safe to repeat: GET changes nothing, and acknowledge carries the key of the push.
         """
         try:
-            return self._call(self._clients[push.key.account], push, report)
+            return self._call(self._accounts[push.key.account], push, report)
         except Exception as error:  # noqa: BLE001 - any failure must become a visible state
             return self._judge(error, push)
 
@@ -126,10 +136,10 @@ class Acknowledger:
             if clock.monotonic() - at <= GRACE_S:
                 return
 
-    def _call(self, client: OrderClient, push: Push, report: Report) -> Outcome:
-        order_id = push.key.order_id
+    def _call(self, account: ServedAccount, push: Push, report: Report) -> Outcome:
+        client, policies, order_id = account.client, account.policies, push.key.order_id
         order = self._get(client, push.key, report)
-        verdict = verify(order, order_id)
+        verdict = verify(order, order_id, policies)
         if verdict is Verdict.MISMATCH:
             return Dead(Reason.ORDER_MISMATCH, f"Klarna answered with order {order.order_id[:36]}")
         report.verified(order)
@@ -138,6 +148,8 @@ class Acknowledger:
             return Looked()
         if verdict is Verdict.CLOSED:
             return NotNeeded()
+        if verdict is Verdict.PENDING:
+            return failures.decide_pending(push)
         self._await_slot(push.key.account)
         try:
             client.acknowledge(
@@ -148,7 +160,7 @@ class Acknowledger:
         except NotAllowedError:
             self._await_slot(push.key.account)
             order = client.get_order(order_id, observe=report.observe)
-            if verify(order, order_id) is not Verdict.CLOSED:
+            if verify(order, order_id, policies) is not Verdict.CLOSED:
                 raise
             report.verified(order)
             return NotNeeded()

@@ -16,7 +16,14 @@ from klarna import (
     RateLimitedError,
 )
 from pushes.model import HoldReason, Push, Reason
-from pushes.policy import LIMITED_FREELY, RetryPolicy, delay_after, within
+from pushes.policy import (
+    LAST_ATTEMPT_BEFORE,
+    LIMITED_FREELY,
+    RetryPolicy,
+    delay_after,
+    pending_delay,
+    within,
+)
 from worker.attempt.outcomes import (
     AccountSignal,
     Dead,
@@ -87,6 +94,20 @@ def decide(
             delay = delay_after(push.failures, policy.delays_s, random)
             outcome = _again(delay, left, Spends.FAILURE, last, text)
     return outcome
+
+
+def decide_pending(push: Push) -> Outcome:
+    """Judge an order whose fraud check is pending, for an account that waits until it is decided.
+
+    It spends nothing. Once there is no time for another look before the deadline, it is dead.
+    """
+    left = push.deadline_at - push.changed_at
+    if left <= LAST_ATTEMPT_BEFORE:
+        text = "Klarna has not decided in time whether it takes the risk of fraud (PENDING)"
+        return Dead(Reason.RETRIES_EXHAUSTED, text)
+    delay = within(pending_delay(push.changed_at - push.first_push_at), left)
+    text = "Klarna has not decided yet whether it takes the risk of fraud (PENDING)"
+    return Retry(delay, Spends.NOTHING, text, AccountSignal.WELL)
 
 
 def _limited_alone(

@@ -2,18 +2,24 @@
 
 from enum import Enum
 
-from klarna import CLOSED_STATUSES, Order
+from klarna import Order
+from pushes.accounts.policies import Policies
 
 
 class Verdict(Enum):
     """What Klarna's answer to GET says about a push."""
 
     OPEN = "the order exists and can be acknowledged"
-    CLOSED = "the order is cancelled, expired or closed"
+    CLOSED = "the order is cancelled, expired or closed, or what else its account leaves alone"
+    PENDING = "its fraud check is pending, and its account wants that decided first"
     MISMATCH = "the answer is about another order"
 
 
-def verify(order: Order, order_id: str) -> Verdict:
+# Klarna has not decided yet whether it takes the risk (Klarna docs, "Fraud status").
+_PENDING = "PENDING"
+
+
+def verify(order: Order, order_id: str, policies: Policies) -> Verdict:
     """Judge the order that Klarna returned for `order_id`, which is lower-cased.
 
     The push itself proves nothing: it is empty and unsigned. Only Klarna's answer to our own,
@@ -21,6 +27,8 @@ def verify(order: Order, order_id: str) -> Verdict:
     """
     if order.order_id != order_id:
         return Verdict.MISMATCH
-    if order.status in CLOSED_STATUSES:
+    if order.status in policies.not_needed_states:
         return Verdict.CLOSED
+    if order.fraud_status == _PENDING and not policies.acknowledge_pending:
+        return Verdict.PENDING
     return Verdict.OPEN

@@ -131,8 +131,7 @@ class Claims:
         self._claim = redis.register_script(
             read_script("pushes.store", "waiting.lua") + script("claim.lua")
         )
-        always = {
-            "shares": serving.key,
+        self._facts = {
             "arrived": keys.WORK_ARRIVED,
             "work": keys.WORK,
             "chunk": _CHUNK,
@@ -153,7 +152,7 @@ class Claims:
             "probe_among": _PROBE_AMONG,
             "quota_ttl_s": TTL_S,
         }
-        self._always = json.dumps(always)
+        self._always: tuple[str, str] = ("", "")
 
     def claim(self, at_most: int) -> Claimed:
         """Claim the jobs that may be attempted now, at most so many."""
@@ -207,8 +206,13 @@ class Claims:
         self._redis.lrem(self._rq.queue.intermediate_queue_key, 1, keys.job_id(key))
 
     def _ask(self, at_most: int, popped: bytes | None) -> _Answer | None:
+        key, always = self._always
+        if key != self._serving.key:  # the first time, or others are served now
+            key = self._serving.key
+            always = json.dumps({**self._facts, "shares": key})
+            self._always = (key, always)
         facts: list[str | bytes | float] = [
-            self._always,
+            always,
             at_most,
             popped or "",
             redis_clock.argument(self._now),

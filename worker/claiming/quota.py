@@ -102,11 +102,18 @@ class Quota:
         now: Now | None = None,
         use: QuotaUse | None = None,
     ) -> None:
-        self.shares = shares
+        self.shares: dict[str, Share] = {}
         self.use = use or QuotaUse(redis)
         self._now = now
-        self._reservations = {account: _Reservations() for account in shares}
+        self._reservations: dict[str, _Reservations] = {}
         self._reserve = redis.register_script(script("reserve.lua"))
+        self.update(shares)
+
+    def update(self, shares: Mapping[str, Share]) -> None:
+        """Go by these shares from now on. One that is not among them stays: a call may be due."""
+        for account, share in shares.items():
+            self.shares[account] = share
+            self._reservations.setdefault(account, _Reservations())
 
     def reserve(self, account: str) -> float:
         """Reserve the next slot and return how many seconds away it is.

@@ -54,6 +54,10 @@ class Heartbeat(BaseWorker):
         self._our_version = version("klarna-ack")
         self._counted = 0
 
+    def note_settings_read(self) -> None:
+        """Tell from the next beat on that the settings were read just now."""
+        self.settings_read_at = self._clock.now()
+
     def beat(self, active: int, done: int, tasks: Mapping[str, datetime] | None = None) -> None:
         """Show that the process lives, how many attempts it makes and how many it has made.
 

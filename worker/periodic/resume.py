@@ -4,7 +4,6 @@ Every worker runs it. The queue is kept short on purpose: what waits here waits 
 deadlines, and a fresh push does not stand behind it.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
@@ -27,10 +26,9 @@ _ACCOUNTS = 100
 class HeldBacklog:
     """The held pushes of the accounts that this worker serves."""
 
-    def __init__(self, ledger: Ledger, serving: Serving, shares: Mapping[str, Share]) -> None:
+    def __init__(self, ledger: Ledger, serving: Serving) -> None:
         self._ledger = ledger
         self._serving = serving
-        self._shares = shares
         self._looks = 0
         self._find = ledger.redis.register_script(read_script("worker.periodic", "release.lua"))
         self._holds = Holds(ledger.redis)
@@ -39,8 +37,9 @@ class HeldBacklog:
         """Queue as many as can be attempted soon; return how many this call queued."""
         released = 0
         for name, queued in self._to_release():
-            if released < _BATCH:
-                released += self._release(self._shares[name], queued, now)
+            share = self._serving.share_of(name)
+            if share and released < _BATCH:
+                released += self._release(share, queued, now)
         return released
 
     def _to_release(self) -> list[tuple[str, int]]:

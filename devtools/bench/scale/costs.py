@@ -59,7 +59,7 @@ class _SomeWorker:
         serving = Serving(redis, shares.values())
         serving.announce()
         self._claims = Claims(redis, self.ledger.rq, serving)
-        self._backlog = HeldBacklog(self.ledger, serving, shares)
+        self._backlog = HeldBacklog(self.ledger, serving)
 
     def claim(self) -> object:
         return self._claims.claim(_AT_ONCE)

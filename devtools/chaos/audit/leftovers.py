@@ -5,7 +5,7 @@ from rq.results import Result
 
 from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.model import Reason, State
-from pushes.store import indexes, keys, rq_job
+from pushes.store import indexes, keys, records, rq_job
 from pushes.store.ledger import Ledger
 
 _NO_EXPIRY = -1
@@ -27,6 +27,9 @@ def never_expiring(ledger: Ledger) -> list[str]:
 def _may_stay(ledger: Ledger) -> set[str]:
     queue = ledger.rq.queue
     stay = {keys.ACCOUNTS, keys.COUNTERS, keys.UNACKNOWLEDGED, *map(keys.index, State)}
+    stay |= {keys.TOTALS, keys.QUOTA_TOTALS, keys.RUNS}
+    # One member for each cause of death that ever was.
+    stay.add(keys.CAUSES)
     stay |= {keys.RESENDS, keys.RESEND_TOTALS}
     stay |= {keys.dead_letters(DEFAULT_ACCOUNT, reason) for reason in Reason}
     stay |= {keys.SERVED, *map(keys.dead_of, Reason)}
@@ -45,6 +48,8 @@ def _may_stay(ledger: Ledger) -> set[str]:
     }
     for key in indexes.members(ledger.redis, State.DEAD):
         stay |= {keys.record(key), keys.timeline(key)}
+        push = records.get(ledger.redis, key)
+        stay |= indexes.places(push).keys() if push else set()
         stay.add(Job.key_for(keys.job_id(key)))
         stay.add(str(Result.get_key(keys.job_id(key))))  # type: ignore[no-untyped-call]
     return stay

@@ -16,7 +16,8 @@ _TYPES = {
     keys.ACTIVE_RUNS: "set",
     **dict.fromkeys((keys.COUNTERS, keys.RESEND_TOTALS, keys.REFUSED), "hash"),
     **dict.fromkeys((keys.TOTALS, keys.QUOTA_TOTALS), "hash"),
-    **dict.fromkeys((keys.ALONE_LOCK, keys.RUNS_LOCK, keys.WRITE_PROBE), "string"),
+    **dict.fromkeys((keys.ALONE_LOCK, keys.RUNS_LOCK, keys.PING_LOCK), "string"),
+    keys.WRITE_PROBE: "string",
     keys.CONSOLE_SECRET: "string",
     keys.AUDIT: "stream",
 }

@@ -24,6 +24,9 @@ from pushes.store.repair.differences import Difference, DifferenceKind
 _KEYS = 1000
 _MEMBERS = 500
 
+# Of the orders that wait, in every step: a backlog must not cost more than its own work.
+_WAITING_MEMBERS = 100
+
 # So many at least are counted for a piece, however few it was, so that a step is over soon.
 _LEAST = 25
 
@@ -34,8 +37,9 @@ _WAITING = tuple(keys.index(state) for state in (State.QUEUED, State.RETRYING, S
 class _Walk:
     """Goes through the members of some sorted sets, piece by piece."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, piece: int) -> None:
         self._redis = redis
+        self._piece = piece
         self._names: deque[str] = deque()
         self._at = self._next_at = 0
 
@@ -51,7 +55,7 @@ class _Walk:
         """Read the next piece: of which set, and its members. The same until it is done."""
         name = self._names[0]
         try:
-            self._next_at, found = self._redis.zscan(name, self._at, count=_MEMBERS)
+            self._next_at, found = self._redis.zscan(name, self._at, count=self._piece)
         except ResponseError as error:  # a key of a wrong type, which is looked at by itself
             if not is_of_one_key(error):
                 raise
@@ -75,8 +79,8 @@ class Sweep:
         self._of_rq = ledger.rq.sorted_sets
         self._types_of_rq = ledger.rq.types
         self._keys_at: int | None = None
-        self._places = _Walk(self._redis)
-        self._waiting = _Walk(self._redis)
+        self._places = _Walk(self._redis, _MEMBERS)
+        self._waiting = _Walk(self._redis, _WAITING_MEMBERS)
         self._begin_round()
 
     @property
@@ -119,7 +123,7 @@ class Sweep:
         """Look at the next of the orders that wait: at all of them, while they are few."""
         self._waiting.add(_WAITING)
         found: list[Difference] = []
-        left = _MEMBERS
+        left = _WAITING_MEMBERS
         while left > 0 and not self._waiting.is_over:
             _, members = self._waiting.read()
             found += self._agreement.check_records(members, now)
