@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from devtools.local.processes import ROOT, procfile
+from service.settings import Reading
 
 
 def test_it_starts_the_two_processes_of_the_outside_contract() -> None:
@@ -42,6 +43,7 @@ def gunicorn(monkeypatch: pytest.MonkeyPatch) -> Settings:
             monkeypatch.delenv(name, raising=False)
         for name, value in {"REDIS_URL": "redis://localhost", **environment}.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setattr("service.settings.reading", Reading())  # as in a new process
         return runpy.run_path(str(Path(ROOT, "deploy", "gunicorn.conf.py")))
 
     return settings
