@@ -58,14 +58,20 @@ LINE = OrderLine(name="Spade", quantity=2, unit_price=600, total_amount=1_200)
 
 
 def with_moments_read(value: JsonValue) -> object:
-    """The document, with every moment as what it says, however it is written."""
+    """The document, with every moment as what it says, however it is written.
+
+    What Klarna adds may be named like a moment and hold anything: it stays as it is.
+    """
     if isinstance(value, dict):
-        return {
-            name: datetime.fromisoformat(str(each)) if name.endswith("ed_at") else inner
-            for name, each in value.items()
-            for inner in [with_moments_read(each)]
-        }
+        return {name: field_read(name, each) for name, each in value.items()}
     return [with_moments_read(each) for each in value] if isinstance(value, list) else value
+
+
+def field_read(name: str, value: JsonValue) -> object:
+    if name.startswith("new_"):
+        return value
+    is_moment = name.endswith("ed_at")
+    return datetime.fromisoformat(str(value)) if is_moment else with_moments_read(value)
 
 
 @given(orders)
