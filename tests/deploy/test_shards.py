@@ -58,7 +58,7 @@ def url(debian_tool: Callable[[str, str], str], tmp_path: Path) -> Iterator[str]
             f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log notice;\n"
             f"events {{}}\nhttp {{\n{paths}access_log off;\ninclude {tmp_path}/shards.conf;\n"
             f"server {{ listen 127.0.0.1:{port};\n"
-            "location / { proxy_pass http://$klarna_ack_shard; } }\n}\n"
+            "location / { proxy_pass http://$shard; } }\n}\n"
         )
         command = [debian_tool("nginx", "nginx"), "-e", f"{tmp_path}/error.log"]
         command += ["-c", str(tmp_path / "nginx.conf")]
