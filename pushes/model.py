@@ -26,17 +26,26 @@ _SUCCESSES = range(200, 300)
 PUSH_WINDOW = timedelta(hours=48)
 
 
-class State(StrEnum):
-    """Where a push is in its life. The same words in Redis, logs, pages and metrics."""
+class ExplainedWord(StrEnum):
+    """Words that stand in Redis, JSON and logs alike, each with a sentence for a reader."""
 
     sentence: str
 
     def __new__(cls, word: str, sentence: str) -> Self:
         """Make the member: its value is the word alone."""
-        state = str.__new__(cls, word)
-        state._value_ = word
-        state.sentence = sentence
-        return state
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.sentence = sentence
+        return member
+
+    @classmethod
+    def of(cls, word: str) -> Self:
+        """Return the member with this word. Raises ValueError when there is none."""
+        return cls(word)  # type: ignore[call-arg]  # mypy takes __new__ for the look-up
+
+
+class State(ExplainedWord):
+    """Where a push is in its life. The same words in Redis, logs, pages and metrics."""
 
     QUEUED = "queued", "Waiting for a worker."
     RUNNING = "running", "An attempt is under way."
@@ -45,11 +54,6 @@ class State(StrEnum):
     ACKNOWLEDGED = "acknowledged", "Klarna said 2xx to acknowledge."
     NOT_NEEDED = "not_needed", "The order is cancelled, expired or closed: nothing to acknowledge."
     DEAD = "dead", "An operator decides."
-
-    @classmethod
-    def of(cls, word: str) -> Self:
-        """Return the member with this word. Raises ValueError when there is none."""
-        return cls(word)  # type: ignore[call-arg]  # mypy takes __new__ for the look-up
 
     @property
     def is_waiting(self) -> bool:

@@ -5,58 +5,112 @@ Nobody is believed by a header alone: a proxy's counts only from the addresses c
 Every function raises RedisError.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from typing import Any, TypeVar, cast
 
-from flask import request, session
+from flask import g, request, session
+from werkzeug.exceptions import BadRequest, Unauthorized
+from werkzeug.sansio.utils import host_is_trusted
 
 from pushes.access import sessions, tokens, users
-from pushes.access.principals import AccessNameError, Principal, check_name
+from pushes.access.principals import AccessNameError, Principal, UserRole, check_name
 from pushes.access.users import ConsoleUser
+from service import deps
 from service.deps import Deps
 
 # In the cookie: the name of the session, which Redis knows.
 SESSION = "session"
 
+# Without OPS_URL the console is for whoever sits at the machine, or comes through a tunnel.
+_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
-def by_page(deps: Deps) -> Principal | None:
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+def public(view: _View) -> _View:
+    """Mark a view as open to whoever is not signed in and has no token."""
+    view.is_public = True  # type: ignore[attr-defined]  # a mark on a function
+    return view
+
+
+def needs(role: UserRole) -> Callable[[_View], _View]:
+    """Mark what role a view needs; otherwise a GET needs a viewer, a POST an operator."""
+
+    def mark(view: _View) -> _View:
+        view.needs = role  # type: ignore[attr-defined]  # as above
+        return view
+
+    return mark
+
+
+def principal() -> Principal:
+    """Return who asks, as the gate has found out. Raises Unauthorized for nobody."""
+    who = cast(Principal | None, g.get("principal"))
+    if who is None:
+        raise Unauthorized
+    return who
+
+
+def is_public(view: Callable[..., Any]) -> bool:
+    """Whether a view is marked as open."""
+    return getattr(view, "is_public", False)
+
+
+def role_for(view: Callable[..., Any]) -> UserRole:
+    """Return the role that the request needs for a view."""
+    by_default = UserRole.VIEWER if request.method in {"GET", "HEAD"} else UserRole.OPERATOR
+    role: UserRole = getattr(view, "needs", by_default)
+    return role
+
+
+def check_host() -> None:
+    """Raise BadRequest unless the request is for the address of OPS_URL, or for this machine."""
+    url = deps.current().settings.ops_url
+    hosts = (url.host or "",) if url else _LOCAL_HOSTS
+    if not host_is_trusted(request.host, hosts):
+        raise BadRequest("This is not the address of the console. OPS_URL says what is.")
+
+
+def by_page(found: Deps) -> Principal | None:
     """Return who looks at a page: whom the proxy signed in, else whose session it is."""
-    user = by_proxy(deps) or by_session(deps)
+    user = by_proxy(found) or by_session(found)
     return user.principal if user else None
 
 
-def by_session(deps: Deps) -> ConsoleUser | None:
+def by_session(found: Deps) -> ConsoleUser | None:
     """Return whose session the cookie names."""
     name = session.get(SESSION)
-    return sessions.find(deps.ledger.redis, name) if isinstance(name, str) else None
+    return sessions.find(found.ledger.redis, name) if isinstance(name, str) else None
 
 
-def by_proxy(deps: Deps) -> ConsoleUser | None:
+def by_proxy(found: Deps) -> ConsoleUser | None:
     """Return the user that a trusted proxy names in its header; it must have been added here."""
-    header = deps.settings.user_header
+    header = found.settings.user_header
     if header is None or not (name := request.headers.get(header)):
         return None
-    if not _is_from_proxy(deps):
+    if not _is_from_proxy(found):
         return None
     try:
-        return users.find(deps.ledger.redis, check_name(name))
+        return users.find(found.ledger.redis, check_name(name))
     except AccessNameError:
         return None
 
 
-def by_token(deps: Deps) -> Principal | None:
+def by_token(found: Deps) -> Principal | None:
     """Return whose bearer token the request carries."""
     sent = request.authorization
     if sent is None or sent.type != "bearer" or not sent.token:
         return None
-    return tokens.authenticate(deps.ledger.redis, sent.token, datetime.now(UTC))
+    return tokens.authenticate(found.ledger.redis, sent.token, datetime.now(UTC))
 
 
-def _is_from_proxy(deps: Deps) -> bool:
+def _is_from_proxy(found: Deps) -> bool:
     """Whether who connected is a proxy that signs people in, whatever X-Forwarded-For says."""
     before = request.environ.get("werkzeug.proxy_fix.orig", request.environ)
     try:
         address = ip_address(before.get("REMOTE_ADDR") or "")
     except ValueError:  # a unix socket has none
         return False
-    return any(address in network for network in deps.settings.user_header_from or ())
+    return any(address in network for network in found.settings.user_header_from or ())

@@ -183,12 +183,7 @@ class Reading:
         except ConfigurationError as error:
             if self._usable is None:
                 raise
-            _log.error(  # the worker says the same of its own
-                "settings.not_reloaded",
-                problems=str(error).splitlines(),
-                meaning="nothing has changed: this process goes on with the settings it has",
-                action="correct them, then reload again",
-            )
+            shared.log_not_reloaded(error)
             return self._usable
         if self._usable is not None:
             _log.info("settings.reloaded", accounts=len(found.tokens))

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from klarna import make_clients
 from pushes import log
-from pushes.settings import ConfigurationError, complain
+from pushes.settings import ConfigurationError, complain, log_not_reloaded
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
 from worker import alone
@@ -81,12 +81,7 @@ def _reload(parts: Parts, heartbeat: Heartbeat) -> None:
     try:
         found, accounts = _read()
     except ConfigurationError as error:
-        _log.error(
-            "settings.not_reloaded",
-            problems=str(error).splitlines(),
-            meaning="nothing has changed: this process goes on with the settings it has",
-            action="correct them, then reload again",
-        )
+        log_not_reloaded(error)
         return
     parts.serve(accounts, found.shares)
     heartbeat.note_settings_read()

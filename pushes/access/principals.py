@@ -3,35 +3,20 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Self, TypedDict
+from typing import TypedDict
 
-from pushes.model import is_account
+from pushes.model import ExplainedWord, is_account
 
 # As an e-mail address or a login name, lower-cased: what a proxy or a directory calls its users.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 
 
-class UserRole(StrEnum):
+class UserRole(ExplainedWord):
     """What somebody may do. Each role may do what those before it may."""
-
-    sentence: str
-
-    def __new__(cls, word: str, sentence: str) -> Self:
-        """Make the member: its value is the word alone."""
-        role = str.__new__(cls, word)
-        role._value_ = word
-        role.sentence = sentence
-        return role
 
     VIEWER = "viewer", "Sees everything and changes nothing."
     OPERATOR = "operator", "Replays, discards, retries, pauses and resumes."
     ADMIN = "admin", "Sees the settings and who has access, too."
-
-    @classmethod
-    def of(cls, word: str) -> Self:
-        """Return the member with this word. Raises ValueError when there is none."""
-        return cls(word)  # type: ignore[call-arg]  # mypy takes __new__ for the look-up
 
     def includes(self, other: "UserRole") -> bool:
         """Whether this role may do what `other` may."""

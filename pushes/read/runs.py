@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from redis import Redis
 from typing_extensions import TypedDict
 
-from pushes.model import Reason, State
+from pushes.model import ExplainedWord, Reason, State
 from pushes.read.cursors import CursorError
 from pushes.read.dead_letters import Filter
 from pushes.read.views import instant, optional
@@ -30,22 +30,8 @@ class RunAction(StrEnum):
     RESTORE = "restore"  # takes a discard back
 
 
-class RunState(StrEnum):
+class RunState(ExplainedWord):
     """Where a run is."""
-
-    sentence: str
-
-    def __new__(cls, word: str, sentence: str) -> Self:
-        """Make the member: its value is the word alone."""
-        state = str.__new__(cls, word)
-        state._value_ = word
-        state.sentence = sentence
-        return state
-
-    @classmethod
-    def of(cls, word: str) -> Self:
-        """Return the member with this word. Raises ValueError when there is none."""
-        return cls(word)  # type: ignore[call-arg]  # mypy takes __new__ for the look-up
 
     RUNNING = "running", "It goes through its orders."
     PAUSED = "paused", "An operator paused it; it can be resumed."

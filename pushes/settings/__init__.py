@@ -18,6 +18,7 @@ from pushes.settings.problems import (
     ConfigurationError,
     Problems,
     complain,
+    log_not_reloaded,
 )
 from pushes.settings.redis_url import check_url
 
@@ -29,6 +30,7 @@ __all__ = [
     "Settings",
     "complain",
     "load",
+    "log_not_reloaded",
 ]
 
 

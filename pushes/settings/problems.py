@@ -13,6 +13,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from pushes import log
+
+_log = log.get(__name__)
+
 # sysexits.h: EX_CONFIG. Supervisors can be told not to restart on it.
 EXIT_CONFIGURATION = 78
 
@@ -54,6 +58,16 @@ class Problems:
     def error(self) -> ConfigurationError:
         """Make the error that lists them all."""
         return ConfigurationError("\n".join(self._lines.values()))
+
+
+def log_not_reloaded(error: ConfigurationError) -> None:
+    """Log what is wrong with settings that were read again, and that nothing has changed."""
+    _log.error(
+        "settings.not_reloaded",
+        problems=str(error).splitlines(),
+        meaning="nothing has changed: this process goes on with the settings it has",
+        action="correct them, then reload again",
+    )
 
 
 def complain(process: str, error: Exception) -> int:

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import NotFound
 
 from pushes.operate import hold
-from service import deps
+from service import access, deps
 from service.api import gate, overview
 from service.api.document import answers, tree
 from service.api.schemas import Accounts, Because, PerhapsBecause
@@ -24,7 +24,7 @@ def every() -> Response:
 def pause(account: str, json: Because) -> Response:
     """Hold an account until it is resumed; pushes are accepted all the while."""
     _check(account)
-    hold.pause(deps.current().ledger.redis, account, by=gate.principal().name, why=json.why)
+    hold.pause(deps.current().ledger.redis, account, by=access.principal().name, why=json.why)
     return _one(account)
 
 
@@ -33,7 +33,7 @@ def pause(account: str, json: Because) -> Response:
 def resume(account: str, json: PerhapsBecause) -> Response:
     """Serve an account again, whatever holds or pauses it."""
     _check(account)
-    hold.resume(deps.current().ledger.redis, account, by=gate.principal().name, why=json.why)
+    hold.resume(deps.current().ledger.redis, account, by=access.principal().name, why=json.why)
     return _one(account)
 
 

@@ -13,6 +13,7 @@ from spectree import Response as Answers
 from spectree import SecurityScheme, SpecTree
 from spectree.models import SecureType, SecuritySchemeData
 
+from service import access
 from service.api import gate
 from service.api.schemas import Problem
 
@@ -51,7 +52,7 @@ def register(api: Blueprint) -> None:
     whole = cache(lambda: _with_problems(tree.spec))
 
     @api.get("/openapi.json")
-    @gate.public
+    @access.public
     def openapi() -> Response:
         """Describe the API."""
         return jsonify(whole())

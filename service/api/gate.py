@@ -4,16 +4,18 @@ Closed by default: every call but that for the document needs a token, a GET the
 POST the role operator, unless the view says otherwise.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 from flask import Blueprint, Response, current_app, g, request
 from pydantic import ValidationError
 from redis.exceptions import RedisError
-from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound, Unauthorized
+from werkzeug.exceptions import (
+    Forbidden,
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    Unauthorized,
+)
 
 from pushes import log
-from pushes.access.principals import Principal, UserRole
 from pushes.model import PushKey
 from pushes.operate.runs.steer import RunRefusedError
 from pushes.operate.step import WrongStateError
@@ -22,40 +24,13 @@ from pushes.read.cursors import CursorError
 from pushes.store.server.durability import fault_of
 from service import access, deps
 from service.errors import RETRY_AFTER_S, problem
-from service.ops.gate import is_trusted_host
 
 _log = log.get(__name__)
-
-_View = TypeVar("_View", bound=Callable[..., Any])
-
-
-def public(view: _View) -> _View:
-    """Mark a view as open to whoever has no token."""
-    view.is_public = True  # type: ignore[attr-defined]  # a mark on a function
-    return view
-
-
-def needs(role: UserRole) -> Callable[[_View], _View]:
-    """Mark what role a view needs."""
-
-    def mark(view: _View) -> _View:
-        view.needs = role  # type: ignore[attr-defined]  # as above
-        return view
-
-    return mark
-
-
-def principal() -> Principal:
-    """Return who asks. Raises Unauthorized for nobody."""
-    who = cast(Principal | None, g.get("principal"))
-    if who is None:
-        raise Unauthorized
-    return who
 
 
 def accounts() -> frozenset[str] | None:
     """Name the accounts that who asks is limited to; None for all."""
-    limit = principal().accounts
+    limit = access.principal().accounts
     return None if limit is None else frozenset(limit)
 
 
@@ -71,7 +46,7 @@ def key_of(account: str, order_id: str) -> PushKey:
 
 def check_account(account: str | None) -> None:
     """Raise NotFound for an account that who asks may not see."""
-    if account is not None and not principal().sees(account):
+    if account is not None and not access.principal().sees(account):
         raise NotFound(f"There is no account {account[:40]!r} that you may see.")
 
 
@@ -110,20 +85,18 @@ def register(api: Blueprint) -> None:
 
 
 def _check() -> None:
-    if not is_trusted_host():
-        raise BadRequest("This is not the address of the console. OPS_URL says what is.")
+    access.check_host()
     view = current_app.view_functions[request.endpoint or ""]
-    if getattr(view, "is_public", False):
+    if access.is_public(view):
         return
     g.principal = access.by_token(deps.current())
     if g.principal is None:
         raise Unauthorized(
             "Send a token as `Authorization: Bearer TOKEN`; `klarna-ack token add` makes one."
         )
-    by_default = UserRole.VIEWER if request.method in {"GET", "HEAD"} else UserRole.OPERATOR
-    role: UserRole = getattr(view, "needs", by_default)
-    if not principal().may(role):
-        raise Forbidden(f"This needs the role {role}; {principal()} has not got it.")
+    who, role = access.principal(), access.role_for(view)
+    if not who.may(role):
+        raise Forbidden(f"This needs the role {role}; {who} has not got it.")
 
 
 def _tag(response: Response) -> Response:
@@ -143,8 +116,8 @@ def _http_error(error: HTTPException) -> Response:
     answer = problem(error.code or 500, error.name, error.description or error.name)
     if isinstance(error, Unauthorized):
         answer.headers["WWW-Authenticate"] = "Bearer"
-    if error.valid_methods if hasattr(error, "valid_methods") else None:
-        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]  # MethodNotAllowed
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return answer
 
 

@@ -18,7 +18,7 @@ from pushes.read.search import find
 from pushes.read.search import query as queries
 from pushes.read.search.query import QueryError
 from pushes.store import records
-from service import deps
+from service import access, deps
 from service.api import gate
 from service.api.document import answers, tree
 from service.api.gate import InvalidError
@@ -77,7 +77,7 @@ def retry(account: str, order_id: str, json: Because) -> Response:
 
 
 def _act(account: str, order_id: str, action: str, act: _Act, why: str) -> Response:
-    key, ledger, who = gate.key_of(account, order_id), deps.current().ledger, gate.principal()
+    key, ledger, who = gate.key_of(account, order_id), deps.current().ledger, access.principal()
     now = datetime.now(UTC)
     (done,) = batch.run(
         ledger.redis,

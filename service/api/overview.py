@@ -7,8 +7,7 @@ from flask import Blueprint, Response, json, jsonify
 
 from pushes.read import overview
 from pushes.read.overview import StatusView
-from service import deps
-from service.api import gate
+from service import access, deps
 from service.api.document import answers, tree
 from service.api.schemas import Me, Status
 
@@ -19,7 +18,7 @@ blueprint = Blueprint("overview", __name__)
 @tree.validate(resp=answers(Me))
 def me() -> Response:
     """Say whose token it is, and what it may do."""
-    who = gate.principal()
+    who = access.principal()
     limit = None if who.accounts is None else list(who.accounts)
     return jsonify(name=who.name, role=str(who.role), accounts=limit)
 
@@ -44,7 +43,7 @@ def seen() -> StatusView:
     view = overview.status(
         overview.read(found.ledger, datetime.now(UTC), sorted(found.settings.tokens))
     )
-    who = gate.principal()
+    who = access.principal()
     view["accounts"] = {name: it for name, it in view["accounts"].items() if who.sees(name)}
     view["refused"] = [
         it for it in view["refused"] if who.accounts is None or it["account"] in who.accounts

@@ -11,7 +11,7 @@ from pushes.operate.runs import steer
 from pushes.operate.runs.steer import RunRequest
 from pushes.read import runs, views
 from pushes.read.runs import BulkRun, RunAction
-from service import deps
+from service import access, deps
 from service.api import gate
 from service.api.dead_letters import as_filter
 from service.api.document import answers, tree
@@ -35,7 +35,7 @@ blueprint = Blueprint("runs", __name__, url_prefix="/runs")
 def every(query: PageQuery) -> Response:
     """List the bulk runs of the last 30 days, the latest first."""
     page = runs.page(deps.current().ledger.redis, limit=query.limit, cursor=query.cursor)
-    who = gate.principal()
+    who = access.principal()
     items = [runs.view(run) for run in page.items if may_see(who, run)]
     return jsonify(items=items, next_cursor=page.next_cursor)
 
@@ -49,7 +49,9 @@ def start(json: RunStart) -> Response:
     if (json.filter is None) == (json.orders is None):
         raise InvalidError("filter, orders: give one of them; an empty filter is every dead letter")
     redis, now = deps.current().ledger.redis, datetime.now(UTC)
-    request = RunRequest(json.action, gate.principal().name, json.why, json.rate_per_s, json.limit)
+    request = RunRequest(
+        json.action, access.principal().name, json.why, json.rate_per_s, json.limit
+    )
     if json.filter is not None:
         run = steer.start(redis, request, as_filter(json.filter), now)
     else:
@@ -60,7 +62,7 @@ def start(json: RunStart) -> Response:
 
 
 @blueprint.post("/preview")
-@gate.needs(UserRole.VIEWER)
+@access.needs(UserRole.VIEWER)
 @tree.validate(resp=answers(RunPreview, 404, 422))
 def preview(json: FilterQuery) -> Response:
     """Look what a run would be about: how many dead letters, and the longest dead of them."""
@@ -118,7 +120,7 @@ def may_see(who: Principal, run: BulkRun) -> bool:
 
 def _steer(turn: Callable[..., BulkRun], run_id: str, why: str | None) -> Response:
     _known(run_id)
-    ledger, who = deps.current().ledger, gate.principal()
+    ledger, who = deps.current().ledger, access.principal()
     run = turn(ledger.redis, run_id, by=who.name, why=why, now=datetime.now(UTC))
     ledger.replicas.confirm()
     return jsonify(runs.view(run))
@@ -126,6 +128,6 @@ def _steer(turn: Callable[..., BulkRun], run_id: str, why: str | None) -> Respon
 
 def _known(run_id: str) -> BulkRun:
     run = runs.get(deps.current().ledger.redis, run_id)
-    if run is None or not may_see(gate.principal(), run):
+    if run is None or not may_see(access.principal(), run):
         raise NotFound(f"There is no run {run_id[:40]!r} that you may see.")
     return run

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from pushes import log
 from pushes.store.server.durability import fault_of
-from service.ops import gate
+from service import access
 from service.ops.page import render
 
 _log = log.get(__name__)
@@ -30,7 +30,7 @@ def register(console: Blueprint) -> None:
     console.add_url_rule("/<path:_rest>", "unknown", _unknown)
 
 
-@gate.public
+@access.public
 def _unknown(_rest: str) -> Response:
     raise NotFound("The address may be mistyped, or the order may belong to another account.")
 

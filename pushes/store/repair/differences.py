@@ -1,23 +1,12 @@
 """What a sweep finds to differ from the records, and mends."""
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Self
 
-from pushes.model import PushKey
+from pushes.model import ExplainedWord, PushKey
 
 
-class DifferenceKind(StrEnum):
+class DifferenceKind(ExplainedWord):
     """What was found, with what it means."""
-
-    sentence: str
-
-    def __new__(cls, word: str, sentence: str) -> Self:
-        """Make the member: its value is the word alone."""
-        kind = str.__new__(cls, word)
-        kind._value_ = word
-        kind.sentence = sentence
-        return kind
 
     PHANTOM = "phantom", "It stands in an index that its record knows nothing of."
     MISSING = "missing", "It does not stand in an index where its record says it should."

@@ -8,8 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from pushes.operate import hold
 from pushes.read import overview
-from service import deps
-from service.ops import gate
+from service import access, deps
 from service.ops.page import reason, render, say
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/accounts")
@@ -18,7 +17,7 @@ blueprint = Blueprint("accounts", __name__, url_prefix="/accounts")
 @blueprint.get("/")
 def page() -> Response:
     """List the accounts, those that somebody should look at first."""
-    who = gate.principal()
+    who = access.principal()
     seen = deps.current().recent.read()
     standings = {name: it for name, it in seen.standings.items() if who.sees(name)}
     first = sorted(
@@ -36,7 +35,7 @@ def page() -> Response:
 def pause(account: str) -> AnyResponse:
     """Hold an account until somebody resumes it."""
     name, redis = _check(account), deps.current().ledger.redis
-    hold.pause(redis, name, by=gate.principal().name, why=reason())
+    hold.pause(redis, name, by=access.principal().name, why=reason())
     say(f"{name} is paused: its orders wait. Pushes are accepted.")
     return redirect(url_for("ops.accounts.page"))
 
@@ -45,7 +44,7 @@ def pause(account: str) -> AnyResponse:
 def resume(account: str) -> AnyResponse:
     """Serve an account again."""
     name, redis = _check(account), deps.current().ledger.redis
-    ended = hold.resume(redis, name, by=gate.principal().name, why=reason())
+    ended = hold.resume(redis, name, by=access.principal().name, why=reason())
     if ended.hold or ended.pause:
         say(f"{name} is served again.")
     else:
@@ -55,7 +54,7 @@ def resume(account: str) -> AnyResponse:
 
 def _check(account: str) -> str:
     """Return the account. Raises NotFound for one that nobody knows, or that is not theirs."""
-    who, found = gate.principal(), deps.current()
+    who, found = access.principal(), deps.current()
     known = overview.read(
         found.ledger, datetime.now(UTC), found.settings.tokens, in_detail=False
     ).standings

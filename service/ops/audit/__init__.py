@@ -5,8 +5,7 @@ from werkzeug.exceptions import BadRequest
 
 from pushes.read import audit
 from pushes.read.audit import AuditPlaceError
-from service import deps
-from service.ops import gate
+from service import access, deps
 from service.ops.page import PAGE_SIZE, chosen_account, known_accounts, render
 
 blueprint = Blueprint("audit", __name__, url_prefix="/audit")
@@ -15,7 +14,7 @@ blueprint = Blueprint("audit", __name__, url_prefix="/audit")
 @blueprint.get("/")
 def page() -> Response:
     """List what was done."""
-    who = gate.principal()
+    who = access.principal()
     account = chosen_account(who)
     try:
         lines = audit.newest_first(

@@ -12,8 +12,7 @@ from pushes.read import dead_letters, explain
 from pushes.read.cursors import CursorError
 from pushes.read.search import causes
 from pushes.store import keys
-from service import deps
-from service.ops import gate
+from service import access, deps
 from service.ops.dead import selection
 from service.ops.order import do
 from service.ops.page import PAGE_SIZE, known_accounts, render, say
@@ -29,7 +28,7 @@ _CAUSES_SHOWN = 12
 @blueprint.get("/")
 def page() -> Response:
     """Show the causes, and the dead letters that match."""
-    who, redis, chosen = gate.principal(), deps.current().ledger.redis, selection.read()
+    who, redis, chosen = access.principal(), deps.current().ledger.redis, selection.read()
     everything = replace(chosen.wanted, reason=None, code=None, since=None, until=None)
     try:
         listed = dead_letters.page(
@@ -73,6 +72,6 @@ def _key(text: str) -> PushKey:
         key = keys.parse_job_id(text)
     except ValueError as error:
         raise BadRequest("This names no letter. Nothing was changed.") from error
-    if not gate.principal().sees(key.account):
+    if not access.principal().sees(key.account):
         raise BadRequest("A letter belongs to an account that you may not see.")
     return key

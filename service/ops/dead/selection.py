@@ -9,7 +9,7 @@ from werkzeug.exceptions import BadRequest
 from pushes.model import Reason
 from pushes.read.dead_letters import Filter
 from pushes.read.search import moments
-from service.ops import gate
+from service import access
 from service.ops.page import chosen_account
 
 
@@ -28,7 +28,7 @@ class ChosenLetters:
 
 def read() -> ChosenLetters:
     """Read it from the address. Raises BadRequest naming what cannot be read."""
-    who = gate.principal()
+    who = access.principal()
     account = chosen_account(who)
     word, code = request.args.get("reason") or None, request.args.get("code") or None
     try:

@@ -14,8 +14,7 @@ from pushes.operate.batch import Operator
 from pushes.read import explain
 from pushes.store import records
 from pushes.store.ledger import Ledger
-from service import deps
-from service.ops import gate
+from service import access, deps
 from service.ops.page import find_key, reason, render, say
 
 blueprint = Blueprint("order", __name__, url_prefix="/orders/<account>/<order_id>")
@@ -80,10 +79,10 @@ def _do(verb: str, act: _Act, key: PushKey) -> AnyResponse:
 
 def do(ledger: Ledger, verb: str, act: _Act, wanted: list[PushKey]) -> list[batch.BatchStep]:
     """Do one thing to orders, for the reason that the form gives; audited."""
-    why, by = reason(), gate.principal().name
+    why, by = reason(), access.principal().name
     one = partial(act, ledger, by=by, why=why, now=datetime.now(UTC))
     return list(batch.run(ledger.redis, wanted, one, Operator(by, verb, why)))
 
 
 def _key(account: str, order_id: str) -> PushKey:
-    return find_key(gate.principal(), account, order_id)
+    return find_key(access.principal(), account, order_id)

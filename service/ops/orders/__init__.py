@@ -14,8 +14,7 @@ from pushes.read.cursors import CursorError
 from pushes.read.search import find, query
 from pushes.read.search.find import Found
 from pushes.read.search.query import Query, QueryError
-from service import deps
-from service.ops import gate
+from service import access, deps
 from service.ops.page import PAGE_SIZE, chosen_account, known_accounts, render
 
 blueprint = Blueprint("orders", __name__, url_prefix="/orders")
@@ -24,7 +23,7 @@ blueprint = Blueprint("orders", __name__, url_prefix="/orders")
 @blueprint.get("/")
 def page() -> AnyResponse:
     """List the orders that are looked for; a text that one order has leads to that order."""
-    who, ledger, now = gate.principal(), deps.current().ledger, datetime.now(UTC)
+    who, ledger, now = access.principal(), deps.current().ledger, datetime.now(UTC)
     typed = request.args.get("q", "").strip()
     account, error = chosen_account(who), None
     wanted, listed = Query(), Found((), None)

@@ -3,8 +3,7 @@
 from flask import Blueprint, Response
 
 from pushes.model import State
-from service import deps
-from service.ops import gate
+from service import access, deps
 from service.ops.overview.headline import judge
 from service.ops.page import render
 
@@ -25,7 +24,7 @@ _STATES = (
 @blueprint.get("/")
 def page() -> Response:
     """Show how everything is."""
-    who = gate.principal()
+    who = access.principal()
     seen = deps.current().recent.read()
     standings = {name: it for name, it in seen.standings.items() if who.sees(name)}
     if who.accounts is None:

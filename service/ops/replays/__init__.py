@@ -16,8 +16,7 @@ from pushes.operate.runs.steer import RunRefusedError, RunRequest
 from pushes.read import runs
 from pushes.read.cursors import CursorError
 from pushes.read.runs import BulkRun, RunAction
-from service import deps
-from service.ops import gate
+from service import access, deps
 from service.ops.dead import selection
 from service.ops.page import PAGE_SIZE, reason, render, say
 
@@ -40,7 +39,7 @@ _STEER: dict[str, Callable[..., BulkRun]] = {
 @blueprint.get("/")
 def page() -> Response:
     """List the runs, the latest first."""
-    who, redis = gate.principal(), deps.current().ledger.redis
+    who, redis = access.principal(), deps.current().ledger.redis
     try:
         listed = runs.page(redis, limit=PAGE_SIZE, cursor=request.args.get("cursor") or None)
     except CursorError as error:
@@ -72,7 +71,7 @@ def start() -> AnyResponse:
     )
     order = RunRequest(
         action,
-        gate.principal().name,
+        access.principal().name,
         reason(),
         rate_per_s=_number("rate", _MOST_A_SECOND),
         limit=_number("limit", _MOST_ORDERS),
@@ -94,7 +93,7 @@ def turn(run_id: str, turn: str) -> AnyResponse:
     run = _find(run_id)
     if turn not in _STEER:
         raise NotFound
-    redis, by, now = deps.current().ledger.redis, gate.principal().name, datetime.now(UTC)
+    redis, by, now = deps.current().ledger.redis, access.principal().name, datetime.now(UTC)
     try:
         run = _STEER[turn](redis, run.id, by=by, why=reason(), now=now)
     except RunRefusedError as error:
@@ -105,7 +104,7 @@ def turn(run_id: str, turn: str) -> AnyResponse:
 def _find(run_id: str) -> BulkRun:
     """Return a run. Raises NotFound for none, and for one over accounts that are not theirs."""
     run = runs.get(deps.current().ledger.redis, run_id)
-    if run is None or not _is_seen(gate.principal(), run):
+    if run is None or not _is_seen(access.principal(), run):
         raise NotFound("There is no such run. They are kept for some days after their end.")
     return run
 

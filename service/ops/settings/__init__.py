@@ -12,8 +12,7 @@ from pushes.settings.problems import is_secret
 from pushes.store.server import rights
 from pushes.store.server.durability import persistence_fault, rights_fault
 from pushes.store.server.rights import Role
-from service import deps
-from service.ops import gate
+from service import access, deps
 from service.ops.page import render
 from service.ops.words import NOTHING
 from service.settings import WebSettings
@@ -32,7 +31,7 @@ class Shown:
 
 
 @blueprint.get("/")
-@gate.needs(UserRole.ADMIN)
+@access.needs(UserRole.ADMIN)
 def page() -> Response:
     """Show the settings of the web process, and who has access."""
     found = deps.current()

@@ -11,7 +11,6 @@ from pushes.access import sessions, users
 from pushes.access.principals import AccessNameError, UserRole, check_name
 from pushes.access.users import ConsoleUser
 from service import access, deps
-from service.ops import gate
 from service.ops.page import render, say
 from service.ops.sign_in.attempts import Attempts
 
@@ -24,7 +23,7 @@ _OURS = re.compile(r"/ops/[A-Za-z0-9/_?=&%.:~+-]*")
 
 
 @blueprint.get("/sign-in")
-@gate.public
+@access.public
 def form() -> AnyResponse:
     """Ask for name and password."""
     if access.by_page(deps.current()):
@@ -35,7 +34,7 @@ def form() -> AnyResponse:
 
 
 @blueprint.post("/sign-in")
-@gate.public
+@access.public
 def sign_in() -> AnyResponse:
     """Begin a session, or say that name and password do not fit, never which."""
     found = deps.current()
@@ -65,7 +64,7 @@ def sign_in() -> AnyResponse:
 
 
 @blueprint.get("/link")
-@gate.public
+@access.public
 def link() -> Response:
     """Ask whether to use a one-time link: whoever only looks at it does not use it up."""
     word = request.args.get("code", "")
@@ -76,7 +75,7 @@ def link() -> Response:
 
 
 @blueprint.post("/link")
-@gate.public
+@access.public
 def use_link() -> AnyResponse:
     """Begin a session by a one-time link."""
     user = sessions.use_link(deps.current().ledger.redis, request.form.get("code", ""))
@@ -88,7 +87,7 @@ def use_link() -> AnyResponse:
 
 
 @blueprint.post("/sign-out")
-@gate.needs(UserRole.VIEWER)
+@access.needs(UserRole.VIEWER)
 def sign_out() -> AnyResponse:
     """End the session here and in Redis."""
     name = session.get(access.SESSION)
@@ -100,7 +99,7 @@ def sign_out() -> AnyResponse:
 
 
 @blueprint.get("/closed")
-@gate.public
+@access.public
 def closed() -> AnyResponse:
     """Say how to make the first admin."""
     if users.are_there_any(deps.current().ledger.redis):
