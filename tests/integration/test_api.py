@@ -1,6 +1,4 @@
 import json
-from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +9,6 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from jsonschema_rs import meta
 from redis import Redis
-from redis.exceptions import RedisError
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -28,7 +25,7 @@ from pushes.model import PushKey, Reason, State
 from pushes.operate.runs.executor import RunExecutor
 from pushes.read import views
 from pushes.store.ledger import Ledger
-from service import deps, make_app
+from service import make_app
 from service.settings import load
 from tests.builders import put
 from tests.integration.test_cli_support import after, audited, dead, take
@@ -49,11 +46,8 @@ def ledger(redis_client: Redis) -> Ledger:
 
 
 @pytest.fixture
-def app(redis_url: str) -> Iterator[Flask]:
-    made = make_app(load({"REDIS_URL": redis_url}))
-    yield made
-    with suppress(RedisError):  # a test may have killed it
-        deps.of(made).close()  # what it counted is not to be handed on during another test
+def app(redis_url: str) -> Flask:
+    return make_app(load({"REDIS_URL": redis_url}))
 
 
 class ApiClient:
