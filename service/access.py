@@ -11,12 +11,14 @@ from ipaddress import ip_address
 from typing import Any, TypeVar, cast
 
 from flask import g, request, session
-from werkzeug.exceptions import BadRequest, Unauthorized
+from werkzeug.exceptions import BadRequest, NotFound, Unauthorized
 from werkzeug.sansio.utils import host_is_trusted
 
 from pushes.access import sessions, tokens, users
 from pushes.access.principals import AccessNameError, Principal, UserRole, check_name
 from pushes.access.users import ConsoleUser
+from pushes.model import PushKey
+from pushes.read.runs import BulkRun
 from service import deps
 from service.deps import Deps
 
@@ -51,6 +53,32 @@ def principal() -> Principal:
     if who is None:
         raise Unauthorized
     return who
+
+
+def key_of(account: str, order_id: str) -> PushKey:
+    """Return the key of an order. Raises NotFound for none, and for one that is not theirs."""
+    try:
+        key = PushKey(account, order_id)
+    except ValueError as error:
+        raise NotFound(f"There is no such order: {error}.") from error
+    check_account(account)
+    return key
+
+
+def check_account(account: str | None) -> None:
+    """Raise NotFound for an account that who asks may not see."""
+    if account is not None and not principal().sees(account):
+        raise NotFound(f"There is no account {account[:40]!r} that you may see.")
+
+
+def may_see(run: BulkRun) -> bool:
+    """Whether who asks may see and steer a run: it is over their accounts alone, or their own."""
+    who = principal()
+    if who.accounts is None or run.by == who.name:
+        return True
+    if run.account is not None:
+        return who.sees(run.account)
+    return bool(run.wanted and run.wanted.accounts and run.wanted.accounts <= set(who.accounts))
 
 
 def is_public(view: Callable[..., Any]) -> bool:

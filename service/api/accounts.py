@@ -5,7 +5,7 @@ from werkzeug.exceptions import NotFound
 
 from pushes.operate import hold
 from service import access, deps
-from service.api import gate, overview
+from service.api import overview
 from service.api.document import answers, tree
 from service.api.schemas import Accounts, Because, PerhapsBecause
 
@@ -38,7 +38,7 @@ def resume(account: str, json: PerhapsBecause) -> Response:
 
 
 def _check(account: str) -> None:
-    gate.check_account(account)
+    access.check_account(account)
     if account not in overview.seen()["accounts"]:
         raise NotFound(f"There is no account {account[:40]!r} that you may see.")
 

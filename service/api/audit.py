@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, jsonify
 
 from pushes.read import audit
-from service import deps
+from service import access, deps
 from service.api import gate
 from service.api.document import answers, tree
 from service.api.gate import InvalidError
@@ -16,7 +16,7 @@ blueprint = Blueprint("audit", __name__)
 @tree.validate(resp=answers(AuditPage, 404, 422))
 def trail(query: AccountQuery) -> Response:
     """List what operators did, the latest first; who is limited to accounts names one."""
-    gate.check_account(query.account)
+    access.check_account(query.account)
     if query.account is None and gate.accounts() is not None:
         raise InvalidError(f"account: name one of {', '.join(sorted(gate.accounts() or ()))}")
     lines = audit.newest_first(

@@ -8,7 +8,7 @@ from pushes.read import dead_letters, views
 from pushes.read.dead_letters import Filter
 from pushes.read.search import causes
 from pushes.read.search.moments import parse
-from service import deps
+from service import access, deps
 from service.api import gate
 from service.api.document import answers, tree
 from service.api.schemas import CauseList, DeadLetterPage, DeadLettersQuery, FilterQuery
@@ -40,7 +40,7 @@ def by_cause(query: DeadLettersQuery) -> Response:
 
 def as_filter(asked: FilterQuery) -> Filter:
     """Make the filter that is asked for, within what who asks may see. Raises NotFound."""
-    gate.check_account(asked.account)
+    access.check_account(asked.account)
     now = datetime.now(UTC)
     return Filter(
         asked.reason,

@@ -16,7 +16,6 @@ from werkzeug.exceptions import (
 )
 
 from pushes import log
-from pushes.model import PushKey
 from pushes.operate.runs.steer import RunRefusedError
 from pushes.operate.step import WrongStateError
 from pushes.read.audit import AuditPlaceError
@@ -32,22 +31,6 @@ def accounts() -> frozenset[str] | None:
     """Name the accounts that who asks is limited to; None for all."""
     limit = access.principal().accounts
     return None if limit is None else frozenset(limit)
-
-
-def key_of(account: str, order_id: str) -> PushKey:
-    """Return the key of an order. Raises NotFound for none, and for one that is not theirs."""
-    try:
-        key = PushKey(account, order_id.lower())
-    except ValueError as error:
-        raise NotFound(f"There is no such order: {error}.") from error
-    check_account(account)
-    return key
-
-
-def check_account(account: str | None) -> None:
-    """Raise NotFound for an account that who asks may not see."""
-    if account is not None and not access.principal().sees(account):
-        raise NotFound(f"There is no account {account[:40]!r} that you may see.")
 
 
 def refuse_invalid(

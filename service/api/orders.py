@@ -48,7 +48,7 @@ def search(query: OrdersQuery) -> Response:
 @tree.validate(resp=answers(OneOrder, 404))
 def show(account: str, order_id: str) -> Response:
     """Tell everything about one order, with its timeline."""
-    key, redis = gate.key_of(account, order_id), deps.current().ledger.redis
+    key, redis = access.key_of(account, order_id.lower()), deps.current().ledger.redis
     push = records.get(redis, key)
     if push is None:
         raise NotFound(f"No push is known for order {key.order_id} in account {account!r}.")
@@ -77,7 +77,11 @@ def retry(account: str, order_id: str, json: Because) -> Response:
 
 
 def _act(account: str, order_id: str, action: str, act: _Act, why: str) -> Response:
-    key, ledger, who = gate.key_of(account, order_id), deps.current().ledger, access.principal()
+    key, ledger, who = (
+        access.key_of(account, order_id.lower()),
+        deps.current().ledger,
+        access.principal(),
+    )
     now = datetime.now(UTC)
     (done,) = batch.run(
         ledger.redis,

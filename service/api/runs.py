@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import NotFound
 
-from pushes.access.principals import Principal, UserRole
+from pushes.access.principals import UserRole
 from pushes.operate.runs import steer
 from pushes.operate.runs.steer import RunRequest
 from pushes.read import runs, views
 from pushes.read.runs import BulkRun, RunAction
 from service import access, deps
-from service.api import gate
 from service.api.dead_letters import as_filter
 from service.api.document import answers, tree
 from service.api.gate import InvalidError
@@ -35,8 +34,7 @@ blueprint = Blueprint("runs", __name__, url_prefix="/runs")
 def every(query: PageQuery) -> Response:
     """List the bulk runs of the last 30 days, the latest first."""
     page = runs.page(deps.current().ledger.redis, limit=query.limit, cursor=query.cursor)
-    who = access.principal()
-    items = [runs.view(run) for run in page.items if may_see(who, run)]
+    items = [runs.view(run) for run in page.items if access.may_see(run)]
     return jsonify(items=items, next_cursor=page.next_cursor)
 
 
@@ -55,7 +53,7 @@ def start(json: RunStart) -> Response:
     if json.filter is not None:
         run = steer.start(redis, request, as_filter(json.filter), now)
     else:
-        selected = [gate.key_of(it.account, it.order_id) for it in json.orders or ()]
+        selected = [access.key_of(it.account, it.order_id.lower()) for it in json.orders or ()]
         run = steer.start_selected(redis, request, selected, now)
     deps.current().ledger.replicas.confirm()
     return jsonify(runs.view(run))
@@ -107,17 +105,6 @@ def undo(run_id: str, json: Because) -> Response:
     return _steer(steer.undo, run_id, json.why)
 
 
-def may_see(who: Principal, run: BulkRun) -> bool:
-    """Whether a run is about nothing but what somebody may see, or is their own."""
-    if who.accounts is None or run.by == who.name:
-        return True
-    if run.wanted is None:
-        return False
-    if run.wanted.account is not None:
-        return who.sees(run.wanted.account)
-    return run.wanted.accounts is not None and all(map(who.sees, run.wanted.accounts))
-
-
 def _steer(turn: Callable[..., BulkRun], run_id: str, why: str | None) -> Response:
     _known(run_id)
     ledger, who = deps.current().ledger, access.principal()
@@ -128,6 +115,6 @@ def _steer(turn: Callable[..., BulkRun], run_id: str, why: str | None) -> Respon
 
 def _known(run_id: str) -> BulkRun:
     run = runs.get(deps.current().ledger.redis, run_id)
-    if run is None or not may_see(access.principal(), run):
+    if run is None or not access.may_see(run):
         raise NotFound(f"There is no run {run_id[:40]!r} that you may see.")
     return run

@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, Response, flash, g, make_response, render_te
 from werkzeug.exceptions import BadRequest, NotFound
 
 from pushes.access.principals import Principal, UserRole
-from pushes.model import PushKey, State
+from pushes.model import State
 from service import deps
 from service.ops import words
 
@@ -96,17 +96,6 @@ def reason() -> str:
             " changed."
         )
     return why
-
-
-def find_key(who: Principal, account: str, order_id: str) -> PushKey:
-    """Return the key of an order. Raises NotFound for none, and for one that is not theirs."""
-    try:
-        key = PushKey(account, order_id)
-    except ValueError as error:
-        raise NotFound(f"There is no such order: {error}.") from error
-    if not who.sees(account):
-        raise NotFound(f"There is no account {account!r} that you may see.")
-    return key
 
 
 def say(text: str, kind: str = "good") -> None:

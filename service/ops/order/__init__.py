@@ -15,7 +15,7 @@ from pushes.read import explain
 from pushes.store import records
 from pushes.store.ledger import Ledger
 from service import access, deps
-from service.ops.page import find_key, reason, render, say
+from service.ops.page import reason, render, say
 
 blueprint = Blueprint("order", __name__, url_prefix="/orders/<account>/<order_id>")
 
@@ -85,4 +85,4 @@ def do(ledger: Ledger, verb: str, act: _Act, wanted: list[PushKey]) -> list[batc
 
 
 def _key(account: str, order_id: str) -> PushKey:
-    return find_key(access.principal(), account, order_id)
+    return access.key_of(account, order_id)

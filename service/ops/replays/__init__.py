@@ -10,7 +10,6 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
-from pushes.access.principals import Principal
 from pushes.operate.runs import steer
 from pushes.operate.runs.steer import RunRefusedError, RunRequest
 from pushes.read import runs
@@ -39,12 +38,12 @@ _STEER: dict[str, Callable[..., BulkRun]] = {
 @blueprint.get("/")
 def page() -> Response:
     """List the runs, the latest first."""
-    who, redis = access.principal(), deps.current().ledger.redis
+    redis = deps.current().ledger.redis
     try:
         listed = runs.page(redis, limit=PAGE_SIZE, cursor=request.args.get("cursor") or None)
     except CursorError as error:
         raise BadRequest("The list was asked for in a way that no page gives.") from error
-    shown = [run for run in listed.items if _is_seen(who, run)]
+    shown = [run for run in listed.items if access.may_see(run)]
     return render(
         "replays/replays.html",
         listed=[(run, runs.view(run)) for run in shown],
@@ -104,18 +103,9 @@ def turn(run_id: str, turn: str) -> AnyResponse:
 def _find(run_id: str) -> BulkRun:
     """Return a run. Raises NotFound for none, and for one over accounts that are not theirs."""
     run = runs.get(deps.current().ledger.redis, run_id)
-    if run is None or not _is_seen(access.principal(), run):
+    if run is None or not access.may_see(run):
         raise NotFound("There is no such run. They are kept for some days after their end.")
     return run
-
-
-def _is_seen(who: Principal, run: BulkRun) -> bool:
-    """Whether somebody may see and steer a run: it is over their accounts alone, or their own."""
-    if who.accounts is None or run.by == who.name:
-        return True
-    if run.account is not None:
-        return who.sees(run.account)
-    return bool(run.wanted and run.wanted.accounts and run.wanted.accounts <= set(who.accounts))
 
 
 def _action(word: str) -> RunAction:
