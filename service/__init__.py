@@ -14,7 +14,7 @@ from pushes import log
 from pushes.settings import ConfigurationError, complain
 from pushes.store.server import rights
 from pushes.store.server.rights import Role
-from service import api, deps, errors, health, metrics, ops
+from service import api, changes, deps, errors, health, metrics, ops
 from service.notification import intake as notification
 from service.push import intake
 from service.query import TolerantRequest
@@ -61,5 +61,6 @@ def make_app(settings: WebSettings) -> Flask:
     app.register_blueprint(metrics.blueprint)
     api.register(app)  # before the console, which answers every other address below /ops
     ops.register(app)
+    changes.confirm_all(app)
     errors.register(app)
     return app

@@ -36,6 +36,7 @@ def add(name: str, role: str, accounts: tuple[str, ...], by: str, *, as_json: bo
                 f"There is a token {error} already. Revoke it first with"
                 f" `klarna-ack token remove {error}`."
             ) from error
+        context.ledger.replicas.confirm()
     if as_json:
         output.emit_json({"token": made, "name": principal.name, "role": str(principal.role)})
     else:
@@ -78,6 +79,7 @@ def remove(name: str, by: str, *, as_json: bool) -> None:
         name = read_name(name)
         if not tokens.remove(context.redis, name, by=by):
             raise Refused(f"There is no token {name}. Nothing was changed.")
+        context.ledger.replicas.confirm()
     if as_json:
         output.emit_json({"name": name})
     else:

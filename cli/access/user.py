@@ -58,6 +58,7 @@ def add(  # noqa: PLR0913 - one for each option
                 f"There is a user {error} already. Take it away first with"
                 f" `klarna-ack user remove {error}`; that ends its sessions."
             ) from error
+        context.ledger.replicas.confirm()
     if as_json:
         output.emit_json(made.grant.view())
     else:
@@ -100,6 +101,7 @@ def remove(name: str, by: str, *, as_json: bool) -> None:
         name = read_name(name)
         if not users.remove(context.redis, name, by=by):
             raise Refused(f"There is no user {name}. Nothing was changed.")
+        context.ledger.replicas.confirm()
     if as_json:
         output.emit_json({"name": name})
     else:

@@ -57,6 +57,7 @@ def begin(
     audit.append(ledger.redis, _entry(begun, AuditResult.BEGUN))
     asked = partial(order_write.asked, write=write, by=operator.by, why=operator.why, now=now)
     ledger.advance(write.key, asked)
+    ledger.replicas.confirm()
     return begun
 
 

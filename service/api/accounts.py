@@ -44,5 +44,4 @@ def _check(account: str) -> None:
 
 
 def _one(account: str) -> Response:
-    deps.current().ledger.replicas.confirm()
     return jsonify({account: overview.seen()["accounts"][account]})

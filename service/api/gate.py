@@ -21,7 +21,8 @@ from pushes.operate.step import WrongStateError
 from pushes.read.audit import AuditPlaceError
 from pushes.read.cursors import CursorError
 from pushes.store.server.durability import fault_of
-from service import access, deps
+from pushes.store.server.replicas import NotReplicatedError
+from service import access, changes, deps
 from service.errors import RETRY_AFTER_S, problem
 
 _log = log.get(__name__)
@@ -123,6 +124,8 @@ def _redis_away(error: RedisError) -> Response:
         meaning="a call of the API was answered 503; accepted pushes are safe in Redis",
         action=f"{fault.remedy}; the API serves again by itself",
     )
+    if isinstance(error, NotReplicatedError):
+        return _unavailable(changes.NOT_SAFE)
     return _unavailable(f"{fault.seen}: {fault.remedy}.")
 
 

@@ -55,7 +55,6 @@ def start(json: RunStart) -> Response:
     else:
         selected = [access.key_of(it.account, it.order_id.lower()) for it in json.orders or ()]
         run = steer.start_selected(redis, request, selected, now)
-    deps.current().ledger.replicas.confirm()
     return jsonify(runs.view(run))
 
 
@@ -107,9 +106,8 @@ def undo(run_id: str, json: Because) -> Response:
 
 def _steer(turn: Callable[..., BulkRun], run_id: str, why: str | None) -> Response:
     _known(run_id)
-    ledger, who = deps.current().ledger, access.principal()
-    run = turn(ledger.redis, run_id, by=who.name, why=why, now=datetime.now(UTC))
-    ledger.replicas.confirm()
+    redis, who = deps.current().ledger.redis, access.principal()
+    run = turn(redis, run_id, by=who.name, why=why, now=datetime.now(UTC))
     return jsonify(runs.view(run))
 
 

@@ -7,7 +7,8 @@ from werkzeug.wrappers import Response
 
 from pushes import log
 from pushes.store.server.durability import fault_of
-from service import access
+from pushes.store.server.replicas import NotReplicatedError
+from service import access, changes
 from service.ops.page import render
 
 _log = log.get(__name__)
@@ -58,6 +59,8 @@ def _redis_away(error: RedisError) -> Response:
         meaning="a page of the console was answered 503; accepted pushes are safe in Redis",
         action=f"{fault.remedy}; the console serves again by itself",
     )
+    if isinstance(error, NotReplicatedError):
+        return _unavailable("It is done, but not on enough replicas", changes.NOT_SAFE)
     return _unavailable(
         "Redis does not answer",
         f"{fault.seen[0].upper()}{fault.seen[1:]}. {fault.remedy[0].upper()}{fault.remedy[1:]}."

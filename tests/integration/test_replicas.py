@@ -126,7 +126,12 @@ def test_an_operator_is_told_that_a_failover_could_lose_what_was_done(
         key = put(Ledger(redis), State.DEAD).key
     replica.freeze()
 
-    for words in (f"dead replay {key.order_id} --why test", "pause --why test"):
+    for words in (
+        f"dead replay {key.order_id} --why test",
+        "pause --why test",
+        "user add anna --role viewer --no-password",
+        "token add board --role viewer",
+    ):
         result = run(master.url, *words.split(), REDIS_WAIT_REPLICAS="1")
 
         assert result.exit_code == 1
