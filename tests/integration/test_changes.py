@@ -42,7 +42,7 @@ NO_CHANGE = {
 Call = tuple[str, dict[str, Any]]
 
 
-class Orders:
+class OrdersToChange:
     """Makes what there is to change, anew for each call."""
 
     def __init__(self, redis: Redis) -> None:
@@ -78,21 +78,21 @@ class Orders:
         return put(self.ledger, State.DEAD).key
 
 
-CALLS: dict[str, Callable[[Orders], Call]] = {
+CALLS: dict[str, Callable[[OrdersToChange], Call]] = {
     "api.orders.replay": lambda orders: orders.of(State.DEAD, "replay"),
     "api.orders.discard": lambda orders: orders.of(State.DEAD, "discard"),
     "api.orders.retry": lambda orders: orders.of(State.RETRYING, "retry"),
-    "api.runs.start": Orders.selected,
+    "api.runs.start": OrdersToChange.selected,
     "api.runs.pause": lambda orders: orders.running("/runs", "pause"),
     "api.runs.resume": lambda orders: orders.running("/runs", "resume"),
     "api.runs.cancel": lambda orders: orders.running("/runs", "cancel"),
-    "api.runs.undo": Orders.discarded,
+    "api.runs.undo": OrdersToChange.discarded,
     "api.accounts.pause": lambda _: ("/accounts/default/pause", {}),
     "api.accounts.resume": lambda _: ("/accounts/default/resume", {}),
     "ops.order.replay_it": lambda orders: orders.of(State.DEAD, "replay"),
     "ops.order.discard_it": lambda orders: orders.of(State.DEAD, "discard"),
     "ops.order.retry_it": lambda orders: orders.of(State.RETRYING, "retry"),
-    "ops.dead.act": Orders.ticked,
+    "ops.dead.act": OrdersToChange.ticked,
     "ops.replays.start": lambda _: ("/replays/new?act=replay&account=nobody", {}),
     "ops.replays.turn": lambda orders: orders.running("/replays", "cancel"),
     "ops.accounts.pause": lambda _: ("/accounts/default/pause", {}),
@@ -100,7 +100,7 @@ CALLS: dict[str, Callable[[Orders], Call]] = {
 }
 
 
-class Operator:
+class SignedInAdmin:
     """An admin of the console, who has a token of the API, too."""
 
     def __init__(self, app: Flask, redis: Redis) -> None:
@@ -140,7 +140,7 @@ def test_no_view_says_done_before_a_replica_has_it(
     app = make_app(load({"REDIS_URL": master.url, "REDIS_WAIT_REPLICAS": "1"}))
     assert changing_views(app) == CALLS.keys() | NO_CHANGE
     with Redis.from_url(master.url) as redis:
-        orders, operator = Orders(redis), Operator(app, redis)
+        orders, operator = OrdersToChange(redis), SignedInAdmin(app, redis)
         done = {name: operator.post(name, call(orders)) for name, call in CALLS.items()}
         replica.freeze()
         monkeypatch.setattr(replicas, "_WITHIN_MS", 20)
@@ -163,7 +163,10 @@ def test_what_was_not_told_as_done_is_done_when_a_replica_is_back(
 ) -> None:
     app = make_app(load({"REDIS_URL": master.url, "REDIS_WAIT_REPLICAS": "1"}))
     with Redis.from_url(master.url) as redis:
-        operator, pause = Operator(app, redis), CALLS["ops.accounts.pause"](Orders(redis))
+        operator, pause = (
+            SignedInAdmin(app, redis),
+            CALLS["ops.accounts.pause"](OrdersToChange(redis)),
+        )
         replica.freeze()
         first = operator.post("ops.accounts.pause", pause)
         replica.thaw()
