@@ -52,11 +52,10 @@ from klarna.errors import (
     RejectedError,
     TransientError,
 )
-from klarna.orders import CLOSED_STATUSES, Order, parse_order
+from klarna.orders import Order, parse_order
 from klarna.regions import PRESETS, ApiUrl, resolve_api_url
 
 __all__ = [
-    "CLOSED_STATUSES",
     "PRESETS",
     "Address",
     "ApiUrl",

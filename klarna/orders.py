@@ -2,12 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 from klarna.calls import one_line
-
-# Nothing is left to acknowledge. Source: Klarna docs, "View and change orders", order statuses.
-CLOSED_STATUSES: Final = frozenset({"CANCELLED", "EXPIRED", "CLOSED"})
 
 # Klarna's own limit for merchant references; nothing else we read is longer.
 _TEXT_CHARS = 255

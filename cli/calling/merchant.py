@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from klarna import ApiUrl, KlarnaClient, make_clients, resolve_api_url
+from pushes.accounts.policies import Policies
 from pushes.accounts.settings import Account, CallSettings, read_accounts
 from pushes.settings import ConfigurationError, Problems, load
 
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """One account: its name here, where its orders are, and how they are asked for.
+    """One account: its name and policies, where its orders are, and how they are asked for.
 
     `rate_per_s` is the quota that it shares with the workers.
     """
@@ -21,6 +22,7 @@ class Merchant:
     account: str
     api_url: ApiUrl
     rate_per_s: float
+    policies: Policies
     client: KlarnaClient
 
 
@@ -37,7 +39,8 @@ def calling_for(account: str) -> Iterator[Merchant]:
     except ValueError as error:  # proxies and the CA bundle are the environment's, too
         raise ConfigurationError(f"{account}: {error}") from error
     with clients[account] as client:
-        yield Merchant(account, api_url, settings.rate_per_s or api_url.default_rate_per_s, client)
+        rate_per_s = settings.rate_per_s or api_url.default_rate_per_s
+        yield Merchant(account, api_url, rate_per_s, settings.policies, client)
 
 
 def _read(environment: Mapping[str, str]) -> dict[str, Account]:

@@ -7,7 +7,7 @@ from cli.order import choices as choosing
 from cli.order import writing
 from cli.order.choices import Choices
 from cli.order.writing import OrderAct
-from klarna import CLOSED_STATUSES, KlarnaClient, Observe, Operation
+from klarna import KlarnaClient, Observe, Operation
 
 
 @click.command()
@@ -20,9 +20,10 @@ def acknowledge(order_id: str, choices: Choices) -> None:
     """
     with writing.desk(order_id, choices) as desk:
         order = desk.look()
-        if order.status in CLOSED_STATUSES:
+        if desk.merchant.policies.leave_nothing_to_acknowledge(order.status):
             raise Refused(
-                f"The order is {order.status}: there is nothing to acknowledge. Nothing was sent."
+                f"The order is {order.status}: there is nothing to acknowledge (the account's"
+                " not_needed_states). Nothing was sent."
             )
         desk.do(OrderAct("acknowledge", "acknowledged", Operation.ACKNOWLEDGE, _send))
 

@@ -17,7 +17,6 @@ from cli.calling.merchant import Merchant, calling_for
 from cli.exits import Refused
 from cli.reconcile.findings import Finding, Reconciled
 from klarna import (
-    CLOSED_STATUSES,
     KlarnaError,
     MisconfigurationCause,
     MisconfigurationError,
@@ -89,7 +88,12 @@ class _Inquiry:
         self._failed_in_a_row = 0
         if seen.order_id != order.key.order_id:
             return _not_told(order, f"Klarna answered with another order, {seen.order_id[:36]}")
-        return replace(order, finding=_finding_of(seen), klarna_status=seen.status)
+        return replace(order, finding=self._finding_of(seen), klarna_status=seen.status)
+
+    def _finding_of(self, order: Order) -> Finding:
+        if self._merchant.policies.leave_nothing_to_acknowledge(order.status):
+            return Finding.CLOSED
+        return Finding.CAPTURED if order.status in _CAPTURED else Finding.NEVER_HEARD_OF
 
     def _get(self, order_id: str) -> Order:
         """Fetch an order, waiting out what Klarna asks for. Raises KlarnaError."""
@@ -102,12 +106,6 @@ class _Inquiry:
                 time.sleep(min(pause_s, _LONGEST_PAUSE_S))
         self._pace.wait()
         return self._merchant.client.get_order(order_id)
-
-
-def _finding_of(order: Order) -> Finding:
-    if order.status in CLOSED_STATUSES:
-        return Finding.CLOSED
-    return Finding.CAPTURED if order.status in _CAPTURED else Finding.NEVER_HEARD_OF
 
 
 def _not_told(order: Reconciled, detail: str) -> Reconciled:

@@ -40,7 +40,7 @@ class Finding(StrEnum):
         "no_such_order",
         "Klarna does not know them here: check --account, and where the file comes from.",
     )
-    CLOSED = "closed"  # cancelled, expired or closed at Klarna: nothing to acknowledge
+    CLOSED = "closed"  # at Klarna, or what else its account leaves alone: not_needed_states
     DISCARDED = "discarded"  # by an operator
     CAPTURED = "captured"  # never heard of, and acknowledged by its capture
     ACKNOWLEDGED = "acknowledged"

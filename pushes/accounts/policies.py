@@ -31,5 +31,9 @@ class Policies(BaseModel):
         description='a list of Klarna\'s order statuses, such as ["CANCELLED", "CAPTURED"]',
     )
 
+    def leave_nothing_to_acknowledge(self, status: str) -> bool:
+        """Whether an order of this status, one of Klarna's, is left as it is."""
+        return status in self.not_needed_states
+
 
 DEFAULT_POLICIES = Policies()

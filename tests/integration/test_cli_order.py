@@ -20,7 +20,14 @@ from pushes.read.audit import AuditEntry, AuditResult
 from pushes.store import keys
 from pushes.store.ledger import Ledger
 from tests.builders import put
-from tests.integration.test_cli_support import audited, error, events, run, take
+from tests.integration.test_cli_support import (
+    accounts_that_leave_alone,
+    audited,
+    error,
+    events,
+    run,
+    take,
+)
 
 READS = ("get_order",)
 
@@ -478,9 +485,22 @@ def test_it_acknowledges_nothing_that_is_closed(order: RunOrder, sandbox: Sandbo
     order_id = sandbox.create_order(status="CANCELLED")
     complaint = error(order("acknowledge", order_id, exit_code=1), 1)
     assert complaint == (
-        "Error: The order is CANCELLED: there is nothing to acknowledge. Nothing was sent.\n"
+        "Error: The order is CANCELLED: there is nothing to acknowledge (the account's"
+        " not_needed_states). Nothing was sent.\n"
     )
     assert writes(sandbox, order_id) == []
+
+
+@pytest.mark.parametrize(("status", "is_acknowledged"), [("CAPTURED", False), ("CANCELLED", True)])
+def test_it_acknowledges_what_its_account_wants_acknowledged(
+    redis_url: str, sandbox: SandboxControl, tmp_path: Path, status: str, *, is_acknowledged: bool
+) -> None:
+    sandbox.settings(acknowledge_on_closed="204")
+    order_id = sandbox.create_order(status=status)
+    env = accounts_that_leave_alone(tmp_path, sandbox, "CAPTURED")
+    result = run(redis_url, "order", "acknowledge", order_id, **env)
+    assert result.exit_code == (0 if is_acknowledged else 1), result.output
+    assert bool(writes(sandbox, order_id)) == is_acknowledged
 
 
 def test_it_believes_no_answer_about_another_order(

@@ -17,7 +17,13 @@ from pushes.model import PushKey, State
 from pushes.read.audit import AuditEntry
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, put
-from tests.integration.test_cli_support import audited, everything, run, take
+from tests.integration.test_cli_support import (
+    accounts_that_leave_alone,
+    audited,
+    everything,
+    run,
+    take,
+)
 
 STATES = (State.QUEUED, State.RUNNING, State.RETRYING, State.HELD)
 
@@ -137,6 +143,25 @@ def test_it_asks_klarna_about_what_was_never_heard_of(
         unknown: "never_heard_of"
     }
     assert len(sandbox.requests()) == 7
+
+
+def test_it_goes_by_what_the_account_leaves_alone(
+    redis_url: str, ledger: Ledger, sandbox: SandboxControl, tmp_path: Path
+) -> None:
+    env = accounts_that_leave_alone(tmp_path, sandbox, "CAPTURED", "CANCELLED")
+    ids = {
+        status: sandbox.create_order(status=status)
+        for status in ("CAPTURED", "PART_CAPTURED", "CANCELLED", "EXPIRED")
+    }
+    command = ("reconcile", "--file", "-", "--rate", "1000", "--json")
+    told = run(redis_url, *command, stdin="\n".join(ids.values()), **env)
+    assert findings(told) == {
+        ids["CAPTURED"]: "closed",
+        ids["PART_CAPTURED"]: "captured",
+        ids["CANCELLED"]: "closed",
+        ids["EXPIRED"]: "never_heard_of",
+    }
+    assert ledger.redis.keys() == []
 
 
 def test_it_queues_what_was_never_heard_of_and_nothing_else(

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from redis import Redis
 
 from cli.main import terminal
+from devtools.local.sandbox_control import SandboxControl
 from pushes import life
 from pushes.model import Change, Push, PushKey, Reason, State
 from pushes.read import audit, overview
@@ -55,6 +56,18 @@ def at(now: datetime = NOW) -> Iterator[None]:
     """Let it be `now` for everything in this process."""
     with time_machine.travel(now, tick=False):
         yield
+
+
+def accounts_that_leave_alone(
+    directory: Path, sandbox: SandboxControl, *statuses: str
+) -> dict[str, str]:
+    """The environment of the account `us`, for which these statuses need no acknowledge."""
+    file = directory / "accounts.toml"
+    file.write_text(
+        f'[accounts.us]\napi_url = "{sandbox.url}"\nusername = "sandbox"\npassword = "sandbox"\n'
+        f"not_needed_states = {json.dumps(statuses)}\n"
+    )
+    return {"ACCOUNTS_FILE": str(file)}
 
 
 def after(minutes: float) -> datetime:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klarna import CLOSED_STATUSES, Order, parse_order
+from klarna import Order, parse_order
 from klarna.calls import normal_order_id
 
 ORDER_ID = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
@@ -107,10 +107,6 @@ def test_it_makes_texts_fit_for_a_log_line() -> None:
 def test_it_survives_any_surprise(odd: dict[str, object]) -> None:
     order = parse_order({**DOCUMENT, **odd, "order_id": ORDER_ID, "status": "AUTHORIZED"})
     assert (order.order_id, order.status) == (ORDER_ID, "AUTHORIZED")
-
-
-def test_it_names_the_statuses_that_leave_nothing_to_acknowledge() -> None:
-    assert {"CANCELLED", "EXPIRED", "CLOSED"} == CLOSED_STATUSES
 
 
 def test_it_takes_the_shape_of_an_id_for_enough_and_lowers_it() -> None:

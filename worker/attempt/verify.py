@@ -27,7 +27,7 @@ def verify(order: Order, order_id: str, policies: Policies) -> Verdict:
     """
     if order.order_id != order_id:
         return Verdict.MISMATCH
-    if order.status in policies.not_needed_states:
+    if policies.leave_nothing_to_acknowledge(order.status):
         return Verdict.CLOSED
     if order.fraud_status == _PENDING and not policies.acknowledge_pending:
         return Verdict.PENDING
