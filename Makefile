@@ -34,7 +34,7 @@ SBOM ?= build/sbom.json
 sbom: $(VENV)/deploy/installed ## Write build/sbom.json: what runs, with versions and hashes, as CycloneDX
 	@mkdir -p $(dir $(SBOM))
 	@PYTHONWARNINGS=ignore $(VENV)/deploy/bin/cyclonedx-py requirements --pyproject pyproject.toml \
-		--output-reproducible --mc-type application --output-file $(SBOM) requirements/run.lock
+		--output-reproducible --mc-type application --output-file $(SBOM) requirements/notify.lock
 
 chaos: $(VENV) ## Kill everything under load, write docs/reports/chaos.md; 10 minutes, ARGS='--only kills': 3
 	@$(BIN)/python -m devtools.chaos --report docs/reports/chaos.md $(ARGS)
@@ -63,15 +63,18 @@ map: $(VENV) ## Remake what is made from the code: CONTRIBUTING's map, Redis's u
 # one would lack it, and pip refuses what has no hash.
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS)
-LOCKS := run dev build sandbox deploy
+LOCKS := run dev build sandbox notify deploy
 lock: $(VENV) ## Remake requirements/*.lock; keeps versions, unless ARGS=--upgrade
 	@echo async-timeout | $(LOCK) --output-file requirements/run.lock pyproject.toml -
 	@echo 'hatchling>=1.27' | $(LOCK) --constraint requirements/run.lock --output-file requirements/build.lock -
-	@echo async-timeout | $(LOCK) --extra dev --extra sandbox --constraint requirements/run.lock \
+	@echo async-timeout | $(LOCK) --extra dev --extra sandbox --extra notify \
+		--constraint requirements/run.lock \
 		--constraint requirements/build.lock \
 		--output-file requirements/dev.lock pyproject.toml -
 	@echo async-timeout | $(LOCK) --extra sandbox --constraint requirements/dev.lock \
 		--output-file requirements/sandbox.lock pyproject.toml -
+	@echo async-timeout | $(LOCK) --extra notify --constraint requirements/dev.lock \
+		--output-file requirements/notify.lock pyproject.toml -
 	@$(LOCK) --output-file requirements/deploy.lock requirements/deploy.in
 	@for lock in $(LOCKS); do \
 		{ echo "# Made by \`make lock\`; not edited by hand."; cat requirements/$$lock.lock; } \

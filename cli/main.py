@@ -14,6 +14,7 @@ _COMMANDS = {
     "doctor": "cli.doctor:doctor",
     "find": "cli.find:find",
     "list": "cli.list:list_",
+    "notify": "cli.notify:notify",
     "order": "cli.order:order",
     "pause": "cli.pause:pause",
     "push": "cli.push:push",

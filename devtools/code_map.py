@@ -12,7 +12,7 @@ PAGE = ROOT / "CONTRIBUTING.md"
 FOLDERS = ("Folder", "What it holds", "Modules")
 LARGEST = ("File", "Lines")
 
-_ROOMS = ("service", "pushes", "worker", "klarna", "cli", "sandbox", "devtools")
+_ROOMS = ("service", "pushes", "worker", "klarna", "notify", "cli", "sandbox", "devtools")
 _LARGEST_FILES = 10
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 from klarna import resolve_api_url
+from notify.settings import NotifySettings
 from pushes import settings as shared
 from pushes.accounts.serving import Share
 from pushes.accounts.settings import Account, CallSettings, read_accounts
@@ -24,7 +25,7 @@ def _check_url(url: SecretStr) -> SecretStr:
 HttpUrlSecret = Annotated[SecretStr, AfterValidator(_check_url)]
 
 
-class WorkerSettings(CallSettings):
+class WorkerSettings(CallSettings, NotifySettings):
     """The settings of a worker."""
 
     concurrency: int = Field(

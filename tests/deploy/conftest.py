@@ -45,6 +45,6 @@ def release(tmp_path: Path) -> Path:
     release = tmp_path / "current"
     release.mkdir()
     (release / "venv").symlink_to(sys.prefix)
-    for name in ("deploy", "service", "worker", "pushes", "klarna", "cli"):
+    for name in ("deploy", "service", "worker", "pushes", "klarna", "notify", "cli"):
         (release / name).symlink_to(ROOT / name)
     return release

@@ -43,7 +43,7 @@ def test_the_bill_of_materials_lists_what_runs(
     subprocess.run([make, "--silent", "sbom", f"SBOM={file}"], cwd=ROOT, check=True)
     bill = json.loads(file.read_text())
     listed = {f"{each['name']}=={each['version']}" for each in bill["components"]}
-    lock = (ROOT / "requirements" / "run.lock").read_text()
+    lock = (ROOT / "requirements" / "notify.lock").read_text()
     assert listed == set(re.findall(r"^([a-z0-9-]+==[\w.]+)", lock, re.MULTILINE))
     assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "klarna-ack")
 

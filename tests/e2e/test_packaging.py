@@ -23,7 +23,7 @@ from devtools.local.loopback import free_port, loopback_session
 from devtools.local.processes import ROOT, LoggedProcess, poll
 from devtools.local.sandbox_control import SandboxControl
 
-SHIPPED = ("cli", "klarna", "pushes", "sandbox", "service", "worker")
+SHIPPED = ("cli", "klarna", "notify", "pushes", "sandbox", "service", "worker")
 _TIMEOUT_S = 60
 
 

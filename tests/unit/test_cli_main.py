@@ -42,6 +42,8 @@ COMMANDS = [
     ("token", "add"),
     ("token", "list"),
     ("token", "remove"),
+    ("notify",),
+    ("notify", "test"),
     ("user",),
     ("user", "add"),
     ("user", "list"),
@@ -104,7 +106,7 @@ def test_it_lists_its_commands_without_cutting_their_help_short(path: tuple[str,
 def test_it_names_its_commands() -> None:
     nowhere = click.Context(terminal)
     found: set[tuple[str, ...]] = {(name,) for name in terminal.list_commands(nowhere)}
-    for group in ("dead", "order", "run", "token", "user"):
+    for group in ("dead", "notify", "order", "run", "token", "user"):
         inner = command_at((group,))
         assert isinstance(inner, click.Group)
         found |= {(group, name) for name in inner.list_commands(nowhere)}

@@ -13,7 +13,7 @@ from pushes.store.ledger import Ledger
 from service.settings import load as load_web
 from worker.settings import load as load_worker
 
-SHIPPED = ("cli", "klarna", "pushes", "sandbox", "service", "worker")
+SHIPPED = ("cli", "klarna", "notify", "pushes", "sandbox", "service", "worker")
 NEVER_IMPORTED = {"pickle", "dill", "cloudpickle", "marshal", "shelve"}
 NEVER_CALLED = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "input"}
 
@@ -78,10 +78,12 @@ def test_whatever_holds_a_secret_does_not_show_it(show: Callable[[object], str])
             "KLARNA_API_URL": "klarna-eu",
             "KLARNA_USERNAME": "user",
             "KLARNA_PASSWORD": CANARY,
+            "NOTIFY_URLS": f"json://user:{CANARY}@127.0.0.1",
         }
     )
     redis = connect(url, timeout_s=1, retries=0)
     client = KlarnaClient(resolve_api_url("klarna-eu"), "user", CANARY)
     holders: list[object] = [web, web.tokens, worker, worker.settings, worker.accounts]
+    holders += worker.settings.recipients or ()
     holders += [redis, redis.connection_pool, Ledger(redis), client]
     assert [type(each).__name__ for each in holders if CANARY in show(each)] == []

@@ -23,7 +23,7 @@ from worker.periodic import tasks
 from worker.wiring import assemble
 
 TEXT = OPERATIONS.read_text()
-PROGRAM = ("pushes", "worker", "service", "klarna", "cli", "deploy")
+PROGRAM = ("pushes", "worker", "service", "klarna", "notify", "cli", "deploy")
 
 # What the f-strings in names of events and counters can become.
 EXPANSIONS = {

@@ -102,7 +102,9 @@ def test_it_loads_for_a_command_only_what_that_needs(arguments: tuple[str, ...])
     assert loaded & (for_others | {"structlog", "rich"}) == set()
 
 
-@pytest.mark.parametrize("package", ["service", "pushes", "worker", "klarna", "cli", "sandbox"])
+@pytest.mark.parametrize(
+    "package", ["service", "pushes", "worker", "klarna", "notify", "cli", "sandbox"]
+)
 def test_it_neither_connects_nor_reads_the_environment_at_import(package: str) -> None:
     imported = import_all(package)
     assert (imported["connects"], imported["readers"]) == ([], [])

@@ -7,8 +7,8 @@ import pytest
 
 from devtools.local.processes import ROOT
 
-LOCKS = ("run", "dev", "sandbox", "build", "deploy")
-OF_THE_PROGRAM = ("run", "dev", "sandbox")  # the others have no redis-py in them
+LOCKS = ("run", "dev", "sandbox", "notify", "build", "deploy")
+OF_THE_PROGRAM = ("run", "dev", "sandbox", "notify")  # the others have no redis-py in them
 
 
 def text_of(lock: str) -> str:
@@ -53,6 +53,8 @@ def test_it_names_no_path_of_the_machine_that_made_it(lock: str) -> None:
 def test_what_runs_is_part_of_what_is_tested() -> None:
     assert hashes_by_pin("run").items() <= hashes_by_pin("sandbox").items()
     assert hashes_by_pin("sandbox").items() <= hashes_by_pin("dev").items()
+    assert hashes_by_pin("run").items() <= hashes_by_pin("notify").items()
+    assert hashes_by_pin("notify").items() <= hashes_by_pin("dev").items()
     assert hashes_by_pin("build").items() <= hashes_by_pin("dev").items()
 
 
