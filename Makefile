@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo screenshots test check-browser check-deploy sbom chaos simulate bench lint format map lock clean $(VENV)
+.PHONY: help demo screenshots test check-browser check-deploy sbom chaos soak fuzz simulate bench lint format map lock clean $(VENV)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ simulate: $(VENV) ## Play days of trouble in minutes, write docs/reports/simulat
 bench: $(VENV) ## Measure us beside our peers, write docs/reports/performance.md; 8 minutes, ARGS=--quick: 1
 	@$(BIN)/python -m devtools.bench $(ARGS)
 
+fuzz: $(VENV) $(VENV)/fuzz/installed ## Try requests, answers and records that reach new branches; ARGS='--minutes 60', 10 without
+	@PYTHONPATH=$(VENV)/fuzz $(BIN)/python -m tests.fuzz $(ARGS)
+
 lint: $(VENV) ## Check style, types and import contracts
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -63,7 +66,7 @@ map: $(VENV) ## Remake what is made from the code: CONTRIBUTING's map, Redis's u
 # one would lack it, and pip refuses what has no hash.
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS)
-LOCKS := run dev build sandbox notify deploy
+LOCKS := run dev build sandbox notify deploy fuzz
 lock: $(VENV) ## Remake requirements/*.lock; keeps versions, unless ARGS=--upgrade
 	@echo async-timeout | $(LOCK) --output-file requirements/run.lock pyproject.toml -
 	@echo 'hatchling>=1.27' | $(LOCK) --constraint requirements/run.lock --output-file requirements/build.lock -
@@ -76,6 +79,7 @@ lock: $(VENV) ## Remake requirements/*.lock; keeps versions, unless ARGS=--upgra
 	@echo async-timeout | $(LOCK) --extra notify --constraint requirements/dev.lock \
 		--output-file requirements/notify.lock pyproject.toml -
 	@$(LOCK) --output-file requirements/deploy.lock requirements/deploy.in
+	@$(LOCK) --output-file requirements/fuzz.lock requirements/fuzz.in
 	@for lock in $(LOCKS); do \
 		{ echo "# Made by \`make lock\`; not edited by hand."; cat requirements/$$lock.lock; } \
 			> requirements/$$lock.new && mv requirements/$$lock.new requirements/$$lock.lock || exit 1; \
@@ -97,6 +101,11 @@ $(VENV)/deploy/installed: requirements/deploy.lock $(VENV)/locked
 	@$(PYTHON) -m venv --clear $(VENV)/deploy
 	@$(VENV)/deploy/bin/python -m pip --quiet --disable-pip-version-check --no-input install \
 		--require-hashes --requirement $<
+	@touch $@
+
+# libFuzzer, beside what the tests import.
+$(VENV)/fuzz/installed: requirements/fuzz.lock $(VENV)/locked
+	@$(PIP) install --require-hashes --no-deps --upgrade --target $(VENV)/fuzz --requirement $<
 	@touch $@
 
 $(VENV)/locked: requirements/dev.lock

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from pushes.model import Entry, HoldReason, Lane, OrderSnapshot, Push, PushKey, Reason, State
 
@@ -57,6 +57,8 @@ _LARGEST = 2**63 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+
+_Fact = TypeVar("_Fact", str, int)
 
 # Made once: `json.dumps` would make an encoder for each commit.
 to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -254,17 +256,21 @@ def encode_entry(entry: Entry) -> str:
 def decode_entry(text: str) -> Entry:
     """Read one line of a timeline back. Raises ValueError, KeyError, TypeError or OverflowError."""
     facts = json.loads(text)
+    words = ("event", "call", "error_code", "correlation_id", "detail", "by")
+    known = {name: _of_type(str, facts[name]) for name in words if name in facts}
     return Entry(
         at=moment(facts["at"]),
-        event=facts["event"],
-        call=facts.get("call"),
-        http_status=facts.get("status"),
-        elapsed_ms=facts.get("ms"),
-        error_code=facts.get("error_code"),
-        correlation_id=facts.get("correlation_id"),
-        detail=facts.get("detail"),
-        by=facts.get("by"),
+        event=known.pop("event"),
+        http_status=_of_type(int, facts["status"]) if "status" in facts else None,
+        elapsed_ms=_of_type(int, facts["ms"]) if "ms" in facts else None,
+        **known,
     )
+
+
+def _of_type(kind: type[_Fact], fact: object) -> _Fact:
+    if isinstance(fact, bool) or not isinstance(fact, kind):
+        raise TypeError(f"{fact!r} is no {kind.__name__}")
+    return fact
 
 
 def epoch(at: datetime) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from devtools.local.processes import ROOT
 
-LOCKS = ("run", "dev", "sandbox", "notify", "build", "deploy")
+LOCKS = ("run", "dev", "sandbox", "notify", "build", "deploy", "fuzz")
 OF_THE_PROGRAM = ("run", "dev", "sandbox", "notify")  # the others have no redis-py in them
 
 

@@ -1,3 +1,4 @@
+import json
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
@@ -124,6 +125,17 @@ def test_it_reads_a_line_of_the_timeline_back_whatever_it_says(entry: Entry) -> 
 
     assert decode_entry(encode_entry(back)) == back
     assert back.detail == kept(entry.detail)
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [{"event": None}, {"event": 3}, {"call": True}, {"status": "200"}, {"ms": True}, {"by": []}],
+    ids=str,
+)
+def test_it_takes_a_line_with_a_fact_of_another_type_for_none(fact: dict[str, object]) -> None:
+    line = json.dumps({"at": 1772366400.0, "event": "call", "status": 200, "by": "ops"} | fact)
+    with pytest.raises(TypeError):
+        decode_entry(line)
 
 
 @given(st.dictionaries(st.sampled_from([*encode(a_push(State.DEAD)), "x"]), st.text(max_size=9)))
