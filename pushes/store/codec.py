@@ -6,9 +6,9 @@ Whatever is written can be read back: what Redis or Python could not take again 
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -206,29 +206,8 @@ def _reader_of(name: str) -> Callable[[str], Any]:
     return moment if name == "expires_at" else str
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """What an order is about, in minor units."""
-
-    minor_units: int
-    currency: str
-
-
-# The fields of a record that `decode_amount` reads.
+# What an order that is not settled is worth: these fields of its record, the first a number.
 AMOUNT_FIELDS = (f"{_ORDER}order_amount", f"{_ORDER}purchase_currency")
-
-
-def decode_amount(values: Sequence[bytes | None] | Exception) -> Amount | None:
-    """Read the values of `AMOUNT_FIELDS`. None when Klarna showed no amount, or they are none."""
-    if isinstance(values, Exception):
-        return None
-    minor_units, currency = values
-    if minor_units is None or currency is None:
-        return None
-    try:
-        return Amount(number(minor_units), currency.decode())
-    except ValueError:
-        return None
 
 
 def encode_entry(entry: Entry) -> str:

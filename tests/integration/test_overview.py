@@ -156,14 +156,15 @@ def test_it_says_when_it_has_not_counted_all_by_account(
 ) -> None:
     monkeypatch.setattr(by_account, "MEMBERS_READ", 3)
     monkeypatch.setattr(by_account, "_CHUNK", 2)
-    for state in (State.QUEUED, State.QUEUED, State.QUEUED, State.DEAD):
+    for state in (State.RETRYING, State.RETRYING, State.RETRYING, State.RETRYING, State.DEAD):
         put(ledger, state, a_key("eu"))
     put(ledger, State.ACKNOWLEDGED, a_key("us"))
 
     seen = overview.read(ledger, NOW)
 
     assert seen.by_account.partial
-    assert seen.by_account.of("eu")[State.QUEUED] == 3
+    counts = seen.by_account.of("eu")
+    assert (counts[State.RETRYING], counts[State.DEAD]) == (3, 1)
 
 
 def test_it_is_read_from_a_redis_that_is_full() -> None:
