@@ -1,4 +1,7 @@
-"""`klarna-ack list`: the pushes in one state, a page at a time. Changes nothing."""
+"""`klarna-ack list`: the pushes in one state, a page at a time. Changes nothing.
+
+No page walks a whole index: of one account's orders among all others it may show few, or none.
+"""
 
 from datetime import UTC, datetime
 
@@ -9,8 +12,10 @@ from cli.arguments import options
 from cli.context import opened
 from cli.output.listing import listing, order_cells
 from pushes.model import State
-from pushes.read import by_state, views
+from pushes.read import views
 from pushes.read.cursors import CursorError
+from pushes.read.search import find
+from pushes.read.search.query import Query
 
 _COLUMNS = (
     *("order_id", "account", "reason", "since", "deadline_at", "next_attempt_at", "minor_units"),
@@ -34,25 +39,33 @@ def list_(
     """List the pushes in one state.
 
     Those that wait come first by their deadline, dead letters by their death, and what is settled
-    with the latest first. Without --account those of all accounts are listed.
+    with the latest first. Without --account those of all accounts are listed. One page is --limit
+    long at most; it may be short of that, and says where the list goes on.
     """
+    wanted, now = Query(state=State.of(state), account=account), datetime.now(UTC)
     with opened() as context:
         if account is not None:
             context.choose_account(account)
         try:
-            page = by_state.page(
-                context.redis, State.of(state), account=account, limit=limit, cursor=cursor
-            )
+            page = find.page(context.ledger, wanted, now, limit=limit, cursor=cursor)
         except CursorError as error:
             raise click.UsageError(str(error)) from error
-    now = datetime.now(UTC)
+        total = None if as_json else find.count(context.redis, wanted)
     items = [views.in_state(push, now) for push in page.items]
     if as_json:
         output.emit_json({"items": items, "next_cursor": page.next_cursor})
         return
     lines = [_cells(item) for item in items]
-    nothing, more = f"No push is {state}.", page.next_cursor
-    output.emit(*listing(lines, _COLUMNS, prose="last_error", next_cursor=more, nothing=nothing))
+    output.emit(
+        *listing(
+            lines,
+            _COLUMNS,
+            prose="last_error",
+            next_cursor=page.next_cursor,
+            nothing=f"No push is {state}." if page.next_cursor is None else "None so far.",
+            total=total,
+        )
+    )
 
 
 def _cells(item: views.StateLineView) -> dict[str, output.Cell]:

@@ -9,7 +9,7 @@ from cli.arguments import options
 from cli.context import opened
 from cli.dead.selection import read_page
 from cli.output.listing import listing, order_cells
-from pushes.read import views
+from pushes.read import dead_letters, views
 
 _COLUMNS = ("order_id", "account", "died_at", "reason", "minor_units", "last_error")
 
@@ -39,14 +39,20 @@ def list_(  # noqa: PLR0913 - one parameter an option
         if account is not None:
             context.choose_account(account)
         page = read_page(context.redis, wanted, limit=limit, cursor=cursor)
+        total = None if as_json else dead_letters.count(context.redis, wanted)
     now = datetime.now(UTC)
     items = [views.dead_letter(push, now) for push in page.items]
     if as_json:
         output.emit_json({"items": items, "next_cursor": page.next_cursor})
     else:
         lines = [{**order_cells(item), "died_at": item["died_at"]} for item in items]
-        nothing = "No dead letters match."
-        more = page.next_cursor
         output.emit(
-            *listing(lines, _COLUMNS, prose="last_error", next_cursor=more, nothing=nothing)
+            *listing(
+                lines,
+                _COLUMNS,
+                prose="last_error",
+                next_cursor=page.next_cursor,
+                nothing="No dead letters match.",
+                total=total,
+            )
         )

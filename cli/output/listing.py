@@ -6,15 +6,19 @@ from cli.output.blocks import Block, Cell, Table, is_empty
 from pushes.read.views import LineView
 
 
-def listing(
+def listing(  # noqa: PLR0913 - the parts of a page
     items: Sequence[Mapping[str, Cell]],
     columns: Sequence[str],
     *,
     prose: str,
     next_cursor: str | None,
     nothing: str,
+    total: int | None = None,
 ) -> list[Block]:
-    """Lay a page out, without the columns that are empty in every line."""
+    """Lay a page out, without the columns that are empty in every line.
+
+    `total` is how many there are on all pages; None when nobody has counted.
+    """
     shown: list[Block] = []
     if items:
         said = [name for name in columns if not all(is_empty(item[name]) for item in items)]
@@ -23,7 +27,8 @@ def listing(
     else:
         shown.append(nothing)
     if next_cursor:
-        shown.append(f"There are more: --cursor {next_cursor}")
+        in_all = "" if total is None else f" ({total:,} in all)"
+        shown.append(f"There are more{in_all}: --cursor {next_cursor}")
     return shown
 
 

@@ -98,7 +98,7 @@ def test_it_lists_them_in_aligned_text(ledger: Ledger, redis_url: str) -> None:
     assert run(redis_url, "dead", "list").stdout == header + lines[0] + lines[1]
     cursor = f"1772366400.000:default_{first.order_id}"
     assert run(redis_url, "dead", "list", "--limit", "1").stdout == (
-        header + lines[0] + f"\nThere are more: --cursor {cursor}\n"
+        header + lines[0] + f"\nThere are more (2 in all): --cursor {cursor}\n"
     )
 
 

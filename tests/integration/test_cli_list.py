@@ -5,7 +5,7 @@ import pytest
 from redis import Redis
 
 from pushes.model import PushKey, State
-from pushes.read import by_state
+from pushes.read.search import find, listing
 from pushes.store import keys
 from pushes.store.ledger import Ledger
 from tests.builders import a_key, put
@@ -100,7 +100,7 @@ def test_it_lists_each_state_a_page_at_a_time(ledger: Ledger, redis_url: str, st
 def test_it_lists_those_of_one_account_past_all_others(
     ledger: Ledger, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: State
 ) -> None:
-    monkeypatch.setattr(by_state, "_CHUNK", 3)
+    monkeypatch.setattr(listing, "_CHUNK", 3)
     wanted = []
     for minutes in range(8):
         put(ledger, state, a_key("eu"), after(minutes))
@@ -110,6 +110,33 @@ def test_it_lists_those_of_one_account_past_all_others(
     shown = listed(redis_url, state, "--account", "us", ACCOUNTS_FILE=two)
     assert ids(shown) == order_ids(*(reversed(wanted) if state.is_settled else wanted))
     assert len(ids(listed(redis_url, state, ACCOUNTS_FILE=two))) == 10
+
+
+def test_it_walks_no_index_to_its_end(
+    ledger: Ledger, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one account's orders among many others a page may show none, and where to go on."""
+    monkeypatch.setattr(listing, "_CHUNK", 3)
+    monkeypatch.setattr(listing, "READ_AT_MOST", 6)
+    monkeypatch.setattr(find, "_RECORDS_A_PAGE", 6)
+    for minutes in range(10):
+        put(ledger, State.QUEUED, a_key("eu"), after(minutes))
+    last = put(ledger, State.QUEUED, a_key("us"), after(20)).key
+    options = ("--account", "us", "--limit", "2")
+    env = {"ACCOUNTS_FILE": two_accounts(tmp_path)}
+    first = listed(redis_url, State.QUEUED, *options, **env)
+    rest = listed(redis_url, State.QUEUED, *options, "--cursor", first["next_cursor"], **env)
+    assert (ids(first), ids(rest), rest["next_cursor"]) == ([], order_ids(last), None)
+    text = run(redis_url, "list", "--state", "queued", *options, **env).stdout
+    assert text == f"None so far.\n\nThere are more: --cursor {first['next_cursor']}\n"
+
+
+def test_it_says_how_many_there_are(ledger: Ledger, redis_url: str) -> None:
+    for minutes in range(3):
+        put(ledger, State.HELD, now=after(minutes))
+    for options in ([], ["--account", "default"]):
+        text = run(redis_url, "list", "--state", "held", "--limit", "1", *options).stdout
+        assert "There are more (3 in all): --cursor held~" in text
 
 
 def test_it_leaves_out_what_has_left_the_state(ledger: Ledger, redis_url: str) -> None:

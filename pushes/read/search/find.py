@@ -38,6 +38,9 @@ _STATES = (
     *(State.ACKNOWLEDGED, State.NOT_NEEDED),
 )
 
+# The states whose orders stand in indexes of each account, too.
+_BY_ACCOUNT = (State.HELD, State.DEAD)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -58,6 +61,16 @@ def page(
         hits = keys_of(ledger, wanted.text, now)
         return _of(ledger.redis, hits, wanted, limit, cursor)
     return _listed(ledger.redis, wanted, limit, cursor)
+
+
+def count(redis: Redis, wanted: Query) -> int | None:
+    """Count what a query about one state and nothing but an account finds; None when it cannot.
+
+    Of one account's orders most indexes are not kept apart.
+    """
+    if wanted.state is None or not (wanted.account is None or wanted.state in _BY_ACCOUNT):
+        return None
+    return listing.count(redis, _source_of(redis, wanted, wanted.state))
 
 
 def keys_of(ledger: Ledger, text: str, now: datetime) -> list[PushKey]:
