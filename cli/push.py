@@ -14,12 +14,9 @@ from cli.arguments.order_files import OrderFile
 from cli.batch import run
 from cli.batch.report import BatchReport
 from cli.context import opened
-from pushes.life import Origin
-from pushes.model import Lane, Push, PushKey
+from pushes.model import Push, PushKey
+from pushes.operate import push as as_if_pushed
 from pushes.operate.batch import Operator
-
-# The name of the event in the timeline: Klarna's own are `pushed`.
-EVENT = "pushed_by_operator"
 
 
 @click.command()
@@ -57,10 +54,9 @@ def push(
     report.add_bad_lines(wanted.bad_lines)
     with opened() as context:
         chosen = context.choose_configured_account(account)
-        origin = Origin(EVENT, by, lane=Lane.BACKLOG)
 
         def accept(key: PushKey) -> Push:
-            return context.ledger.accept(key, datetime.now(UTC), origin)
+            return as_if_pushed.push(context.ledger, key, by=by, now=datetime.now(UTC))
 
         keys = [PushKey(chosen, order_id) for order_id in wanted.ids]
         operator = Operator(by, "push")

@@ -15,12 +15,11 @@ from redis.exceptions import RedisError
 from cli.arguments import options, order_files
 from cli.context import Context, opened
 from cli.exits import Refused, remedy, what_happened
-from cli.push import EVENT
 from cli.reconcile import findings, report
 from cli.reconcile.findings import Finding, Reconciled
-from pushes.life import Origin
-from pushes.model import Lane, Push, PushKey
+from pushes.model import Push, PushKey
 from pushes.operate import batch
+from pushes.operate import push as as_if_pushed
 from pushes.operate.batch import Operator
 
 
@@ -93,10 +92,10 @@ def _ask_klarna(
 def _queue(context: Context, found: list[Reconciled], operator: Operator) -> list[Reconciled]:
     """Queue what was never heard of, as `klarna-ack push` does. Raises Refused half way."""
     missing = [one.key for one in found if one.finding is Finding.NEVER_HEARD_OF]
-    origin = Origin(EVENT, operator.by, lane=Lane.BACKLOG)
 
     def accept(key: PushKey) -> Push:
-        return context.ledger.accept(key, datetime.now(UTC), origin)
+        now = datetime.now(UTC)
+        return as_if_pushed.push(context.ledger, key, by=operator.by, now=now)
 
     pushed: dict[PushKey, Push | None] = {}
     try:

@@ -17,7 +17,7 @@ from redis import Redis
 
 from pushes.access import secret_words
 from pushes.access.grants import UNREADABLE, Grant
-from pushes.access.principals import Principal
+from pushes.access.principals import GrantView, Principal
 from pushes.operate import audit
 from pushes.read.audit import AuditEntry
 from pushes.store import keys
@@ -35,6 +35,12 @@ class UserExistsError(Exception):
     """There is a user of this name already."""
 
 
+class UserView(GrantView):
+    """A user; without a password it signs in by a one-time link, or through a proxy."""
+
+    has_password: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ConsoleUser:
     """One user. Sessions name its `generation`: they end when the user is made anew."""
@@ -47,6 +53,10 @@ class ConsoleUser:
     def principal(self) -> Principal:
         """Who it is."""
         return self.grant.principal
+
+    def view(self) -> UserView:
+        """Show it; never the password, nor its hash."""
+        return {**self.grant.view(), "has_password": self.password_hash is not None}
 
 
 def add(

@@ -7,11 +7,21 @@ has changed. Whoever asks has a bearer token.
 
 from flask import Blueprint, Flask
 
-from service.api import accounts, audit, dead_letters, document, gate, orders, overview, runs
+from service.api import (
+    accounts,
+    audit,
+    dead_letters,
+    document,
+    gate,
+    orders,
+    overview,
+    runs,
+    settings,
+)
 
 PREFIX = "/ops/api/v1"
 
-PARTS = (overview, orders, dead_letters, runs, accounts, audit)
+PARTS = (overview, orders, dead_letters, runs, accounts, audit, settings)
 
 
 def register(app: Flask) -> None:

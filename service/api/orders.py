@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import NotFound
 
-from pushes.model import Push
+from pushes.model import Push, PushKey
 from pushes.operate import batch
+from pushes.operate import push as as_if_pushed
 from pushes.operate import replay as dead_letter
 from pushes.operate import retry as waiting
 from pushes.operate.batch import Operator
@@ -18,11 +19,19 @@ from pushes.read.search import find
 from pushes.read.search import query as queries
 from pushes.read.search.query import QueryError
 from pushes.store import records
+from pushes.store.ledger import Ledger
 from service import access, deps
 from service.api import gate
 from service.api.document import answers, tree
 from service.api.gate import InvalidError
-from service.api.schemas import Because, OneOrder, OrderPage, OrdersQuery, OrderState
+from service.api.schemas import (
+    Because,
+    OneOrder,
+    OrderPage,
+    OrdersQuery,
+    OrderState,
+    PerhapsBecause,
+)
 
 blueprint = Blueprint("orders", __name__, url_prefix="/orders")
 
@@ -55,6 +64,20 @@ def show(account: str, order_id: str) -> Response:
     return jsonify(views.full(push, records.timeline(redis, key), datetime.now(UTC)))
 
 
+@blueprint.post("/<account>/<order_id>/push")
+@tree.validate(resp=answers(OrderState, 404, 422))
+def push(account: str, order_id: str, json: PerhapsBecause) -> Response:
+    """Queue an order as if Klarna had pushed it; one in hand already is only counted."""
+    if account not in deps.current().settings.tokens:
+        raise NotFound(f"There is no account {account[:40]!r} that you may see.")
+
+    def act(ledger: Ledger, key: PushKey, *, by: str, why: str | None, now: datetime) -> Push:
+        del why  # it stands in the audit, as that of the terminal does
+        return as_if_pushed.push(ledger, key, by=by, now=now)
+
+    return _act(account, order_id, "push", act, json.why)
+
+
 @blueprint.post("/<account>/<order_id>/replay")
 @tree.validate(resp=answers(OrderState, 404, 409, 422))
 def replay(account: str, order_id: str, json: Because) -> Response:
@@ -76,7 +99,7 @@ def retry(account: str, order_id: str, json: Because) -> Response:
     return _act(account, order_id, "retry", waiting.retry, json.why)
 
 
-def _act(account: str, order_id: str, action: str, act: _Act, why: str) -> Response:
+def _act(account: str, order_id: str, action: str, act: _Act, why: str | None) -> Response:
     key, ledger, who = (
         access.key_of(account, order_id.lower()),
         deps.current().ledger,

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
+from pushes.access.tokens import TokenView
+from pushes.access.users import UserView
 from pushes.model import Reason
 from pushes.read.audit import AuditView
 from pushes.read.overview import AccountStatusView, StatusView
@@ -192,6 +194,35 @@ class RunPreview(BaseModel):
 
 class Accounts(RootModel[dict[str, AccountStatusView]]):
     """The accounts by name."""
+
+
+class SettingView(BaseModel):
+    """One setting; a secret is masked. `problem` says what is wrong with it."""
+
+    name: str
+    value: str | None
+    is_default: bool
+    problem: str | None
+
+
+class SettingList(BaseModel):
+    """What the web process was started with; of push tokens only whether an account has one."""
+
+    items: list[SettingView]
+    push_tokens: dict[str, bool]
+    faults: list[str]
+
+
+class UserList(BaseModel):
+    """Who may sign in to the console."""
+
+    items: list[UserView]
+
+
+class TokenList(BaseModel):
+    """The tokens of this API."""
+
+    items: list[TokenView]
 
 
 class AuditPage(BaseModel):

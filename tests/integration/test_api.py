@@ -19,15 +19,16 @@ from schemathesis.specs.openapi.checks import (
 )
 from werkzeug.test import TestResponse
 
-from pushes.access import tokens
+from pushes.access import tokens, users
 from pushes.access.principals import Principal, UserRole
 from pushes.model import PushKey, Reason, State
 from pushes.operate.runs.executor import RunExecutor
 from pushes.read import views
+from pushes.store import records
 from pushes.store.ledger import Ledger
 from service import make_app
 from service.settings import load
-from tests.builders import put
+from tests.builders import a_key, put
 from tests.integration.test_cli_support import after, audited, dead, take
 from tests.integration.test_search import a_call, end
 
@@ -178,6 +179,47 @@ def test_an_operator_acts_on_one_order(app: Flask, ledger: Ledger) -> None:
     ]
 
 
+def test_it_queues_an_order_as_if_klarna_had_pushed_it(app: Flask, ledger: Ledger) -> None:
+    ops, key = client(app, ledger), a_key()
+    for pushes in (1, 2):
+        queued = told(ops.post(f"{path_of(key)}/push", why="Klarna's push was lost"))
+        assert (queued["state"], queued["order_id"]) == ("queued", key.order_id)
+        assert take(ledger, key).pushes == pushes
+    (entry,) = records.timeline(ledger.redis, key)
+    assert (entry.event, entry.by) == ("pushed_by_operator", "operator0")
+    acted = audited(ledger.redis)[-1]
+    assert acted
+    assert (acted.action, acted.why, acted.order_id) == (
+        "push",
+        "Klarna's push was lost",
+        key.order_id,
+    )
+    told(ops.post(f"/orders/mars/{key.order_id}/push"), 404)
+    told(ops.post("/orders/default/x/push"), 404)
+    told(client(app, ledger, UserRole.VIEWER).post(f"{path_of(key)}/push"), 403)
+
+
+def test_it_shows_settings_and_who_has_access_to_an_admin(redis_url: str, ledger: Ledger) -> None:
+    app = make_app(load({"REDIS_URL": redis_url, "PUSH_TOKEN": "much-too-secret"}))
+    who = Principal("anna", UserRole.ADMIN)
+    users.add(ledger.redis, who, password=None, by="root", now=datetime.now(UTC))
+    admin = client(app, ledger, UserRole.ADMIN)
+    shown = told(admin.get("/settings"))
+    values = {item["name"]: item["value"] for item in shown["items"]}
+    assert (values["PORT"], values["OPS_URL"]) == ("8000", None)
+    assert values["REDIS_URL"] == "\N{BULLET}" * 6 + " (set)"
+    assert (shown["push_tokens"], shown["faults"]) == ({"default": True}, [])
+    assert "much-too-secret" not in json.dumps(shown)
+    (user,) = told(admin.get("/users"))["items"]
+    assert (user["name"], user["role"], user["has_password"]) == ("anna", "admin", False)
+    (token,) = told(admin.get("/tokens"))["items"]
+    assert (token["name"], token["made_by"]) == ("admin0", "test")
+    assert token["last_used_at"] is not None
+    operator = client(app, ledger)
+    for path in ("/settings", "/users", "/tokens"):
+        told(operator.get(path), 403)
+
+
 def test_it_starts_and_steers_bulk_runs(app: Flask, ledger: Ledger) -> None:
     letters = [dead(ledger, now=after(n)) for n in range(3)]
     ops = client(app, ledger)
@@ -269,7 +311,7 @@ def test_it_is_503_while_redis_is_away(app: Flask, ledger: Ledger, valkey: Any) 
 def test_it_is_described_by_openapi_31(app: Flask) -> None:
     document = told(ApiClient(app.test_client(), None).get("/openapi.json"))
     assert document["openapi"].startswith("3.1.")
-    assert len(document["paths"]) == 20
+    assert len(document["paths"]) == 24
     assert document["security"] == [{"token": []}]
     for schema in document["components"]["schemas"].values():
         assert meta.is_valid(schema)
@@ -278,7 +320,7 @@ def test_it_is_described_by_openapi_31(app: Flask) -> None:
 def test_it_answers_as_its_document_says(app: Flask, ledger: Ledger) -> None:
     key = dead(ledger)
     put(ledger, State.RETRYING)
-    ops = client(app, ledger)
+    ops = client(app, ledger, UserRole.ADMIN)
     schema = schemathesis.openapi.from_wsgi(f"{PREFIX}/openapi.json", app)
     tried = 0
     for result in schema.get_all_operations():
@@ -301,4 +343,4 @@ def test_it_answers_as_its_document_says(app: Flask, ledger: Ledger) -> None:
 
         attempt()
         tried += 1
-    assert tried == 21
+    assert tried == 25

@@ -79,6 +79,7 @@ class OrdersToChange:
 
 
 CALLS: dict[str, Callable[[OrdersToChange], Call]] = {
+    "api.orders.push": lambda orders: orders.of(State.DEAD, "push"),
     "api.orders.replay": lambda orders: orders.of(State.DEAD, "replay"),
     "api.orders.discard": lambda orders: orders.of(State.DEAD, "discard"),
     "api.orders.retry": lambda orders: orders.of(State.RETRYING, "retry"),
