@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo screenshots test check-browser check-deploy sbom chaos fuzz simulate bench lint format map lock clean $(VENV)
+.PHONY: help demo screenshots test check-browser check-deploy sbom chaos fuzz simulate bench bench-ops lint format map lock clean $(VENV)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ simulate: $(VENV) ## Play days of trouble in minutes, write docs/reports/simulat
 
 bench: $(VENV) ## Measure us beside our peers, write docs/reports/performance.md; 8 minutes, ARGS=--quick: 1
 	@$(BIN)/python -m devtools.bench $(ARGS)
+
+bench-ops: $(VENV) ## Read the console over 1.2 million orders, write docs/reports/console.md; 7 minutes, ARGS='--scale 0.01': a look
+	@$(BIN)/python -m devtools.bench.ops $(ARGS)
 
 fuzz: $(VENV) $(VENV)/fuzz/installed ## Try requests, answers and records that reach new branches; ARGS='--minutes 60', 10 without
 	@PYTHONPATH=$(VENV)/fuzz $(BIN)/python -m tests.fuzz $(ARGS)

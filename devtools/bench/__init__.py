@@ -7,6 +7,8 @@
     systems       the worker systems, and how each is started
     peers/        the same two calls as a job of RQ, Dramatiq, Celery and taskiq; bare views
     load          the HTTP load generator
+    scale/        what many accounts and many waiting orders cost
+    ops/          the console over a full Redis, and intake beside it
     testbed       the Redis, the fake Klarna and the processes of a measurement
     fake_klarna/  a Klarna that costs next to nothing; its counter is the one believed
     process_tree  CPU and memory of process trees

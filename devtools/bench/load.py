@@ -59,8 +59,10 @@ class Load:
 class Connection(asyncio.Protocol):
     """A kept-alive connection. `on_free` is called whenever it can take the next push."""
 
-    def __init__(self, load: Load, on_free: Callable[["Connection"], None]) -> None:
-        self._load, self._on_free = load, on_free
+    def __init__(
+        self, load: Load, on_free: Callable[["Connection"], None], path: str = "/push"
+    ) -> None:
+        self._load, self._on_free, self._path = load, on_free, path
         self._received = b""
         self._order_id, self._asked_at = "", 0.0
 
@@ -72,7 +74,7 @@ class Connection(asyncio.Protocol):
         """Push a new order."""
         self._order_id, self._asked_at = str(uuid4()), asked_at
         self._transport.write(
-            f"POST /push?klarna_order_id={self._order_id} HTTP/1.1\r\n"
+            f"POST {self._path}?klarna_order_id={self._order_id} HTTP/1.1\r\n"
             "Host: 127.0.0.1\r\nContent-Length: 0\r\n\r\n".encode()
         )
 
@@ -112,7 +114,9 @@ def closed_loop(port: int, *, connections: int, seconds: float) -> Load:
     return _run(run)
 
 
-def open_loop(port: int, *, connections: int, rate: float, seconds: float) -> Load:
+def open_loop(
+    port: int, *, connections: int, rate: float, seconds: float, path: str = "/push"
+) -> Load:
     """Push `rate` times a second, evenly spaced."""
 
     async def run(load: Load) -> None:
@@ -125,7 +129,7 @@ def open_loop(port: int, *, connections: int, rate: float, seconds: float) -> Lo
             else:
                 idle.append(connection)
 
-        idle.extend(await _connect(port, connections, load, free))
+        idle.extend(await _connect(port, connections, load, free, path))
         load.began_at = time.monotonic()
         for number in range(int(rate * seconds)):
             await asyncio.sleep(max(0.0, load.began_at + number / rate - time.monotonic()))
@@ -140,11 +144,11 @@ def open_loop(port: int, *, connections: int, rate: float, seconds: float) -> Lo
 
 
 async def _connect(
-    port: int, count: int, load: Load, on_free: Callable[[Connection], None]
+    port: int, count: int, load: Load, on_free: Callable[[Connection], None], path: str = "/push"
 ) -> list[Connection]:
     loop = asyncio.get_running_loop()
     made = [
-        await loop.create_connection(lambda: Connection(load, on_free), "127.0.0.1", port)
+        await loop.create_connection(lambda: Connection(load, on_free, path), "127.0.0.1", port)
         for _ in range(count)
     ]
     return [connection for _, connection in made]

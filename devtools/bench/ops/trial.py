@@ -1,0 +1,140 @@
+"""A whole installation over a full Redis: the console is read while pushes come in.
+
+The same pushes come with nobody at the console, in turn, for what the console costs them.
+"""
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from redis import Redis
+
+from devtools.bench.fake_klarna.control import BenchKlarna
+from devtools.bench.load import open_loop
+from devtools.bench.ops import filling, visits
+from devtools.bench.ops.orders import FullRedis
+from devtools.bench.ops.reader import ConsoleReader, Took
+from devtools.bench.testbed import BenchError
+from devtools.local.embedded import EmbeddedServer
+from devtools.local.processes import Processes, poll
+from devtools.reporting.run import say
+from pushes.store import keys
+
+PUSHES_PER_S = 50
+_CONNECTIONS = 16
+_REWRITE_TIMEOUT_S = 300.0
+
+# What holds the texts by which orders are found: see `pushes.store.texts`.
+_SEARCH_INDEX = ("references", "settled-references", "calls")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPlan:
+    """How full Redis is, and how long is measured: so many windows of each kind."""
+
+    scale: float
+    windows: int
+    seconds: float
+
+    @classmethod
+    def at_scale(cls, scale: float) -> "TrialPlan":
+        """Return the whole, or a part of it."""
+        return cls(scale, max(1, round(4 * scale)), max(1.0, 25.0 * min(1.0, scale)))
+
+
+@dataclass(slots=True)
+class TrialFigures:
+    """What was measured. `alone_ms` and `beside_ms`: pushes, nobody or somebody at the console."""
+
+    full: FullRedis
+    took: Took = field(default_factory=Took)
+    alone_ms: list[float] = field(default_factory=list)
+    beside_ms: list[float] = field(default_factory=list)
+    errors: int = 0
+    memory_bytes: int = 0
+    search_index_bytes: int = 0
+
+
+def run(plan: TrialPlan, directory: Path) -> TrialFigures:
+    """Fill, serve and measure. Raises BenchError, ProcessError and RedisError."""
+    figures = TrialFigures(FullRedis.at_scale(plan.scale, datetime.now(UTC)))
+    with _installation(figures.full, directory) as (redis, url, port):
+        figures.memory_bytes = redis.info("memory")["used_memory"]
+        wanted = visits.every(redis, figures.full)
+        reader = ConsoleReader(url, redis, visits.limited_to(figures.full))
+        spawning = multiprocessing.get_context("spawn")
+        with closing(reader), ProcessPoolExecutor(1, spawning) as pool:
+            # Each process meets each page once before: code and templates are loaded then.
+            for _ in range(2):
+                reader.read(wanted, 0, Took())
+            for number in range(plan.windows):
+                say(f"window {number + 1} of {plan.windows}")
+                for is_read in (False, True):
+                    pushing = pool.submit(
+                        open_loop,
+                        port,
+                        connections=_CONNECTIONS,
+                        rate=PUSHES_PER_S,
+                        seconds=plan.seconds,
+                        path=f"/push/{figures.full.names[0]}",
+                    )
+                    if is_read:
+                        reader.read(wanted, plan.seconds, figures.took)
+                    load = pushing.result()
+                    figures.errors += load.errors
+                    (figures.beside_ms if is_read else figures.alone_ms).extend(load.latencies_ms())
+        figures.search_index_bytes = _search_index_bytes(redis)
+    return figures
+
+
+@contextmanager
+def _installation(full: FullRedis, directory: Path) -> Iterator[tuple[Redis, str, int]]:
+    with ExitStack() as opened:
+        server = opened.enter_context(EmbeddedServer())
+        redis = opened.enter_context(Redis.from_url(server.url))
+        klarna = opened.enter_context(BenchKlarna(directory / "fake-klarna.log"))
+        say(f"writing {full.dead:,} dead letters and {full.settled:,} settled orders")
+        redis.config_set("appendonly", "no")
+        filling.fill(server.url, full)
+        redis.config_set("appendonly", "yes")
+        redis.config_set("auto-aof-rewrite-percentage", 0)  # a rewrite is not what is measured
+        poll(lambda: not _is_rewriting(redis), _REWRITE_TIMEOUT_S)
+        file = directory / "accounts.toml"
+        file.write_text(
+            "\n".join(
+                f'[accounts.{name}]\napi_url = "{klarna.url}"\nusername = "{name}"\n'
+                'password = "bench"\nrate_per_s = 1000'
+                for name in full.names
+            )
+        )
+        env = {"REDIS_URL": server.url, "ACCOUNTS_FILE": str(file), "LOG_FORMAT": "json"}
+        processes = Processes(env, directory)
+        opened.callback(processes.kill_all)
+        processes.worker().wait_ready()
+        web = processes.web().wait_ready()
+        yield redis, web.url, web.port
+        processes.check()
+
+
+def _is_rewriting(redis: Redis) -> bool:
+    info = redis.info("persistence")
+    return bool(info["aof_rewrite_in_progress"] or info["aof_rewrite_scheduled"])
+
+
+def _search_index_bytes(redis: Redis) -> int:
+    """Take the search index away, and say by how much Redis's memory shrinks."""
+    before = redis.info("memory")["used_memory"]
+    gone = 0
+    for name in _SEARCH_INDEX:
+        pipeline = redis.pipeline(transaction=False)
+        for key in redis.scan_iter(f"{keys.PREFIX}:{name}:*", count=10_000):
+            pipeline.delete(key)
+        gone += sum(cast(list[int], pipeline.execute()))
+    if not gone:
+        raise BenchError("there is no search index")
+    return int(before - redis.info("memory")["used_memory"])
