@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo screenshots test check-browser check-deploy sbom chaos fuzz simulate bench bench-ops lint format map lock clean $(VENV)
+.PHONY: help demo screenshots test check-browser check-clients check-deploy sbom chaos fuzz simulate bench bench-ops lint format map lock clean $(VENV)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,11 +21,14 @@ demo: $(VENV) ## Run everything here, Valkey and a stand-in for Klarna included;
 screenshots: $(VENV) ## Take the pictures in docs/images/ anew; needs Debian's package chromium
 	@$(BIN)/python -m devtools.screenshots
 
-test: $(VENV) ## Run every test but those of deploy/ and of the browser
+test: $(VENV) ## Run every test but those of the targets check-…
 	@$(BIN)/python -m pytest $(ARGS)
 
 check-browser: $(VENV) ## Use the console in a browser; needs Debian's package chromium
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+check-clients: $(VENV) $(VENV)/node/installed ## Let a client from npm use the sandbox; needs node and npm
+	@$(BIN)/python -m pytest tests/clients $(ARGS)
 
 check-deploy: $(VENV) $(VENV)/deploy/installed ## Hold deploy/ against its tools, and run it; needs what .ci/run installs
 	@$(BIN)/python -m pytest tests/deploy $(ARGS)
@@ -109,6 +112,12 @@ $(VENV)/deploy/installed: requirements/deploy.lock $(VENV)/locked
 # libFuzzer, beside what the tests import.
 $(VENV)/fuzz/installed: requirements/fuzz.lock $(VENV)/locked
 	@$(PIP) install --require-hashes --no-deps --upgrade --target $(VENV)/fuzz --requirement $<
+	@touch $@
+
+# A client of Klarna's that others wrote, for check-clients alone.
+$(VENV)/node/installed: tests/clients/package-lock.json $(VENV)/locked
+	@mkdir -p $(@D) && cp tests/clients/package.json $< $(@D)
+	@npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 $(VENV)/locked: requirements/dev.lock

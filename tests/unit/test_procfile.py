@@ -1,4 +1,5 @@
 import os
+import re
 import runpy
 import tempfile
 import tomllib
@@ -110,5 +111,8 @@ def test_each_folder_of_tests_is_run_by_one_of_the_commands_of_ci() -> None:
         file.relative_to(ROOT).parent.as_posix() for file in ROOT.glob("tests/*/**/test_*.py")
     }
     pytest_settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]
-    run = (*pytest_settings["ini_options"]["testpaths"], "tests/deploy", "tests/browser")
+    ci = (ROOT / ".ci" / "run").read_text()
+    checks = re.findall(r"^step make check-(\w+)$", ci, re.MULTILINE)
+    others = [f"tests/{check}" for check in checks]
+    run = (*pytest_settings["ini_options"]["testpaths"], *others)
     assert [folder for folder in folders if not folder.startswith(run)] == []
