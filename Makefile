@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo screenshots test check-browser check-clients check-deploy sbom chaos fuzz simulate bench bench-ops lint format map lock clean $(VENV)
+.PHONY: help demo screenshots test check-browser check-clients check-deploy sbom chaos soak fuzz simulate bench bench-ops lint format map lock clean $(VENV)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ sbom: $(VENV)/deploy/installed ## Write build/sbom.json: what runs, with version
 
 chaos: $(VENV) ## Kill everything under load, write docs/reports/chaos.md; 10 minutes, ARGS='--only kills': 3
 	@$(BIN)/python -m devtools.chaos --report docs/reports/chaos.md $(ARGS)
+
+soak: $(VENV) ## Half an hour of load and trouble: does anything grow? Write docs/reports/soak.md; ARGS='--minutes 5'
+	@$(BIN)/python -m devtools.soak $(or $(ARGS),--report docs/reports/soak.md)
 
 simulate: $(VENV) ## Play days of trouble in minutes, write docs/reports/simulation.md; ARGS='--scale 0.01': a look, in 3
 	@$(BIN)/python -m devtools.simulation $(or $(ARGS),--report docs/reports/simulation.md)

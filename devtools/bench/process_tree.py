@@ -41,6 +41,11 @@ def memory_mb(roots: Iterable[int]) -> float:
     return sum(_kilobytes(pid, "smaps_rollup", "Pss") for pid in tree(roots)) / 1024
 
 
+def resident_mb(pids: Iterable[int]) -> float:
+    """Return what processes hold in memory now (VmRSS), in MB; what they share counts for each."""
+    return sum(_kilobytes(pid, "status", "VmRSS") for pid in pids) / 1024
+
+
 def _all_stats() -> dict[int, list[str]]:
     stats = {}
     for entry in _PROC.iterdir():

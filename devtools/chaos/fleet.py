@@ -8,9 +8,10 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from devtools.local.loopback import free_port
 from devtools.local.processes import Web, Worker
@@ -19,6 +20,9 @@ from devtools.local.processes import Web, Worker
 _INTERNAL_ERROR = re.compile(
     r"failed_here|not_settled|record\.quarantined|key_set_aside|not_committed|attempt\.hung|foreign_job|^Traceback"
 )
+
+
+_AS_IN_PROCFILE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Replica:
@@ -64,6 +68,11 @@ class Replica:
         self._process = self._new_process()
         return code
 
+    @property
+    def log_bytes(self) -> int:
+        """How much it has logged so far, over all its processes."""
+        return sum(log.stat().st_size for log in self._logs.glob(f"{self.name}.*.log"))
+
     def wait_ready(self) -> None:
         """Wait until it serves. Raises ProcessError."""
         self._process.wait_ready()
@@ -80,7 +89,15 @@ class Replica:
 class Fleet:
     """Web processes and workers over one Redis and one sandbox."""
 
-    def __init__(self, env: Mapping[str, str], logs: Path, *, webs: int, workers: int) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        logs: Path,
+        *,
+        webs: int,
+        workers: int,
+        commands: Mapping[str, Sequence[str]] = _AS_IN_PROCFILE,
+    ) -> None:
         self._logs = logs
         self.web_urls: list[str] = []
         self.webs: list[Replica] = []
@@ -89,10 +106,11 @@ class Fleet:
             for number in range(1, webs + 1):
                 port = free_port()
                 self.web_urls.append(f"http://127.0.0.1:{port}")
-                start = partial(Web, {**env, "PORT": str(port)})
+                start = partial(Web, {**env, "PORT": str(port)}, command=commands.get("web"))
                 self.webs.append(Replica(f"web-{number}", start, logs))
             for number in range(1, workers + 1):
-                self.workers.append(Replica(f"worker-{number}", partial(Worker, env), logs))
+                start_worker = partial(Worker, env, command=commands.get("worker"))
+                self.workers.append(Replica(f"worker-{number}", start_worker, logs))
             for replica in self.replicas:
                 replica.wait_ready()
         except BaseException:

@@ -3,10 +3,12 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -34,6 +36,7 @@ _SETTINGS = {
 # 5, 15 and 30 minutes.
 _SCHEDULE_S = [1.5, 3, 5]
 _OPERATOR_TIMEOUT_S = 60
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _REPLAY = ("dead", "replay", "--all", "--why", "Klarna is well again", "--by", "chaos")
 
 
@@ -68,16 +71,27 @@ class ChaosTestbed:
 
 
 @contextmanager
-def running_testbed(fsync: Fsync, *, webs: int = 2, workers: int = 3) -> Iterator[ChaosTestbed]:
-    """Start all of it; everything is gone at the end, also after a failure or ctrl-c."""
+def running_testbed(
+    fsync: Fsync,
+    *,
+    webs: int = 2,
+    workers: int = 3,
+    env: Mapping[str, str] = _NOTHING,
+    commands: Mapping[str, Sequence[str]] = _NOTHING,
+) -> Iterator[ChaosTestbed]:
+    """Start all of it; everything is gone at the end, also after a failure or ctrl-c.
+
+    `commands` are run instead of the Procfile's, by their names there, and see `env` besides.
+    """
     with ExitStack() as stack:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="klarna-ack-chaos-")))
         server = stack.enter_context(EmbeddedServer(appendfsync=fsync))
         process = stack.enter_context(Sandbox({}, logs / "sandbox.out"))
         sandbox = stack.enter_context(closing(process.wait_ready()))
         sandbox.settings(push_schedule_s=_SCHEDULE_S)
-        env = _SETTINGS | {"REDIS_URL": server.url, "KLARNA_API_URL": sandbox.url}
-        fleet = Fleet(env, logs, webs=webs, workers=workers)
+        urls = {"REDIS_URL": server.url, "KLARNA_API_URL": sandbox.url}
+        settings = _SETTINGS | urls | dict(env)
+        fleet = Fleet(settings, logs, webs=webs, workers=workers, commands=commands)
         stack.callback(fleet.end)
         sandbox.pusher(f"{fleet.web_urls[0]}/push?klarna_order_id={{checkout.order.id}}")
         redis = stack.enter_context(Redis.from_url(server.url, socket_timeout=5))

@@ -144,19 +144,24 @@ class LoggedProcess:
 
 
 class Process(LoggedProcess):
-    """One line of the Procfile, running."""
+    """One line of the Procfile, running, or another command in its place."""
 
-    def __init__(self, name: str, env: Mapping[str, str], log: Path) -> None:
-        super().__init__(name, procfile()[name], env, log)
+    def __init__(
+        self, name: str, env: Mapping[str, str], log: Path, command: Sequence[str] | None = None
+    ) -> None:
+        super().__init__(name, command or procfile()[name], env, log)
 
 
 class Web(Process):
     """The web process, on a free port of 127.0.0.1 unless `env` names one."""
 
-    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, env: Mapping[str, str], log: Path, command: Sequence[str] | None = None
+    ) -> None:
         self.port = int(env.get("PORT") or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
-        super().__init__("web", {"BIND": "127.0.0.1", **env, "PORT": str(self.port)}, log)
+        bound = {"BIND": "127.0.0.1", **env, "PORT": str(self.port)}
+        super().__init__("web", bound, log, command)
 
     @property
     def push_url(self) -> str:
@@ -178,9 +183,11 @@ class Web(Process):
 class Worker(Process):
     """The worker process."""
 
-    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, env: Mapping[str, str], log: Path, command: Sequence[str] | None = None
+    ) -> None:
         self._redis_url = env["REDIS_URL"]
-        super().__init__("worker", env, log)
+        super().__init__("worker", env, log, command)
 
     def wait_ready(self) -> Self:
         """Wait until RQ knows a worker of this process. Raises ProcessError."""

@@ -26,7 +26,7 @@ def judge(trial: Trial) -> None:
     """Write into the trial's result what holds and what is broken; leaves Klarna well."""
     result = trial.result
     result.orders = len(trial.orders)
-    _await_quiet(trial)
+    await_quiet(trial)
     seen = _look(trial)
     result.accepted, result.dead = len(seen.accepted), seen.dead
     counters = counts.metrics(trial.testbed.fleet.web_urls[0])
@@ -37,7 +37,7 @@ def judge(trial: Trial) -> None:
     trial.testbed.sandbox.clear_faults()
     orders.add_lasting_faults(trial.testbed.sandbox, trial.orders)
     trial.testbed.replay_the_dead()
-    _await_quiet(trial)
+    await_quiet(trial)
     seen = _look(trial)
     result.broken += map(str, invariants.wrong_outcomes(seen))
     result.acknowledged_twice = seen.acknowledged_twice
@@ -52,7 +52,7 @@ def _in_turn_s(trial: Trial) -> float:
     return len(trial.interrupted) * (2 * trial.latency_s + _ATTEMPT_S)
 
 
-def _await_quiet(trial: Trial) -> None:
+def await_quiet(trial: Trial) -> None:
     """Until nothing waits any more, or the time is up: then the audit says what still does."""
     within_s = _QUIET_WITHIN_S + _in_turn_s(trial)
     until = time.monotonic() + within_s

@@ -45,7 +45,7 @@ def run(  # noqa: PLR0913 - what the sizes of a trial are
         back_s: list[float] = []
         for kill in planned:
             trial.wait_until(kill.at_s)
-            _do(kill, trial, back_s)
+            strike(kill, trial, back_s)
             trial.testbed.resume()
         if back_s:
             what = "killed Redis, back again: until a push is accepted"
@@ -53,16 +53,21 @@ def run(  # noqa: PLR0913 - what the sizes of a trial are
     return trial.result
 
 
-def _do(kill: Kill, trial: Trial, back_s: list[float]) -> None:
+def strike(kill: Kill, trial: Trial, back_s: list[float], spared: int = 0) -> None:
+    """Kill what is to be killed, but for the first `spared` workers and web processes.
+
+    For Redis, `back_s` gets the seconds from its return until a push was accepted.
+    """
     fleet, index = trial.testbed.fleet, kill.index
+    workers, webs = fleet.workers[spared:], fleet.webs[spared:]
     match kill.target:
         case KillTarget.WORKER:
-            worker = fleet.workers[index % len(fleet.workers)]
+            worker = workers[index % len(workers)]
             trial.interrupted += recovery.interrupt(trial.testbed.ledger, worker)
         case KillTarget.WEB:
-            fleet.webs[index % len(fleet.webs)].kill()
+            webs[index % len(webs)].kill()
         case KillTarget.WEB_CHILD:
-            if not fleet.webs[index % len(fleet.webs)].kill_child():
+            if not webs[index % len(webs)].kill_child():
                 return
         case KillTarget.REDIS:
             trial.testbed.server.kill()
