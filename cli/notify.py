@@ -1,17 +1,23 @@
-"""`klarna-ack notify`: the messages of NOTIFY_URLS, tried out."""
+"""`klarna-ack notify`: the messages of NOTIFY_URLS, tried out, or sent by no worker."""
 
 import os
+import signal
+import threading
 
 import click
 
 from cli import output
 from cli.arguments import options
+from cli.context import opened
 from cli.exits import Refused
 from notify import delivery, messages
 from notify.messages import Message
+from notify.notifier import Notifier
 from notify.recipients import Recipient
 from notify.settings import NotifySettings
-from pushes.settings import ConfigurationError, load
+from notify.watching import Watch
+from pushes import log
+from pushes.settings import ConfigurationError, Settings, load
 
 _NOT_TAKEN = (
     "{} of {} did not take it. Look at the URL, at the service behind it, and at the way from here"
@@ -21,9 +27,9 @@ _NOT_TAKEN = (
 
 @click.group()
 def notify() -> None:
-    """Try out what tells people that something is wrong.
+    """Tell people that something is wrong, and when it is over.
 
-    The messages themselves are sent by the workers, to each URL of NOTIFY_URLS.
+    The messages themselves are sent by the workers, to each URL of NOTIFY_URLS, and by `watch`.
     """
 
 
@@ -35,10 +41,28 @@ def test(*, as_json: bool) -> None:
     It says of each, by its number and its service, whether it took the message; a URL is a secret
     and is never shown. Set NOTIFY_URLS here as for the workers.
     """
-    _send(read(), messages.TEST, as_json=as_json)
+    _send(_read(), messages.TEST, as_json=as_json)
 
 
-def read() -> tuple[Recipient, ...]:
+@notify.command()
+def watch() -> None:
+    """Send what the workers send, until ctrl-c or SIGTERM.
+
+    It is no worker, so it can tell that there is none. Run it under a supervisor wherever
+    NOTIFY_URLS is reached; beside workers and others of its kind nothing is told twice.
+    """
+    recipients = _read()
+    with opened() as context:
+        settings = load(Settings, os.environ)
+        log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        notifiers = [Notifier(context.ledger, each) for each in recipients]
+        Watch(context.redis, notifiers).run(stopping)
+
+
+def _read() -> tuple[Recipient, ...]:
     """Read whom to tell. Raises ConfigurationError when it is nobody."""
     recipients = load(NotifySettings, os.environ).recipients
     if not recipients:

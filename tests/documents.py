@@ -10,6 +10,7 @@ README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 BEHAVIOUR = ROOT / "docs" / "behaviour.md"
 METRICS = ROOT / "docs" / "metrics.md"
+NOTIFICATIONS = ROOT / "docs" / "notifications.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 RUNBOOK = ROOT / "docs" / "runbook.md"
 DOCUMENTS = [

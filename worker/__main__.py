@@ -53,6 +53,7 @@ def main() -> int:
         retry_policy=configuration.retry_policy,
         outage_after_failures=settings.outage_after_failures,
         heartbeat_url=settings.heartbeat_url,
+        recipients=settings.recipients or (),
     )
     if wanted.alone:
         return alone.run(parts, ledger, heartbeat.name, configuration.accounts)

@@ -23,7 +23,7 @@ from worker.attempt.attempt import Attempt, Ending
 from worker.claiming.claims import Claim
 from worker.periodic.heartbeat import Heartbeat
 from worker.periodic.loops import Loop
-from worker.periodic.tasks import LEASES, PeriodicTask
+from worker.periodic.tasks import PeriodicTask
 from worker.wiring import Parts
 
 _log = log.get(__name__)
@@ -117,8 +117,8 @@ class Runner:
         self._heartbeat.register_birth()  # type: ignore[no-untyped-call]  # RQ gives it no types
 
     def _by_clock(self, task: PeriodicTask) -> PeriodicTask:
-        """Do a task only while our clock is right, unless it goes by no clock of ours."""
-        if task.name == LEASES:
+        """Do a task only while our clock is right, if it goes by that."""
+        if not task.by_our_clock:
             return task
         return replace(task, act=lambda: None if self._heartbeat.is_skewed else task.act())
 

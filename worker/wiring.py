@@ -1,11 +1,13 @@
 """How the parts of a worker are put together, for the process and for the simulator alike."""
 
 import random as system_random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from notify.notifier import Notifier
+from notify.recipients import Recipient
 from pushes.accounts.clock import Now
 from pushes.accounts.holds import Holds
 from pushes.accounts.pauses import Pauses
@@ -66,6 +68,7 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
     random: Callable[[], float] = system_random.random,
     redis_now: Now | None = None,
     heartbeat_url: SecretStr | None = None,
+    recipients: Iterable[Recipient] = (),
 ) -> Parts:
     """Make the parts of the worker `name` over a ledger; connects to nothing.
 
@@ -99,6 +102,7 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
             clock=clock,
             runs=RunExecutor(ledger, name),
             ping=Ping(ledger, heartbeat_url),
+            notifiers=[Notifier(ledger, each) for each in recipients],
         ),
         serving=serving,
         quota=quota,

@@ -90,6 +90,9 @@ SIGN_IN_ATTEMPTS = f"{PREFIX}:sign-in-attempts"
 # Held by the one worker that calls HEARTBEAT_URL in this minute.
 PING_LOCK = f"{PREFIX}:ping:lock"
 
+# What the keys of a recipient of NOTIFY_URLS begin with.
+_NOTIFY = f"{PREFIX}:notify"
+
 # Written to learn whether Redis takes writes; holds nothing.
 WRITE_PROBE = f"{PREFIX}:write-probe"
 
@@ -273,6 +276,16 @@ def session(digest: str) -> str:
 def sign_in_link(digest: str) -> str:
     """Name the string that says whom a one-time link signs in; it expires."""
     return f"{PREFIX}:sign-in-link:{digest}"
+
+
+def notify_lease(recipient: str) -> str:
+    """Name what the one process holds that looks for a recipient in this minute."""
+    return f"{_NOTIFY}:lease:{recipient}"
+
+
+def notify_told(recipient: str) -> str:
+    """Name the hash of what a recipient was told, by trouble: JSON; it expires."""
+    return f"{_NOTIFY}:told:{recipient}"
 
 
 def unanswered(key: PushKey, call: str) -> str:

@@ -44,6 +44,7 @@ COMMANDS = [
     ("token", "remove"),
     ("notify",),
     ("notify", "test"),
+    ("notify", "watch"),
     ("user",),
     ("user", "add"),
     ("user", "list"),

@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 
 from devtools.local.processes import ROOT
+from notify.recipients import Recipient
 from pushes import policy, resends
 from pushes.model import State
 from pushes.policy import RetryPolicy
@@ -56,6 +57,7 @@ def test_it_lists_every_periodic_task() -> None:
         shares={},
         retry_policy=RetryPolicy(),
         outage_after_failures=10,
+        recipients=[Recipient(1, "JSON", "json://localhost")],
     )
     in_code = {task.name: f"{task.every_s:g} s" for task in worker.tasks}
     in_code["heartbeat"] = f"{runner._BEAT_EVERY_S:g} s"  # noqa: SLF001 - it has no other name

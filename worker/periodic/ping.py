@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 import requests
 from pydantic import SecretStr
 
+from notify import troubles
 from pushes import log
 from pushes.read import accounts_at_work, overview
-from pushes.read.overview import Overview
 from pushes.store import keys
 from pushes.store.ledger import Ledger
 from pushes.store.server import durability
-from pushes.store.server.durability import ServerFacts
 
 _log = log.get(__name__)
 
@@ -27,12 +26,6 @@ _TIMEOUT_S = 5.0
 _CLAIMED_FOR = timedelta(seconds=50)
 
 _FIRST_ERROR_STATUS = 300
-
-# By then an order has failed at least six attempts, and Klarna has pushed it five times.
-_WAITS_LONG = timedelta(hours=4)
-
-# With less time left an order has failed for 36 hours.
-_DEADLINE_NEAR_H = 12
 
 
 class Ping:
@@ -51,8 +44,8 @@ class Ping:
         seen = overview.read(
             self._ledger, now, in_detail=False, troubled_at_most=accounts_at_work.ACCOUNTS_READ
         )
-        if found := troubles(seen, durability.facts_of(redis.info())):
-            self._withhold(found)
+        if found := troubles.going_on(seen, durability.facts_of(redis.info())):
+            self._withhold([trouble.name for trouble in found])
         elif error := self._call(self._url.get_secret_value()):
             redis.delete(keys.PING_LOCK)  # another worker may reach it
             self._tell_not_taken(error)
@@ -88,23 +81,3 @@ class Ping:
                 action="look at that service, and at the way from here to it",
             )
         self._told = error
-
-
-def troubles(seen: Overview, server: ServerFacts) -> list[str]:
-    """Name what an operator would be woken for; nothing while all is well. Pure."""
-    near = {group.under_h: group.orders for group in seen.at_risk}
-    held = sorted(name for name, standing in seen.standings.items() if standing.hold)
-    waits_s = seen.oldest_waiting_s or 0
-    wrong = {
-        "no_worker_takes_orders": seen.workers.ours <= seen.workers.skewed,
-        "suspended": seen.workers.suspended,
-        "order_waits_long": waits_s > _WAITS_LONG.total_seconds(),
-        "deadline_near": near.get(_DEADLINE_NEAR_H, 0) > 0,
-        "redis_does_not_persist": server.fault is not None,
-        "unreadable": bool(seen.unreadable),
-    }
-    return [
-        *map(str, seen.alarms),
-        *(f"account_held:{name}" for name in held),
-        *(name for name, is_wrong in wrong.items() if is_wrong),
-    ]

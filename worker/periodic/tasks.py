@@ -3,10 +3,12 @@
 Each is safe to be done by several workers at a time, and by one again after it failed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from notify.notifier import EVERY_S, Notifier
+from pushes.accounts import clock as redis_clock
 from pushes.accounts.clock import Now
 from pushes.accounts.serving import TTL_S, Serving
 from pushes.operate.runs.executor import STEP_EVERY_S, RunExecutor
@@ -54,12 +56,16 @@ _QUOTA_EVERY_S = 5
 
 @dataclass(frozen=True, slots=True)
 class PeriodicTask:
-    """Something to do every so often; one that `queues` returns how many pushes it queued."""
+    """Something to do every so often; one that `queues` returns how many pushes it queued.
+
+    What does not go `by_our_clock` is done also while our clock is wrong.
+    """
 
     name: str
     every_s: float
     act: Callable[[], object]
     queues: bool = False
+    by_our_clock: bool = True
 
 
 class LeasesTell(Protocol):
@@ -83,6 +89,7 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
     clock: Clock,
     runs: RunExecutor,
     ping: Ping,
+    notifiers: Iterable[Notifier],
 ) -> list[PeriodicTask]:
     """List the tasks of one worker process."""
     recovery = Recovery(ledger)
@@ -95,8 +102,14 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
         if redis_health.leases_tell:  # else other workers had no time to say what they serve
             unserved.scan(ledger.redis, serving, redis_now)
 
+    def notify(notifier: Notifier) -> PeriodicTask:
+        def scan() -> None:  # all that send go by one clock
+            notifier.scan(redis_clock.read(ledger.redis, redis_now))
+
+        return PeriodicTask(notifier.name, EVERY_S, scan, by_our_clock=False)
+
     return [
-        PeriodicTask(LEASES, _RENEW_EVERY_S, under_way.renew_leases),
+        PeriodicTask(LEASES, _RENEW_EVERY_S, under_way.renew_leases, by_our_clock=False),
         PeriodicTask("due", _DUE_EVERY_S, lambda: due.queue_due(ledger, clock.now()), queues=True),
         PeriodicTask("resume", _DUE_EVERY_S, lambda: backlog.release(clock.now()), queues=True),
         PeriodicTask("runs", STEP_EVERY_S, lambda: runs.step(clock.now())),
@@ -111,4 +124,5 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
         PeriodicTask("unserved", _UNSERVED_EVERY_S, find_unserved),
         PeriodicTask("quota", _QUOTA_EVERY_S, use.hand_on),
         PeriodicTask("ping", _PING_EVERY_S, lambda: ping.scan(clock.now())),
+        *map(notify, notifiers),
     ]
