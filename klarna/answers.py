@@ -169,6 +169,7 @@ def _exchange(answer: Answer, document: dict[str, object]) -> Exchange:
         elapsed_ms=answer.elapsed_ms,
         error_code=_line(document.get("error_code"), _ERROR_CODE_CHARS),
         correlation_id=_line(correlation_id, _CORRELATION_ID_CHARS),
+        date=answer.headers.get("Date"),
     )
 
 

@@ -1,7 +1,7 @@
 """The calls of Order Management, and the trace that each one leaves. Pure."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
 
@@ -67,6 +67,7 @@ class Exchange:
 
     `http_status` is None when no complete answer came. `correlation_id` is what Klarna's support
     asks for: opaque text, sometimes truncated by Klarna. `error` is None exactly on success.
+    `date` is what Klarna's clock said, as its header has it.
     """
 
     operation: Operation
@@ -75,6 +76,7 @@ class Exchange:
     error_code: str | None = None
     correlation_id: str | None = None
     error: str | None = None
+    date: str | None = field(default=None, compare=False)
 
 
 def normal_order_id(text: str) -> str:

@@ -17,7 +17,7 @@ from pydantic import (
 
 from pushes import log
 from pushes import settings as shared
-from pushes.accounts.settings import check_networks, read_push_rules
+from pushes.accounts.settings import SenderSettings, read_push_rules
 from pushes.settings import ConfigurationError
 
 _log = log.get(__name__)
@@ -42,12 +42,6 @@ def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _check_networks(
-    networks: tuple[IPvAnyNetwork, ...] | None,
-) -> tuple[IPvAnyNetwork, ...] | None:
-    return None if networks is None else check_networks(networks)
-
-
 def _check_ops_url(url: AnyHttpUrl | None) -> AnyHttpUrl | None:
     if url is not None and (url.path not in {None, "/"} or url.query or url.fragment):
         raise ValueError("give the address without a path: the console is at /ops/ below it")
@@ -69,7 +63,7 @@ def _check_header(name: str) -> str:
     return name
 
 
-class WebSettings(shared.PromisingSettings):
+class WebSettings(shared.PromisingSettings, SenderSettings):
     """The settings of the web process.
 
     `tokens` is the push token of each account; `pushes_from` whom an account trusts besides those
@@ -89,16 +83,6 @@ class WebSettings(shared.PromisingSettings):
         ),
         alias="PUSH_ORDER_ID_PARAMS",
         description="names of query parameters, with commas in between",
-    )
-    proxy_hops: int = Field(
-        0, ge=0, le=10, alias="PROXY_HOPS", description="a whole number from 0 to 10"
-    )
-    trusted_addresses: Annotated[
-        tuple[IPvAnyNetwork, ...] | None, BeforeValidator(_split), AfterValidator(_check_networks)
-    ] = Field(
-        None,
-        alias="PUSHES_FROM",
-        description="addresses or networks such as 192.0.2.7 or 192.0.2.0/24, with commas between",
     )
     ops_url: Annotated[AnyHttpUrl | None, AfterValidator(_check_ops_url)] = Field(
         None,

@@ -1,15 +1,18 @@
 """Whether an account's settings are those that Klarna takes, and whether its orders are served."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 from cli.doctor.check import Check, Severity
 from klarna import (
+    Exchange,
     KlarnaClient,
     KlarnaError,
     LocalError,
     MisconfigurationError,
     NoSuchOrderError,
+    Observe,
 )
 from klarna.failures import HOST_NOT_FOUND
 from klarna.regions import ApiUrl
@@ -20,6 +23,9 @@ from pushes.read.alarms import Alarm
 
 # No order has it: Klarna's answer says whether it knows us, and concerns no order.
 NO_ORDER = "00000000-0000-0000-0000-000000000000"
+
+# What stands in the way of a few seconds: whole seconds, and how long an answer takes.
+_KLARNAS_CLOCK_APART = timedelta(seconds=5)
 
 _LOOPBACK = ("http://127.", "http://localhost", "http://[::1]")
 
@@ -49,10 +55,35 @@ def api_url(account: str, url: ApiUrl, rate_per_s: float) -> Check:
     return Check("API URL", Severity.OK, seen, account=account)
 
 
-def credentials(account: str, client: KlarnaClient) -> Check:
-    """Ask Klarna for an order that does not exist: one call, which changes nothing."""
+def credentials(account: str, client: KlarnaClient) -> Iterator[Check]:
+    """Ask Klarna for an order that does not exist: one call, which changes nothing.
+
+    Its answer says what Klarna's clock says, too.
+    """
+    seen: list[tuple[Exchange, datetime]] = []
+    yield _credentials(account, client, lambda exchange: seen.append((exchange, datetime.now(UTC))))
+    for exchange, at in seen:
+        yield from klarnas_clock(account, exchange.date, at)
+
+
+def klarnas_clock(account: str, date: str | None, at: datetime) -> Iterator[Check]:
+    """Look how far this machine's clock is from Klarna's, which tells whole seconds. Pure."""
     try:
-        client.get_order(NO_ORDER)
+        theirs = parsedate_to_datetime(date or "")
+    except ValueError:
+        return
+    apart = abs(at - theirs.astimezone(UTC))
+    seen = f"{apart.total_seconds():.0f} s from Klarna's"
+    if apart > _KLARNAS_CLOCK_APART:
+        remedy = "Run NTP: what Klarna says of times, and the 48 hours of its pushes, are off."
+        yield Check("Klarna's clock", Severity.WARNING, seen, remedy, account)
+    else:
+        yield Check("Klarna's clock", Severity.OK, seen, account=account)
+
+
+def _credentials(account: str, client: KlarnaClient, observe: Observe) -> Check:
+    try:
+        client.get_order(NO_ORDER, observe=observe)
     except NoSuchOrderError:
         return Check("credentials", Severity.OK, "Klarna takes them", account=account)
     except MisconfigurationError as error:

@@ -13,12 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from cli.context import Context
-from cli.doctor import account_checks, push_url, redis_checks
+from cli.doctor import account_checks, agreement, console, push_url, redis_checks, senders
 from cli.doctor.check import Check, Severity
 from klarna import make_clients, resolve_api_url
+from pushes.access import users
 from pushes.accounts.settings import (
     Account,
     CallSettings,
@@ -54,6 +55,7 @@ def examine(
     """
     wanted = [only] if only else list(context.configured)
     seen: Overview | None = None
+    somebody: str | None = None
     checks: list[Check] = []
     try:
         role = Role.WORKER if _is_workers(environment) else Role.OPERATOR
@@ -67,14 +69,21 @@ def examine(
             *account_checks.alarms(seen.alarms),
             *redis_checks.unreadable(seen.unreadable),
             *redis_checks.unconfigured(list(seen.standings), context.configured),
+            *_agreement(context.ledger),
+            *_senders_so_far(environment, wanted, context.redis),
         ]
+        found = users.everybody(context.redis)
+        somebody = next((user.principal.name for user in found), None)
+        checks.append(console.users(found))
     except RedisError as error:
         checks += redis_checks.lost(error)
+    checks += _senders(environment, wanted)
     checks += _accounts(environment, wanted, seen)
     if url:
         token = read_push_rules(environment).get(wanted[0], PushRules()).token
         secret = token.get_secret_value() if token else None
         checks += push_url.examine(url, secret, datetime.now(UTC))
+        checks.append(console.at(url, environment.get("OPS_USER_HEADER"), somebody))
     return checks
 
 
@@ -95,6 +104,35 @@ def _redis(ledger: Ledger, role: Role) -> Iterator[Check]:
     seconds, microseconds = redis.time()
     theirs = datetime.fromtimestamp(seconds + microseconds / 1_000_000, UTC)
     yield redis_checks.clocks(datetime.now(UTC), theirs)
+
+
+def _agreement(ledger: Ledger) -> Iterator[Check]:
+    try:
+        yield agreement.look(ledger)
+    except NoPermissionError as error:
+        remedy = "Give the user of REDIS_URL the rights that deploy/redis/users.acl lists."
+        yield Check("indexes", Severity.SKIPPED, str(error)[:200], remedy)
+
+
+def _senders_so_far(
+    environment: Mapping[str, str], wanted: list[str], redis: Redis
+) -> Iterator[Check]:
+    found = senders.settings(environment)
+    if not isinstance(found, Check):
+        for name in wanted:
+            yield from senders.seen_so_far(name, redis, found)
+
+
+def _senders(environment: Mapping[str, str], wanted: list[str]) -> Iterator[Check]:
+    """Look whom the web process trusts. These settings are its own, so set them here, too."""
+    found = senders.settings(environment)
+    if isinstance(found, Check):
+        yield found
+        return
+    yield senders.hops(found)
+    rules = read_push_rules(environment)
+    for name in wanted:
+        yield senders.trusted(name, found, rules.get(name, PushRules()))
 
 
 def _settled_in_a_day(redis: Redis) -> int:
@@ -174,4 +212,4 @@ def _calls(name: str, account: Account) -> Iterator[Check]:
         yield Check("credentials", Severity.FAILED, str(error), remedy, name)
         return
     with clients[name] as client:
-        yield account_checks.credentials(name, client)
+        yield from account_checks.credentials(name, client)

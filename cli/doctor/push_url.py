@@ -12,35 +12,61 @@ from urllib.parse import urlsplit
 
 import requests
 
+from cli.doctor import senders
 from cli.doctor.check import Check, Severity
+from cli.doctor.senders import Connection
+from pushes.accounts.sources import SEEN_FROM
 
 _TIMEOUT_S = 5.0
 
 # Klarna's push client accepts no certificate that has expired; who renews by hand needs days.
 _RENEWED_BEFORE = timedelta(days=14)
 
-_HTTPS = 443
+_PORTS = {"https": 443, "http": 80}
 
 
 def examine(url: str, token: str | None, now: datetime) -> Iterator[Check]:
     """Look at the push URL as Klarna has it, but for order id and token."""
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname:
-        yield _certificate(parts.hostname, parts.port or _HTTPS, now)
+        yield _certificate(parts.hostname, parts.port or _PORTS["https"], now)
     elif parts.scheme == "http":
         remedy = "Give the https URL that Klarna has: Klarna pushes to no other."
         yield Check("push URL", Severity.WARNING, "it is not https", remedy)
-    yield _pushed(url, token)
+    yield from _pushed(url, token)
 
 
-def _pushed(url: str, token: str | None) -> Check:
+def _pushed(url: str, token: str | None) -> Iterator[Check]:
+    """Push without an order, and with an address that a sender makes up."""
     query = {"token": token} if token else {}
+    headers = {"X-Forwarded-For": senders.MADE_UP}
     try:
-        answer = requests.post(url, params=query, timeout=_TIMEOUT_S, allow_redirects=False)
+        answer = requests.post(
+            url, params=query, headers=headers, timeout=_TIMEOUT_S, allow_redirects=False
+        )
     except (requests.RequestException, ValueError) as error:
         remedy = "Look at DNS, firewall, proxy and certificate, from outside as well."
-        return Check("push URL", Severity.FAILED, f"no answer ({type(error).__name__})", remedy)
-    return judge(answer.status_code, answer.headers.get("Content-Type", ""))
+        yield Check("push URL", Severity.FAILED, f"no answer ({type(error).__name__})", remedy)
+        return
+    yield judge(answer.status_code, answer.headers.get("Content-Type", ""))
+    connection = _connection(url)
+    if SEEN_FROM in answer.headers and connection is not None:
+        yield senders.whence(answer.headers[SEEN_FROM], connection)
+    else:
+        seen = "only somebody who pushes with the right token is told how he is seen"
+        remedy = "Set PUSH_TOKEN, here as for the web process."
+        yield Check("proxy hops at the push URL", Severity.SKIPPED, seen, remedy)
+
+
+def _connection(url: str) -> Connection | None:
+    """Connect once more, to learn which addresses the two ends have."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or _PORTS[parts.scheme]
+        with socket.create_connection((parts.hostname or "", port), _TIMEOUT_S) as connection:
+            return Connection(connection.getsockname()[0], connection.getpeername()[0])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def judge(status: int, content_type: str) -> Check:

@@ -91,6 +91,16 @@ def check_networks(networks: tuple[IPvAnyNetwork, ...]) -> tuple[IPvAnyNetwork, 
     return networks
 
 
+def _listed(value: object) -> object:
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
+def _check_networks_given(
+    networks: tuple[IPvAnyNetwork, ...] | None,
+) -> tuple[IPvAnyNetwork, ...] | None:
+    return None if networks is None else check_networks(networks)
+
+
 def _check_api_url(value: str, info: ValidationInfo) -> str:
     cast(Rule, info.context)(value)
     return value
@@ -137,6 +147,25 @@ class CallSettings(Settings):
         le=10_000,
         alias="OUTAGE_AFTER_FAILURES",
         description="a whole number from 1 to 10000",
+    )
+
+
+class SenderSettings(BaseModel):
+    """How the web process learns who pushes, and whom it trusts for every account."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    proxy_hops: int = Field(
+        0, ge=0, le=10, alias="PROXY_HOPS", description="a whole number from 0 to 10"
+    )
+    trusted_addresses: Annotated[
+        tuple[IPvAnyNetwork, ...] | None,
+        BeforeValidator(_listed),
+        AfterValidator(_check_networks_given),
+    ] = Field(
+        None,
+        alias="PUSHES_FROM",
+        description="addresses or networks such as 192.0.2.7 or 192.0.2.0/24, with commas between",
     )
 
 

@@ -4,12 +4,13 @@ import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, after_this_request, request
 from redis.exceptions import RedisError
 from werkzeug.exceptions import BadRequest, NotFound, RequestEntityTooLarge, ServiceUnavailable
 
 from pushes import log
 from pushes.accounts.settings import DEFAULT_ACCOUNT
+from pushes.accounts.sources import SEEN_FROM
 from pushes.life import Origin
 from pushes.model import Push, PushKey, is_order_id
 from pushes.store import codec
@@ -54,6 +55,8 @@ def take(first: str | None = None, second: str | None = None) -> Response:
         )
     except RefusedPushError as error:
         known = account if account in uses.settings.tokens else None
+        if error.reason is RefusalReason.MALFORMED_ID and uses.settings.tokens[account]:
+            after_this_request(_say_whence)
         uses.refusals.note(known, error.reason, _named_order(in_path, uses.settings))
         raise error.answer from error
 
@@ -157,6 +160,12 @@ def _order_id(in_path: str | None, settings: WebSettings) -> str:
         )
         raise RefusedPushError(RefusalReason.MALFORMED_ID, BadRequest(detail))
     return found
+
+
+def _say_whence(answer: Response) -> Response:
+    """Tell who has the token by which address it is known here: for `klarna-ack doctor`."""
+    answer.headers[SEEN_FROM] = request.remote_addr or ""
+    return answer
 
 
 def _named_order(in_path: str | None, settings: WebSettings) -> str | None:

@@ -1,8 +1,9 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from redis import Redis
 from rq.suspension import suspend
 
@@ -11,7 +12,10 @@ from devtools.local.loopback import free_port
 from devtools.local.processes import Processes
 from devtools.local.sandbox_control import SandboxControl
 from klarna import MisconfigurationCause
+from pushes.access import users
+from pushes.access.principals import Principal, UserRole
 from pushes.accounts.holds import Holds
+from pushes.accounts.sources import SourceNames
 from pushes.model import HoldReason, State
 from pushes.read import alarms
 from pushes.read.alarms import Alarm
@@ -53,9 +57,14 @@ def test_it_finds_all_well_but_a_worker(redis_url: str, env: dict[str, str]) -> 
         ("redis rights", None): "ok",
         ("clock", None): "ok",
         ("workers", None): "failed",
+        ("indexes", None): "ok",
+        ("console users", None): "ok",
+        ("proxy hops", None): "ok",
+        ("trusted addresses", "default"): "ok",
         ("push token", "default"): "ok",
         ("API URL", "default"): "ok",
         ("credentials", "default"): "ok",
+        ("Klarna's clock", "default"): "ok",
         ("account", "default"): "ok",
     }
 
@@ -210,9 +219,12 @@ def test_it_looks_at_the_rest_when_redis_is_away(env: dict[str, str]) -> None:
     assert verdicts(checks) == {
         ("redis", None): "failed",
         ("workers", None): "skipped",
+        ("proxy hops", None): "ok",
+        ("trusted addresses", "default"): "ok",
         ("push token", "default"): "ok",
         ("API URL", "default"): "ok",
         ("credentials", "default"): "ok",
+        ("Klarna's clock", "default"): "ok",
     }
     lost = checks["redis", None]
     assert str(lost["seen"]).startswith("Redis does not answer (ConnectionError: ")
@@ -306,3 +318,88 @@ def test_it_looks_at_the_path_to_klarna_when_nobody_answers(
     remedy = examine(redis_url, 1, **nobody)["credentials", "default"]["remedy"]
 
     assert str(remedy).startswith("Look at the path from here to Klarna (proxy, firewall)")
+
+
+def test_it_notices_that_its_clock_is_not_klarnas(redis_url: str, env: dict[str, str]) -> None:
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=2), tick=True):
+        check = examine(redis_url, 1, **env)["Klarna's clock", "default"]
+
+    assert check["severity"] == "warning"
+    assert str(check["seen"]) in {"120 s from Klarna's", "121 s from Klarna's"}
+
+
+def test_it_notices_what_does_not_agree_and_changes_nothing(
+    redis_client: Redis, redis_url: str
+) -> None:
+    key = a_key()
+    put(Ledger(redis_client), State.RETRYING, key, datetime.now(UTC))
+    redis_client.zrem(keys.index(State.RETRYING), keys.job_id(key))
+
+    check = examine(redis_url, 1)["indexes", None]
+
+    assert (check["severity"], check["seen"]) == ("warning", "not as the records say: 1 missing")
+    assert redis_client.zscore(keys.index(State.RETRYING), keys.job_id(key)) is None
+
+
+def test_it_notices_that_a_proxy_is_not_counted(
+    redis_url: str, env: dict[str, str], redis_client: Redis, processes: Processes
+) -> None:
+    web = processes.web(PUSH_TOKEN=env["PUSH_TOKEN"], PROXY_HOPS="1").wait_ready()
+    direct = processes.web(PUSH_TOKEN=env["PUSH_TOKEN"]).wait_ready()
+    redis_client.zadd(keys.sources("default"), {str(SourceNames().of("127.0.0.1")): 3})
+
+    believing = examine(redis_url, 1, "--url", web.push_url, PROXY_HOPS="1", **env)
+    right = examine(redis_url, 1, "--url", direct.push_url, **env)
+
+    assert believing["proxy hops", None]["seen"] == (
+        "PROXY_HOPS is 1: a sender is whom the proxy in front names"
+    )
+    assert believing["proxy hops at the push URL", None]["severity"] == "failed"
+    assert believing["senders", "default"]["severity"] == "warning"
+    assert right["proxy hops at the push URL", None]["severity"] == "ok"
+    assert right["proxy hops at the push URL", None]["seen"] == (
+        "a push from here is seen to come from 127.0.0.1, as it does"
+    )
+
+
+def test_it_tells_nobody_without_the_token_how_he_is_seen(
+    redis_url: str, env: dict[str, str], processes: Processes
+) -> None:
+    web = processes.web(PUSH_TOKEN=env["PUSH_TOKEN"]).wait_ready()
+
+    checks = examine(redis_url, 1, "--url", web.push_url, PUSH_TOKEN="another-text")
+
+    assert checks["proxy hops at the push URL", None]["severity"] == "skipped"
+
+
+def test_it_lists_whom_an_account_trusts(redis_url: str, env: dict[str, str]) -> None:
+    checks = examine(redis_url, 1, PUSHES_FROM="198.51.100.0/24", **env)
+    wrong = examine(redis_url, 1, PUSHES_FROM="the shop", **env)
+
+    assert checks["trusted addresses", "default"]["seen"] == (
+        "Klarna's 14; 198.51.100.0/24 of PUSHES_FROM"
+    )
+    assert wrong["proxy hops", None]["severity"] == "failed"
+
+
+def test_it_notices_a_console_that_anybody_sees(
+    redis_client: Redis, redis_url: str, env: dict[str, str], processes: Processes
+) -> None:
+    header = {"OPS_USER_HEADER": "X-Forwarded-User"}
+    somebody = Principal("ada@example.com", UserRole.OPERATOR)
+    users.add(redis_client, somebody, password=None, by="tester", now=NOW)
+    lets_in = processes.web(OPS_USER_HEADER_FROM="127.0.0.1", **header, **env).wait_ready()
+    asks = processes.web(**env).wait_ready()
+
+    open_to_all = examine(redis_url, 1, "--url", lets_in.push_url, **header, **env)
+    closed = examine(redis_url, 1, "--url", asks.push_url, **header, **env)
+
+    assert open_to_all["console", None]["severity"] == "failed"
+    assert closed["console", None]["severity"] == "warning"
+    assert closed["console users", None] == {
+        "name": "console users",
+        "account": None,
+        "severity": "warning",
+        "seen": "1, 0 of them admin",
+        "remedy": "`klarna-ack user add NAME --role admin`: only an admin sees who has access.",
+    }

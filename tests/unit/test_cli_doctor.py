@@ -5,14 +5,18 @@ from typing import Any
 import pytest
 from requests.adapters import HTTPAdapter
 
-from cli.doctor import account_checks, push_url, redis_checks
+from cli.doctor import account_checks, agreement, console, push_url, redis_checks, senders
 from cli.doctor.check import Check, Severity
+from cli.doctor.senders import Connection
 from klarna import KlarnaClient, resolve_api_url
+from pushes.accounts import sources
 from pushes.accounts.holds import AccountHold, Standing
 from pushes.accounts.pauses import Pause
+from pushes.accounts.sources import SourceNames
 from pushes.model import HoldReason
 from pushes.policy import SUSPICIOUS_UNKNOWN
 from pushes.read.workers import LiveWorkers
+from pushes.store.repair.differences import Difference, DifferenceKind
 from pushes.store.server.durability import facts_of
 from tests.builders import NOW
 
@@ -134,7 +138,7 @@ def test_it_does_not_send_for_klarna_what_this_machine_lacks(
 
     monkeypatch.setattr(HTTPAdapter, "send", fail)
     with KlarnaClient(resolve_api_url("http://klarna.test"), "u", "p") as client:
-        check = account_checks.credentials("eu", client)
+        (check,) = account_checks.credentials("eu", client)
     assert check.severity is Severity.WARNING
     assert check.seen.startswith("no call: too many open files; raise")
     assert "Klarna" not in str(check.remedy)
@@ -232,3 +236,76 @@ def test_it_tells_how_long_the_certificate_is_valid(days: int, severity: Severit
     check = push_url.expiry(NOW + timedelta(days=days), NOW)
 
     assert (check.severity, check.seen) == (severity, f"valid for {days} days")
+
+
+@pytest.mark.parametrize(
+    ("date", "severities"),
+    [
+        ("Sun, 01 Mar 2026 12:00:04 GMT", ["ok"]),
+        ("Sun, 01 Mar 2026 11:59:30 GMT", ["warning"]),
+        ("some day", []),
+        (None, []),
+    ],
+)
+def test_it_compares_the_clock_with_klarnas(date: str | None, severities: list[str]) -> None:
+    checks = list(account_checks.klarnas_clock("eu", date, NOW))
+
+    assert [check.severity for check in checks] == severities
+
+
+@pytest.mark.parametrize(
+    ("seen_from", "severity", "seen"),
+    [
+        ("192.0.2.1", Severity.FAILED, "anybody passes for Klarna"),
+        ("10.0.0.7", Severity.OK, "as it does"),
+        ("8.8.8.8", Severity.OK, "the public address of this machine?"),
+        ("10.0.0.8", Severity.FAILED, "that is a proxy's"),
+        ("9.9.9.9", Severity.FAILED, "that is a proxy's"),
+        ("", Severity.FAILED, "nobody: that is a proxy's"),
+    ],
+)
+def test_it_judges_by_which_address_it_is_seen(
+    seen_from: str, severity: Severity, seen: str
+) -> None:
+    check = senders.whence(seen_from, Connection(ours="10.0.0.7", theirs="9.9.9.9"))
+
+    assert (check.severity, check.seen.endswith(seen)) == (severity, True)
+    assert bool(check.remedy) == (severity is not Severity.OK)
+
+
+def test_it_finds_sources_that_are_networks_of_ours() -> None:
+    name = SourceNames().of
+    seen = {str(name(address)) for address in ("127.0.0.1", "10.255.3.9", "192.0.2.1")}
+
+    assert sources.networks_of_ours(seen) == ["127.0.0.0/24", "10.255.3.0/24"]
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "text", "severity"),
+    [
+        (200, "", "<title>Overview · klarna-ack</title>", Severity.FAILED),
+        (200, "", "<title>The shop</title>", Severity.OK),
+        (302, "/ops/sign-in?next=/ops/", "", Severity.WARNING),
+        (302, "https://push.example.com/ops/closed", "", Severity.WARNING),
+        (302, "https://shop.example.com/", "", Severity.OK),
+        (404, "", "", Severity.OK),
+    ],
+)
+def test_it_judges_who_sees_the_console(
+    status: int, location: str, text: str, severity: Severity
+) -> None:
+    check = console.judge(status, location, text)
+
+    assert (check.severity, bool(check.remedy)) == (severity, severity is not Severity.OK)
+
+
+def test_it_says_what_does_not_agree() -> None:
+    found = [Difference(DifferenceKind.PHANTOM, "here"), Difference(DifferenceKind.ORPHAN, "there")]
+
+    assert agreement.judge([], is_whole=True).severity is Severity.OK
+    assert agreement.judge([], is_whole=False).seen == "what was looked at agrees"
+    check = agreement.judge(found, is_whole=True)
+    assert (check.severity, check.seen) == (
+        Severity.WARNING,
+        "not as the records say: 1 orphan, 1 phantom",
+    )

@@ -63,6 +63,11 @@ class Agreement:
         self._dry_run = dry_run
         self._suspects: dict[PushKey, int] = {}  # with the revision at which the job was missed
 
+    @property
+    def suspects(self) -> int:
+        """How many orders are suspected to have no job."""
+        return len(self._suspects)
+
     def check_members(self, place: str, members: list[bytes], now: datetime) -> list[Difference]:
         """Take out of an index, ours or RQ's, what does not belong there."""
         keyed = {member: keys.find_key(member.partition(b":")[0]) for member in members}

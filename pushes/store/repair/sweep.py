@@ -88,6 +88,11 @@ class Sweep:
         """Whether everything has been looked at since the round began."""
         return self._keys_at is None and self._places.is_over
 
+    @property
+    def suspects(self) -> int:
+        """How many jobs stood nowhere at the last look."""
+        return self._agreement.suspects
+
     def step(self, now: datetime) -> list[Difference]:
         """Look at the next pieces, and mend; return what was found.
 
