@@ -71,6 +71,7 @@ def first_notified(key: PushKey, event: str, now: datetime, origin: Origin) -> C
         now,
         lane=origin.lane,
         source=origin.source,
+        trace=origin.trace,
         fraud_event=event,
         only_notified=True,
     )
@@ -90,6 +91,7 @@ def notified(push: Push, event: str, now: datetime, origin: Origin) -> Change | 
     noted = push.fraud_event is None or now - push.changed_at >= policy.PUSHES_NOTED_APART
     entries = (Entry(now, NOTIFIED, detail=event),) if noted else ()
     due = replace(push, rev=push.rev + 1, fraud_event=event, unreadable=None)
+    due = replace(due, trace=origin.trace or push.trace)
     if push.state.is_settled:
         lane = origin.lane if push.verified_at is None else Lane.BACKLOG
         if push.fraud_seen and now - push.changed_at < policy.EXPEDITED_AFTER:
@@ -126,6 +128,7 @@ def pushed_again(push: Push, now: datetime, origin: Origin) -> Change:
         last_push_at=now,
         only_notified=False,
         unreadable=None,
+        trace=origin.trace or push.trace,
     )
     if push.state in {State.QUEUED, State.RUNNING, State.HELD} or push.runs_alone:
         return Change(push, counted, (entry,))

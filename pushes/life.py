@@ -26,12 +26,13 @@ _UNCLEAR = frozenset({Reason.RETRIES_EXHAUSTED, Reason.INTERNAL_ERROR, Reason.CR
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who pushed: the event's name, an operator's, the network, and the lane of what it queues."""
+    """Who pushed: the event's name, an operator's, the network, its lane, its `traceparent`."""
 
     event: str = "pushed"
     by: str | None = None
     source: str | None = None
     lane: Lane = Lane.FRESH
+    trace: str | None = None
 
 
 KLARNA = Origin()
@@ -39,8 +40,10 @@ KLARNA = Origin()
 
 def first_pushed(key: PushKey, now: datetime, origin: Origin = KLARNA) -> Change:
     """Take in the first push of an order: queue it."""
-    lane, source = origin.lane, origin.source
-    push = Push(key, State.QUEUED, 1, now, now, now, pushes=1, lane=lane, source=source)
+    lane, source, trace = origin.lane, origin.source, origin.trace
+    push = Push(
+        key, State.QUEUED, 1, now, now, now, pushes=1, lane=lane, source=source, trace=trace
+    )
     return Change(None, push, (Entry(now, origin.event, by=origin.by),))
 
 
@@ -59,12 +62,13 @@ def pushed_again(push: Push, now: datetime, origin: Origin = KLARNA) -> Change:
         # Klarna opens its 48 hours anew when it pushes after they were over.
         first = push.first_push_at if now < push.deadline_at else now
         # What was spent on looking for an order nobody knows stays spent.
-        looked = push.not_found if _is_unknown(push) and not by else 0
+        looked = push.not_found if push.reason is Reason.NO_SUCH_ORDER and not by else 0
         revived = replace(
             with_fresh_attempts(counted, now),
             first_push_at=first,
             not_found=looked,
             lane=Lane.UNKNOWN if looked else lane,
+            trace=origin.trace or push.trace,
         )
         return Change(push, revived, (entry,))
     if _can_be_expedited(push, now):
@@ -82,12 +86,9 @@ def _is_to_be_revived(push: Push, now: datetime) -> bool:
     return push.state.is_settled and now - push.changed_at >= policy.ALREADY_ACKNOWLEDGED
 
 
-def _is_unknown(push: Push) -> bool:
-    return push.reason is Reason.NO_SUCH_ORDER
-
-
 def _is_unknown_of_late(push: Push, now: datetime) -> bool:
-    return _is_unknown(push) and now - push.changed_at < policy.UNKNOWN_REMEMBERED
+    is_unknown = push.reason is Reason.NO_SUCH_ORDER
+    return is_unknown and now - push.changed_at < policy.UNKNOWN_REMEMBERED
 
 
 def _can_be_expedited(push: Push, now: datetime) -> bool:

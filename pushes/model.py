@@ -232,7 +232,8 @@ class Push:
     failure planned it, not a rate limit nor a 404. `run` names the bulk run that changed it last.
     `fraud_event` is what a fraud notification says that is not verified yet, `fraud_seen` what the
     last one said that is; with `only_notified`
-    nothing but that is to be done: no acknowledge is due.
+    nothing but that is to be done: no acknowledge is due. `trace` is the `traceparent` that the
+    push brought along, see `pushes.log.trace`.
     `unreadable` is set while the record in Redis cannot be read, and names its content: the rest is
     then what could be made out, and the next change writes it anew.
     """
@@ -267,6 +268,7 @@ class Push:
     run: str | None = None
     lane: Lane = Lane.FRESH
     source: str | None = None
+    trace: str | None = None
     order: OrderSnapshot = field(default_factory=OrderSnapshot)
     unreadable: str | None = None
 

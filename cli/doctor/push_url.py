@@ -14,7 +14,7 @@ import requests
 
 from cli.doctor import senders
 from cli.doctor.check import Check, Severity
-from cli.doctor.senders import Connection
+from cli.doctor.senders import ConnectionEnds
 from pushes.accounts.sources import SEEN_FROM
 
 _TIMEOUT_S = 5.0
@@ -58,13 +58,13 @@ def _pushed(url: str, token: str | None) -> Iterator[Check]:
         yield Check("proxy hops at the push URL", Severity.SKIPPED, seen, remedy)
 
 
-def _connection(url: str) -> Connection | None:
+def _connection(url: str) -> ConnectionEnds | None:
     """Connect once more, to learn which addresses the two ends have."""
     parts = urlsplit(url)
     try:
         port = parts.port or _PORTS[parts.scheme]
         with socket.create_connection((parts.hostname or "", port), _TIMEOUT_S) as connection:
-            return Connection(connection.getsockname()[0], connection.getpeername()[0])
+            return ConnectionEnds(connection.getsockname()[0], connection.getpeername()[0])
     except (OSError, ValueError, KeyError):
         return None
 

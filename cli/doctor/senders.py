@@ -71,14 +71,14 @@ def from_own_networks(account: str, networks: Sequence[str], proxy_hops: int) ->
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ConnectionEnds:
     """Both ends of a connection, as this machine sees them."""
 
     ours: str
     theirs: str
 
 
-def whence(seen_from: str, connection: Connection) -> Check:
+def whence(seen_from: str, connection: ConnectionEnds) -> Check:
     """Judge by which address the web process knows a push from here. Pure."""
     if seen_from == MADE_UP:
         seen = f"a push from here that says it is {MADE_UP} is believed: anybody passes for Klarna"

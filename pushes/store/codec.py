@@ -26,7 +26,7 @@ _TIMES = (
 )
 _TEXTS = (
     *("worker", "execution_id", "last_error", "error_code", "source", "correlation_id"),
-    *("fraud_event", "fraud_seen", "run"),
+    *("fraud_event", "fraud_seen", "run", "trace"),
 )
 _FLAGS = ("after_failure", "discarded", "only_notified")
 _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from werkzeug.exceptions import BadRequest
 
 from pushes import fraud, log
+from pushes.log import trace
 from pushes.model import PushKey, is_order_id
 from pushes.store import codec
 from service import deps
@@ -77,6 +78,7 @@ def take(account: str | None = None) -> Response:
         account=name,
         event_type=wanted.event_type,
         state=str(push.state),
+        trace_id=trace.trace_id(push),
     )
     answer = {"order_id": key.order_id, "account": name, "state": str(push.state)}
     return Response(codec.to_json(answer), mimetype="application/json")

@@ -12,6 +12,7 @@ from pushes import log
 from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.accounts.sources import SEEN_FROM
 from pushes.life import Origin
+from pushes.log import trace
 from pushes.model import Push, PushKey, is_order_id
 from pushes.store import codec
 from pushes.store.counted.refusals import RefusalReason
@@ -61,7 +62,12 @@ def take(first: str | None = None, second: str | None = None) -> Response:
         raise error.answer from error
 
     _log.info(
-        "push.accepted", order_id=wanted, account=account, state=str(push.state), pushes=push.pushes
+        "push.accepted",
+        order_id=wanted,
+        account=account,
+        state=str(push.state),
+        pushes=push.pushes,
+        trace_id=trace.trace_id(push),
     )
     answer = {"order_id": wanted, "account": account, "state": str(push.state)}
     return Response(codec.to_json(answer), mimetype="application/json")
@@ -70,6 +76,7 @@ def take(first: str | None = None, second: str | None = None) -> Response:
 def store(account: str, uses: Deps, take_in: Callable[[Origin], Push]) -> Push:
     """Store what came for an account, on Redis's word. Raises RefusedPushError or RedisError."""
     source = uses.sources.of(request.remote_addr, account)
+    brought = trace.read(request.headers.get(trace.HEADER))
     with uses.breaker.guard():
         try:
             lane = uses.admission.lane_of(source, account)
@@ -77,7 +84,7 @@ def store(account: str, uses: Deps, take_in: Callable[[Origin], Push]) -> Push:
             detail = "Too many pushes of unknown senders wait. Send it again later."
             answer = ServiceUnavailable(detail, retry_after=RETRY_AFTER_S)
             raise RefusedPushError(RefusalReason.UNVERIFIED, answer) from error
-        return take_in(Origin(source=source, lane=lane))
+        return take_in(Origin(source=source, lane=lane, trace=brought))
 
 
 for _path in ("/push", "/push/<first>", "/push/<first>/<second>"):

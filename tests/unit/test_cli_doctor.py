@@ -7,7 +7,7 @@ from requests.adapters import HTTPAdapter
 
 from cli.doctor import account_checks, agreement, console, push_url, redis_checks, senders
 from cli.doctor.check import Check, Severity
-from cli.doctor.senders import Connection
+from cli.doctor.senders import ConnectionEnds
 from klarna import KlarnaClient, resolve_api_url
 from pushes.accounts import sources
 from pushes.accounts.holds import AccountHold, Standing
@@ -267,7 +267,7 @@ def test_it_compares_the_clock_with_klarnas(date: str | None, severities: list[s
 def test_it_judges_by_which_address_it_is_seen(
     seen_from: str, severity: Severity, seen: str
 ) -> None:
-    check = senders.whence(seen_from, Connection(ours="10.0.0.7", theirs="9.9.9.9"))
+    check = senders.whence(seen_from, ConnectionEnds(ours="10.0.0.7", theirs="9.9.9.9"))
 
     assert (check.severity, check.seen.endswith(seen)) == (severity, True)
     assert bool(check.remedy) == (severity is not Severity.OK)

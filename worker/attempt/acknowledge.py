@@ -21,6 +21,7 @@ from klarna import (
 from pushes import fraud, log, policy
 from pushes.accounts.policies import DEFAULT_POLICIES, Policies
 from pushes.fraud import FraudLook
+from pushes.log import trace
 from pushes.model import Push, PushKey, Reason
 from pushes.policy import RetryPolicy
 from pushes.store import codec, keys
@@ -198,6 +199,7 @@ class Acknowledger:
             _log.error(
                 "attempt.out_of_resources",
                 order_id=push.key.order_id,
+                trace_id=trace.trace_id(push),
                 meaning="this process or machine could not call Klarna; the push is tried again",
                 action=str(error),
             )
@@ -205,6 +207,7 @@ class Acknowledger:
             _log.error(
                 "attempt.failed_here",
                 order_id=push.key.order_id,
+                trace_id=trace.trace_id(push),
                 meaning="this service failed, not Klarna; the push is tried again, then dead",
                 action="report this with the traceback",
                 exc_info=error,

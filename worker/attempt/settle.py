@@ -7,6 +7,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from pushes import log
 from pushes.life import Origin
+from pushes.log import trace
 from pushes.model import Change, Push, Reason, State
 from pushes.read.views import optional
 from pushes.store import keys, records
@@ -104,7 +105,7 @@ class Settler:
         push = ending.attempt.push
         if not ending.change.after.state.is_settled or records.get(self._ledger.redis, push.key):
             return None
-        origin = Origin("restored", source=push.source, lane=push.lane)
+        origin = Origin("restored", source=push.source, lane=push.lane, trace=push.trace)
         self._ledger.accept(push.key, push.first_push_at, origin)
         return self._ledger.advance(push.key, ending.step)
 
@@ -138,6 +139,7 @@ def log_step(push: Push, took_ms: int | None = None) -> None:
     facts: dict[str, object] = {
         "order_id": push.key.order_id,
         "account": push.key.account,
+        "trace_id": trace.trace_id(push),
         "attempt": push.attempts,
         "waited_s": round((push.changed_at - push.first_push_at).total_seconds(), 3),
         "took_ms": took_ms,
@@ -163,5 +165,6 @@ def _log_superseded(push: Push) -> None:
         "attempt.superseded",
         order_id=push.key.order_id,
         account=push.key.account,
+        trace_id=trace.trace_id(push),
         meaning="another worker took this push over; its outcome counts, not this one",
     )
