@@ -129,7 +129,7 @@ class _OneHostAdapter(HTTPAdapter):
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:  # noqa: ANN401 - as above
         """Return what we read of an answer; cookies are none of it, and dear to look for."""
         response = requests.Response()
-        response.status_code, response.headers = resp.status, CaseInsensitiveDict(resp.headers)
+        response.status_code, response.headers = resp.status, resp.headers
         response.raw, response.request = resp, req
         return response
 

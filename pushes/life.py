@@ -208,12 +208,16 @@ def reported(
 ) -> Change:
     """Add to the end of an attempt what it did and, when Klarna showed it, the order."""
     after = change.after
-    if order is not None:
-        after = replace(after, order=order, verified_at=seen_at)
     calls = [entry for entry in entries if entry.call]
     named = [entry.correlation_id for entry in calls if entry.correlation_id]
     code = calls[-1].failure if calls and not after.state.is_settled else None
-    after = replace(after, correlation_id=named[-1] if named else None, error_code=code)
+    after = replace(
+        after,
+        order=order or after.order,
+        verified_at=seen_at if order else after.verified_at,
+        correlation_id=named[-1] if named else None,
+        error_code=code,
+    )
     return replace(change, after=after, entries=(*entries, *change.entries))
 
 

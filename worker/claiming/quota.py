@@ -9,7 +9,7 @@ what is under way is finished before more is begun.
 
 import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import cast
@@ -73,23 +73,59 @@ class QuotaUse:
             totals.add_quota(self._redis, slots, waited)
 
 
-class _Reservation:
+class Reservation:
     """One thread that wants a slot, and at last how long it has to wait for it."""
 
-    __slots__ = ("is_done", "wait_s")
+    __slots__ = ("is_done", "turn", "wait_s")
 
     def __init__(self) -> None:
         self.is_done = False
         self.wait_s = 0.0
+        self.turn = threading.Lock()
+        self.turn.acquire()
 
 
-class _Reservations:
-    """The threads of this process that want a slot of one account: served in one round trip."""
+class Reservations:
+    """The threads of this process that want a slot of one account: served in one round trip.
+
+    The first of them asks for all that came meanwhile. Each is woken once: with its slot, or to be
+    the next that asks.
+    """
 
     def __init__(self) -> None:
-        self.pending: deque[_Reservation] = deque()
-        self.serving = threading.Lock()
+        self._lock = threading.Lock()
+        self._pending: list[Reservation] = []
+        self._is_asking = False
         self.alone_at = 0.0
+
+    def __len__(self) -> int:
+        """Count those that wait for somebody to ask."""
+        return len(self._pending)
+
+    def join(self, mine: Reservation) -> None:
+        """Wait until `mine` is done, or is to ask for all."""
+        with self._lock:
+            self._pending.append(mine)
+            if not self._is_asking:
+                self._is_asking = True
+                return
+        mine.turn.acquire()
+
+    def take(self) -> list[Reservation]:
+        """Take all that want a slot now."""
+        with self._lock:
+            taken, self._pending = self._pending, []
+        return taken
+
+    def end(self, served: list[Reservation]) -> None:
+        """Wake those that are served, and the one that is to ask next."""
+        with self._lock:
+            following = self._pending[:1]
+            self._is_asking = bool(following)
+        for one in served:
+            one.is_done = True
+        for one in (*served, *following):
+            one.turn.release()
 
 
 class Quota:
@@ -105,7 +141,7 @@ class Quota:
         self.shares: dict[str, Share] = {}
         self.use = use or QuotaUse(redis)
         self._now = now
-        self._reservations: dict[str, _Reservations] = {}
+        self._reservations: dict[str, Reservations] = {}
         self._reserve = redis.register_script(script("reserve.lua"))
         self.update(shares)
 
@@ -113,7 +149,7 @@ class Quota:
         """Go by these shares from now on. One that is not among them stays: a call may be due."""
         for account, share in shares.items():
             self.shares[account] = share
-            self._reservations.setdefault(account, _Reservations())
+            self._reservations.setdefault(account, Reservations())
 
     def reserve(self, account: str) -> float:
         """Reserve the next slot and return how many seconds away it is.
@@ -123,24 +159,26 @@ class Quota:
         nothing, when the slot is more than a second away: Klarna asked for a pause, or Redis is
         away and others are in front.
         """
-        waiting, mine = self._reservations[account], _Reservation()
-        waiting.pending.append(mine)
-        with waiting.serving:
-            if not mine.is_done:
-                self._serve(account, waiting)
+        waiting, mine = self._reservations[account], Reservation()
+        waiting.join(mine)
+        if not mine.is_done:
+            served = waiting.take()
+            try:
+                self._serve(account, waiting, served)
+            finally:
+                waiting.end(served)
         if mine.wait_s < 0:
             raise QuotaSpentError(-mine.wait_s)
         return mine.wait_s
 
-    def _serve(self, account: str, waiting: _Reservations) -> None:
-        served = [waiting.pending.popleft() for _ in range(len(waiting.pending))]
+    def _serve(self, account: str, waiting: Reservations, served: list[Reservation]) -> None:
         try:
             waits_s = self._ask(account, len(served))
         except RedisError:
             waits_s = [self._alone(account, waiting) for _ in served]
         self.use.note(account, (wait_s for wait_s in waits_s if wait_s >= 0))
         for one, wait_s in zip(served, waits_s, strict=True):
-            one.wait_s, one.is_done = wait_s, True
+            one.wait_s = wait_s
 
     def _ask(self, account: str, count: int) -> list[float]:
         share = self.shares[account]
@@ -150,7 +188,7 @@ class Quota:
         waits = self._reserve(names, [*asked, clock.argument(self._now)])
         return [float(wait) for wait in cast(list[bytes], waits)]
 
-    def _alone(self, account: str, waiting: _Reservations) -> float:
+    def _alone(self, account: str, waiting: Reservations) -> float:
         now = time.monotonic()
         at = max(waiting.alone_at, now + _ALONE_AFTER_S)
         if at - now > _LONGEST_WAIT_S:
