@@ -211,13 +211,9 @@ def reported(
     calls = [entry for entry in entries if entry.call]
     named = [entry.correlation_id for entry in calls if entry.correlation_id]
     code = calls[-1].failure if calls and not after.state.is_settled else None
-    after = replace(
-        after,
-        order=order or after.order,
-        verified_at=seen_at if order else after.verified_at,
-        correlation_id=named[-1] if named else None,
-        error_code=code,
-    )
+    last_id = named[-1] if named else None
+    shown, at = (order, seen_at) if order else (after.order, after.verified_at)
+    after = replace(after, order=shown, verified_at=at, correlation_id=last_id, error_code=code)
     return replace(change, after=after, entries=(*entries, *change.entries))
 
 
