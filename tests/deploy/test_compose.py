@@ -19,12 +19,11 @@ OURS = ("web", "worker", "terminal", "sandbox")
 _NO_FIELDS = {"PUSH_TOKEN", "KLARNA_API_URL", "KLARNA_USERNAME", "KLARNA_PASSWORD"}
 
 
-@pytest.fixture(scope="module")
-def compose(check_tool: Callable[[str], str]) -> Mapping[str, Any]:
-    """The file as Compose understands it; a warning fails the test."""
-    command = [check_tool("docker-compose"), "--file", str(FILE), "--profile", "*", "config"]
+def understood(docker_compose: str, *files: Path, profile: str = "*") -> Mapping[str, Any]:
+    """Files as Compose understands them; a warning fails the test."""
+    named = [word for file in files for word in ("--file", str(file))]
     done = subprocess.run(
-        [*command, "--format", "json"],
+        [docker_compose, *named, "--profile", profile, "config", "--format", "json"],
         env={"PATH": os.defpath},
         capture_output=True,
         text=True,
@@ -32,8 +31,13 @@ def compose(check_tool: Callable[[str], str]) -> Mapping[str, Any]:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    understood: Mapping[str, Any] = json.loads(done.stdout)
-    return understood
+    shown: Mapping[str, Any] = json.loads(done.stdout)
+    return shown
+
+
+@pytest.fixture(scope="module")
+def compose(check_tool: Callable[[str], str]) -> Mapping[str, Any]:
+    return understood(check_tool("docker-compose"), FILE)
 
 
 def test_each_service_is_hardened(compose: Mapping[str, Any]) -> None:
@@ -115,3 +119,22 @@ def test_each_file_that_is_mounted_is_there(compose: Mapping[str, Any]) -> None:
     ]
     assert len(mounted) > 5
     assert [file for file in mounted if not file.is_file()] == []
+
+
+def test_the_file_of_messages_gives_the_urls_to_workers_and_to_the_watch(
+    check_tool: Callable[[str], str],
+) -> None:
+    services = understood(
+        check_tool("docker-compose"), FILE, ROOT / "deploy" / "compose.notify.yaml", profile="demo"
+    )["services"]
+    given = {
+        name: set(service["networks"])
+        for name, service in services.items()
+        if "NOTIFY_URLS_FILE" in (service.get("environment") or {})
+    }
+    assert given == {name: {"klarna", "redis"} for name in ("worker", "notify")}
+    watch = services["notify"]
+    assert [*watch["entrypoint"], *watch["command"]] == ["klarna-ack", "notify", "watch"]
+    assert {one["source"] for one in watch["secrets"]} == {"worker-url", "notify-urls"}
+    assert {one["source"] for one in services["worker"]["secrets"]} > {"notify-urls", "worker-url"}
+    assert (watch["restart"], watch["read_only"]) == ("unless-stopped", True)

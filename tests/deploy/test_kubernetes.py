@@ -1,6 +1,7 @@
 """The manifests: their schemas take them, and they fit the program that they start."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -30,42 +31,50 @@ Manifest = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def rendered(
-    debian_tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """The example as it would be applied, with made-up secrets."""
-    folder = tmp_path_factory.mktemp("kubernetes")
+def kubectl(debian_tool: Callable[[str, str], str]) -> str:
+    return debian_tool("kubectl", "kubernetes-client, in Debian 13 or newer")
+
+
+def render(kubectl: str, folder: Path, changed: Callable[[str], str] = str) -> str:
+    """The example as it would be applied, with made-up secrets, and a kustomization `changed`."""
+    overlay = folder / "copy" / "overlays" / "example"
     shutil.copytree(FOLDER, folder / "copy")
-    secrets = folder / "copy" / "overlays" / "example" / "secrets"
-    shutil.rmtree(secrets, ignore_errors=True)
-    secrets.mkdir()
-    for name in SECRETS:
-        (secrets / name).write_text("made-up")
-    kubectl = debian_tool("kubectl", "kubernetes-client, in Debian 13 or newer")
+    file = overlay / "kustomization.yaml"
+    file.write_text(changed(file.read_text()))
+    shutil.rmtree(overlay / "secrets", ignore_errors=True)
+    (overlay / "secrets").mkdir()
+    for name in (*SECRETS, "notify-urls"):
+        (overlay / "secrets" / name).write_text("made-up")
     done = subprocess.run(
-        [kubectl, "kustomize", str(secrets.parent)],
+        [kubectl, "kustomize", str(overlay)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    file = folder / "all.yaml"
-    file.write_text(done.stdout)
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def rendered(kubectl: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("rendered") / "all.yaml"
+    file.write_text(render(kubectl, tmp_path_factory.mktemp("kubernetes")))
     return file
+
+
+def parsed(python: str, text: str) -> list[Manifest]:
+    """Documents of YAML, read by a Python that can."""
+    told = subprocess.run(
+        [python, "-c", _TO_JSON], input=text, capture_output=True, text=True, check=True
+    )
+    read: list[Manifest] = json.loads(told.stdout)
+    return read
 
 
 @pytest.fixture(scope="module")
 def manifests(rendered: Path, check_tool: Callable[[str], str]) -> list[Manifest]:
-    told = subprocess.run(
-        [check_tool("python"), "-c", _TO_JSON],
-        input=rendered.read_text(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    read: list[Manifest] = json.loads(told.stdout)
-    return read
+    return parsed(check_tool("python"), rendered.read_text())
 
 
 def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
@@ -179,3 +188,24 @@ def test_each_deployment_keeps_one_pod_through_a_disruption(manifests: list[Mani
         labels = deployments[name]["spec"]["template"]["metadata"]["labels"]
         assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
         assert budget["spec"]["minAvailable"] == 1
+
+
+def test_workers_are_given_the_urls_of_messages_as_the_page_says(
+    kubectl: str, check_tool: Callable[[str], str], tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "notifications.md").read_text()
+    block = re.search(r"  ```yaml\n(  - target:.*?)  ```", page, re.DOTALL)
+    assert block
+
+    def with_urls(kustomization: str) -> str:
+        last = "- klarna-username=secrets/klarna-username"
+        assert last in kustomization
+        told = kustomization.replace(last, f"{last}\n      - notify-urls=secrets/notify-urls")
+        return f"{told}patches:\n{block[1]}"
+
+    changed = parsed(check_tool("python"), render(kubectl, tmp_path, with_urls))
+    (container,) = pods(changed)["klarna-ack-worker"]["containers"]
+    path = "/run/secrets/klarna-ack/notify-urls"
+    assert {"name": "NOTIFY_URLS_FILE", "value": path} in container["env"]
+    (secret,) = (it for name, it in of_kind(changed, "Secret").items() if "worker" in name)
+    assert "notify-urls" in secret["data"]

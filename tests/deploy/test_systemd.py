@@ -10,7 +10,7 @@ import pytest
 from pushes.settings import EXIT_CONFIGURATION
 from tests.deploy.unit_files import CURRENT, UNITS, ServiceUnit
 
-SERVICES = ("klarna-ack-web.service", "klarna-ack-worker@.service")
+SERVICES = ("klarna-ack-web.service", "klarna-ack-worker@.service", "klarna-ack-notify.service")
 _MOST_EXPOSED = 2.0
 
 
