@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from devtools.local.demo import console
+from devtools.local.demo.scene import OpeningScene, make_link
 from devtools.local.demo.stack import Stack, running_stack
 
 _IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -26,8 +26,9 @@ def main() -> None:
     _IMAGES.mkdir(exist_ok=True)
     with running_stack(verbose=False) as stack, sync_playwright() as playwright:
         stack.sandbox.create_orders(push=True, count=_ORDERS)
-        console.make_trouble(stack)
-        _wait(stack)
+        opening = OpeningScene(stack)
+        opening.set_up()
+        _wait(stack, opening)
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = _signed_in(browser, stack, width=1280, is_dark=False)
         _take(page, "overview")
@@ -37,10 +38,11 @@ def main() -> None:
         browser.close()
 
 
-def _wait(stack: Stack) -> None:
+def _wait(stack: Stack, opening: OpeningScene) -> None:
     until = time.monotonic() + _SETTLING_S
     while time.monotonic() < until:
         stack.tick()
+        opening.go_on()
 
 
 def _signed_in(browser: Browser, stack: Stack, *, width: int, is_dark: bool) -> Page:
@@ -50,7 +52,7 @@ def _signed_in(browser: Browser, stack: Stack, *, width: int, is_dark: bool) -> 
         locale="en-GB",
     )
     page = context.new_page()
-    page.goto(console.make_link(stack))
+    page.goto(make_link(stack))
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("heading", name="Orders by state").wait_for()
     return page

@@ -84,6 +84,11 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def rate(per_second: float) -> str:
+    """Write how often a second, as short as it can be: 0.2, or 1,000."""
+    return f"{per_second:,g}"
+
+
 def title(word: object) -> str:
     """Write one of our words for people: not_needed as "not needed"."""
     return str(word).replace("_", " ")

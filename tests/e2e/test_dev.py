@@ -6,11 +6,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from devtools.local.processes import ROOT, poll
+from pushes.accounts.holds import Holds
+from pushes.model import HoldReason, State
+from pushes.read import overview, runs
+from pushes.read.runs import BulkRun, RunState
+from pushes.store.ledger import Ledger
 
 _TIMEOUT_S = 60.0
 
@@ -135,6 +142,32 @@ def test_it_shows_an_order_acknowledged_and_a_forged_one_tried_again(dev: Dev) -
     (forged,) = re.findall(r"^(\S+)  pushed by a forger", dev.output, re.MULTILINE)
     assert f"{forged}  acknowledged" not in dev.output
     assert "export REDIS_URL=redis://" in dev.output
+
+
+def test_it_opens_on_every_state_on_holds_and_on_a_running_replay(dev: Dev) -> None:
+    dev.wait_for("the console says why")
+    (url,) = re.findall(r"export REDIS_URL=(\S+)", dev.output)
+    with Redis.from_url(url) as redis:
+        ledger = Ledger(redis)
+
+        def has_every_state() -> bool:
+            return all(overview.counts(ledger, datetime.now(UTC)).values())
+
+        def replayed() -> BulkRun | None:
+            return next((run for run in runs.page(redis).items if run.results), None)
+
+        poll(has_every_state, _TIMEOUT_S)
+        holds = Holds(redis)
+        standings = [holds.get(name) for name in ("default", "denmark", "finland", "norway")]
+        assert [hold and hold.reason for hold in standings] == [
+            None,
+            HoldReason.OPERATOR,
+            None,
+            HoldReason.CREDENTIALS,
+        ]
+        run = poll(replayed, _TIMEOUT_S)
+        assert run.state is RunState.RUNNING
+        assert set(run.results or {}) == {State.ACKNOWLEDGED}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

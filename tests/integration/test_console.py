@@ -18,12 +18,17 @@ from pushes.access import sessions, users
 from pushes.access.principals import Principal, UserRole
 from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, OrderSnapshot, Push, PushKey, Reason, State
+from pushes.operate.runs import steer
+from pushes.operate.runs.steer import RunRequest
 from pushes.read import audit, runs
+from pushes.read.dead_letters import Filter
+from pushes.read.runs import RunAction
 from pushes.store import keys, records
 from pushes.store.ledger import Ledger
 from service import make_app
+from service.ops import words
 from service.settings import load
-from tests.builders import a_key, history, pop, put
+from tests.builders import NOW, a_key, history, pop, put
 
 PASSWORD = "three words or more"
 NAMES = ("", "orders/", "dead/", "replays/", "accounts/", "audit/", "settings/")
@@ -467,6 +472,16 @@ def test_it_replays_all_that_match_after_a_look(app: Flask, ledger: Ledger) -> N
     assert f"Run {run.id} is cancelled" in html
     assert run.id in client.get("/ops/replays/").text
     assert runs.active(ledger.redis) == []
+
+
+def test_it_writes_how_fast_a_run_goes_and_until_when(app: Flask, ledger: Ledger) -> None:
+    dead(ledger, a_key("norway"))
+    request = RunRequest(RunAction.REPLAY, "ops", "a test", rate_per_s=0.2)
+    run = steer.start(ledger.redis, request, Filter(), NOW)
+    html = sign_in(app, "viewer").get(f"/ops/replays/{run.id}/").text
+    assert "at most 0.2 a second" in html
+    assert run.wanted
+    assert f"<dt>Until</dt><dd>{words.when(run.wanted.until)}</dd>" in html
 
 
 def test_it_starts_no_run_like_this(app: Flask, ledger: Ledger, redis_client: Redis) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from devtools.local.demo import console
+from devtools.local.demo.scene import OpeningScene, make_link
 from devtools.local.demo.stack import Stack, running_stack
 from devtools.local.demo.watch import OrderWatch
 from devtools.local.processes import ProcessError
@@ -66,12 +66,14 @@ def _push_for_ever(stack: Stack) -> NoReturn:
     watch = OrderWatch(stack)
     watch.push(_FIRST_ORDERS)
     watch.push_forged()
-    console.make_trouble(stack)
+    opening = OpeningScene(stack)
+    opening.set_up()
     next_order_at = time.monotonic() + _ORDER_EVERY_S
     while True:
         stack.tick()
         watch.look()
         watch.look_at_forged()
+        opening.go_on()
         if time.monotonic() > next_order_at:
             watch.push(1)
             next_order_at += _ORDER_EVERY_S
@@ -79,7 +81,7 @@ def _push_for_ever(stack: Stack) -> NoReturn:
 
 def _greet(stack: Stack) -> None:
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in stack.settings.items())
-    click.echo(f"console        {console.make_link(stack)}")
+    click.echo(f"console        {make_link(stack)}")
     click.echo("               (the link signs you in once, within 15 minutes)")
     click.echo(f"push URL       {stack.web.push_url}<order id>")
     click.echo(f"web health     {stack.web.url}/readyz")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from devtools.local.embedded import EmbeddedServer
 from devtools.local.loopback import free_port
 from devtools.local.processes import LoggedProcess, Processes, Web
 from devtools.local.sandbox_control import SandboxControl
+from pushes.accounts.settings import DEFAULT_ACCOUNT
 
 _TICK_S = 0.05
 _USUAL_PORT = 8000
@@ -28,9 +30,21 @@ _NOT_HANDED_ON = re.compile(
 )
 
 
+class AccountName(StrEnum):
+    """The accounts of the demo, by how each fares. One is served, and is meant when none is named.
+
+    The password of one is wrong; of one the quota is a request a second.
+    """
+
+    SERVED = DEFAULT_ACCOUNT
+    REFUSED = "norway"
+    PAUSED = "denmark"
+    LIMITED = "finland"
+
+
 @dataclass
 class Stack:
-    """What runs; `settings` are those of the web process and the worker."""
+    """What runs; `settings` are those of a terminal beside it, which knows the served account."""
 
     processes: Processes
     sandbox: SandboxControl
@@ -47,6 +61,10 @@ class Stack:
             for process in self.processes.started:
                 self._show_new_lines(process)
         self.processes.check()
+
+    def push_url_of(self, account: AccountName) -> str:
+        """Return what would be given to Klarna for an account, with its placeholder."""
+        return f"{self.web.url}/push/{account}?klarna_order_id={{checkout.order.id}}"
 
     def last_lines(self) -> str:
         """Return the last lines of every process: the files themselves are removed."""
@@ -78,12 +96,25 @@ def running_stack(*, verbose: bool) -> Iterator[Stack]:
             "KLARNA_USERNAME": "sandbox",
             "KLARNA_PASSWORD": "sandbox",
         }
-        processes.worker(**settings)
-        web = processes.web(**settings, PORT=str(free_port(preferred=_USUAL_PORT)))
+        accounts = logs / "accounts.toml"
+        accounts.write_text(_accounts(sandbox.url))
+        served = {"REDIS_URL": redis_url, "ACCOUNTS_FILE": str(accounts)}
+        processes.worker(**served)
+        web = processes.web(**served, PORT=str(free_port(preferred=_USUAL_PORT)))
         stack = Stack(processes, sandbox, web, settings, logs, verbose)
         _wait_until_ready(stack)
         sandbox.pusher(web.push_url + "{checkout.order.id}")
         yield stack
+
+
+def _accounts(api_url: str) -> str:
+    """Return the text of ACCOUNTS_FILE."""
+    tables = dict.fromkeys(AccountName, f'api_url = "{api_url}"\nusername = "sandbox"\n')
+    for name, table in tables.items():
+        password = "mistyped" if name is AccountName.REFUSED else "sandbox"
+        tables[name] = f'[accounts.{name}]\n{table}password = "{password}"\n'
+    tables[AccountName.LIMITED] += "rate_per_s = 1\n"
+    return "\n".join(tables.values())
 
 
 def _wait_until_ready(stack: Stack) -> None:
