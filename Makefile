@@ -75,11 +75,11 @@ map: $(VENV) ## Remake what is made from the code: CONTRIBUTING's map, Redis's u
 # one would lack it, and pip refuses what has no hash.
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS)
-LOCKS := run dev build sandbox notify deploy fuzz
+LOCKS := run dev build sandbox notify telemetry deploy fuzz
 lock: $(VENV) ## Remake requirements/*.lock; keeps versions, unless ARGS=--upgrade
 	@echo async-timeout | $(LOCK) --output-file requirements/run.lock pyproject.toml -
 	@echo 'hatchling>=1.27' | $(LOCK) --constraint requirements/run.lock --output-file requirements/build.lock -
-	@echo async-timeout | $(LOCK) --extra dev --extra sandbox --extra notify \
+	@echo async-timeout | $(LOCK) --extra dev --extra sandbox --extra notify --extra otel --extra sentry \
 		--constraint requirements/run.lock \
 		--constraint requirements/build.lock \
 		--output-file requirements/dev.lock pyproject.toml -
@@ -87,6 +87,8 @@ lock: $(VENV) ## Remake requirements/*.lock; keeps versions, unless ARGS=--upgra
 		--output-file requirements/sandbox.lock pyproject.toml -
 	@echo async-timeout | $(LOCK) --extra notify --constraint requirements/dev.lock \
 		--output-file requirements/notify.lock pyproject.toml -
+	@echo async-timeout | $(LOCK) --extra notify --extra otel --extra sentry \
+		--constraint requirements/dev.lock --output-file requirements/telemetry.lock pyproject.toml -
 	@$(LOCK) --output-file requirements/deploy.lock requirements/deploy.in
 	@$(LOCK) --output-file requirements/fuzz.lock requirements/fuzz.in
 	@for lock in $(LOCKS); do \

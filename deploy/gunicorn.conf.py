@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+from pushes import telemetry
 from pushes.settings import ConfigurationError, complain
 from service import make_process
 from service.settings import reading
@@ -46,6 +48,16 @@ preload_app = True
 def on_reload(server: Any) -> None:  # noqa: ANN401 - gunicorn has no types
     """Let the workers that take over at SIGHUP serve the settings as they are now."""
     server.app.callable = make_process(_settings)
+
+
+def post_fork(_server: Any, _worker: Any) -> None:  # noqa: ANN401 - as above
+    """Tell of traces and errors, if that is set: exporters have threads, which no fork copies."""
+    telemetry.start(_settings, "web", version("klarna-ack"))
+
+
+def worker_exit(_server: Any, _worker: Any) -> None:  # noqa: ANN401 - as above
+    """Tell what is left, two seconds at most."""
+    telemetry.stop()
 
 
 # `timeout` is a worker's silence, not a request's length: only a worker that hangs as a whole is

@@ -19,6 +19,7 @@ from pushes import log
 from pushes import settings as shared
 from pushes.accounts.settings import SenderSettings, read_push_rules
 from pushes.settings import ConfigurationError
+from pushes.telemetry.settings import TelemetrySettings
 
 _log = log.get(__name__)
 
@@ -63,7 +64,7 @@ def _check_header(name: str) -> str:
     return name
 
 
-class WebSettings(shared.PromisingSettings, SenderSettings):
+class WebSettings(shared.PromisingSettings, SenderSettings, TelemetrySettings):
     """The settings of the web process.
 
     `tokens` is the push token of each account; `pushes_from` whom an account trusts besides those

@@ -6,7 +6,7 @@ from functools import partial
 from importlib.metadata import version
 
 from klarna import make_clients
-from pushes import log
+from pushes import log, telemetry
 from pushes.settings import ConfigurationError, complain, log_not_reloaded
 from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
@@ -42,6 +42,7 @@ def main() -> int:
         return complain("worker", error)
     settings = configuration.settings
     log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
+    telemetry.start(settings, "worker", version("klarna-ack"))
     redis = connect(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S, retries=_REDIS_RETRIES)
     ledger = Ledger(redis, retention=settings.retention)
     heartbeat = Heartbeat(redis, ledger.rq, slots=settings.concurrency)
@@ -91,6 +92,7 @@ def _reload(parts: Parts, heartbeat: Heartbeat) -> None:
 
 if __name__ == "__main__":
     code = main()
+    telemetry.stop()
     log.flush()
     # What hangs in a thread has been put back in the queue; it must not hold up the exit.
     os._exit(code)

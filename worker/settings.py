@@ -13,6 +13,7 @@ from pushes import settings as shared
 from pushes.accounts.serving import Share
 from pushes.accounts.settings import Account, CallSettings, read_accounts
 from pushes.policy import RetryPolicy
+from pushes.telemetry.settings import TelemetrySettings
 
 
 def _check_url(url: SecretStr) -> SecretStr:
@@ -25,7 +26,7 @@ def _check_url(url: SecretStr) -> SecretStr:
 HttpUrlSecret = Annotated[SecretStr, AfterValidator(_check_url)]
 
 
-class WorkerSettings(CallSettings, NotifySettings):
+class WorkerSettings(CallSettings, NotifySettings, TelemetrySettings):
     """The settings of a worker."""
 
     concurrency: int = Field(

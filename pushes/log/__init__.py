@@ -6,8 +6,14 @@ most commands of the terminal never write.
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any
+
+# Takes the fields of an event, and the error.
+TellError = Callable[
+    [Mapping[str, object], tuple[type[BaseException], BaseException, TracebackType | None]], None
+]
 
 
 class Logger:
@@ -68,6 +74,15 @@ def configure_on_use(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [_Unconfigured(level, form)]
     root.setLevel(level.upper())
+
+
+def tell_errors(tell: TellError | None) -> None:
+    """Tell of each error that is logged with a traceback, too; None: nobody any more."""
+    if tell is None and "pushes.log.events" not in sys.modules:
+        return
+    from pushes.log import events  # noqa: PLC0415 - see above
+
+    events.listener.tell = tell
 
 
 def flush() -> None:

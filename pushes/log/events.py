@@ -9,10 +9,12 @@ import atexit
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
 
+from pushes.log import TellError
 from pushes.log.writer import LogWriter
 
 _SHARED: tuple[structlog.typing.Processor, ...] = (
@@ -23,6 +25,31 @@ _SHARED: tuple[structlog.typing.Processor, ...] = (
 
 # They speak of each request or job at info; our own events say the same with facts.
 _TALKATIVE = ("rq", "rq.worker", "rq.job")
+
+
+class _Listener:
+    """Hears of each error of ours that has a traceback, and hands it on to whoever is told."""
+
+    def __init__(self) -> None:
+        self.tell: TellError | None = None
+
+    def __call__(
+        self,
+        _logger: Any,  # noqa: ANN401 - structlog's own
+        _name: str,
+        event: structlog.typing.EventDict,
+    ) -> structlog.typing.EventDict:
+        """Let the event pass; that somebody cannot be told of it harms nobody."""
+        if self.tell and event.get("exc_info") and event.get("level") == "error":
+            with suppress(Exception):
+                info = event["exc_info"]
+                if isinstance(info, BaseException):
+                    info = (type(info), info, info.__traceback__)
+                self.tell(event, info if isinstance(info, tuple) else sys.exc_info())
+        return event
+
+
+listener = _Listener()
 
 _writer = LogWriter()
 atexit.register(_writer.close)
@@ -78,6 +105,7 @@ def configure(level: str, form: str) -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings quote what a server said
     processors: list[structlog.typing.Processor] = [
         *_SHARED,
+        listener,
         structlog.processors.format_exc_info,
         _or_dropped(renderer),
     ]

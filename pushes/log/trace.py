@@ -22,8 +22,8 @@ _TRACEPARENT = re.compile(
 
 _FIRST_VERSION = "00"
 
-# We know of no reason to record this trace: whoever has one says so in the header.
-_NOT_SAMPLED = "00"
+# "Not sampled" would tell the tracing of whoever gets the header to leave this order out.
+_SAMPLED = "01"
 
 _TRACE_BYTES = 16
 _SPAN_BYTES = 8
@@ -52,7 +52,7 @@ def header(push: Push) -> str:
     It is the same for every attempt: a shop sees of which trace the order is, not which attempt.
     """
     made = _made(push.key, "", _SPAN_BYTES)
-    return read(push.trace) or f"{_FIRST_VERSION}-{trace_id(push)}-{made}-{_NOT_SAMPLED}"
+    return read(push.trace) or f"{_FIRST_VERSION}-{trace_id(push)}-{made}-{_SAMPLED}"
 
 
 def _made(key: PushKey, of: str, size: int) -> str:

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, after_this_request, request
 from redis.exceptions import RedisError
 from werkzeug.exceptions import BadRequest, NotFound, RequestEntityTooLarge, ServiceUnavailable
 
-from pushes import log
+from pushes import log, telemetry
 from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.accounts.sources import SEEN_FROM
 from pushes.life import Origin
@@ -84,7 +84,10 @@ def store(account: str, uses: Deps, take_in: Callable[[Origin], Push]) -> Push:
             detail = "Too many pushes of unknown senders wait. Send it again later."
             answer = ServiceUnavailable(detail, retry_after=RETRY_AFTER_S)
             raise RefusedPushError(RefusalReason.UNVERIFIED, answer) from error
-        return take_in(Origin(source=source, lane=lane, trace=brought))
+        with telemetry.taking(brought) as span:
+            push = take_in(Origin(source=source, lane=lane, trace=span.traceparent))
+            span.note(push)
+            return push
 
 
 for _path in ("/push", "/push/<first>", "/push/<first>/<second>"):

@@ -1,12 +1,14 @@
 """A push's trace, through the record, in the log lines of every process that has to do with it."""
 
 import json
+import time
 
 import requests
 
 from devtools.local.processes import LoggedProcess, Processes
 from pushes.model import State
-from tests.e2e.test_promise import Scene
+from tests.collectors import receiving
+from tests.e2e.test_promise import STOP_S, Scene, push_all
 from tests.e2e.test_promise import world as world  # noqa: PLC0414 - the fixture is used here, too
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -47,3 +49,70 @@ def test_a_push_has_its_trace_in_every_line_of_its_attempts(
     assert len(trace) == len(TRACE)
     assert trace != TRACE
     assert [world.record(order_id).trace for order_id in (brings, brings_none)] == [BROUGHT, None]
+
+
+def test_a_collector_gets_the_push_its_attempt_and_its_calls(
+    world: Scene, processes: Processes
+) -> None:
+    with receiving() as collector:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector.address}"}
+        web, worker = processes.web(**env).wait_ready(), processes.worker(**env).wait_ready()
+        (order_id,) = world.sandbox.create_orders(count=1)
+
+        requests.post(f"{web.push_url}{order_id}", headers={"traceparent": BROUGHT}, timeout=10)
+        world.wait_until([order_id], State.ACKNOWLEDGED, within_s=30)
+        assert (worker.terminate(), web.terminate()) == (0, 0)
+        spans = collector.spans()
+
+    push = spans["klarna-ack-web", "push"]
+    attempt = spans["klarna-ack-worker", "attempt"]
+    calls = [spans["klarna-ack-worker", f"Klarna {name}"] for name in ("get_order", "acknowledge")]
+    assert len(spans) == 4
+    assert {span.trace_id.hex() for span in spans.values()} == {TRACE}
+    assert push.parent_span_id.hex() == PARENT
+    assert attempt.parent_span_id == push.span_id
+    assert {call.parent_span_id for call in calls} == {attempt.span_id}
+    assert push.start_time_unix_nano < attempt.start_time_unix_nano
+    assert all(call.start_time_unix_nano < call.end_time_unix_nano for call in calls)
+    facts = {one.key: one.value.string_value for one in attempt.attributes}
+    assert facts["klarna_ack.order_id"] == order_id
+    assert facts["klarna_ack.state"] == "acknowledged"
+
+
+def test_a_push_without_a_trace_has_one_of_its_own_with_its_attempts(
+    world: Scene, processes: Processes
+) -> None:
+    with receiving() as collector:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector.address}"}
+        web, worker = processes.web(**env).wait_ready(), processes.worker(**env).wait_ready()
+        (order_id,) = world.sandbox.create_orders(count=1)
+
+        requests.post(f"{web.push_url}{order_id}", timeout=10)
+        world.wait_until([order_id], State.ACKNOWLEDGED, within_s=30)
+        worker.terminate()
+        web.terminate()
+        spans = collector.spans()
+
+    assert spans["klarna-ack-web", "push"].parent_span_id == b""
+    told = traces_of(web, order_id) | traces_of(worker, order_id)
+    assert set.union(*told.values()) == {span.trace_id.hex() for span in spans.values()}
+
+
+def test_a_collector_that_does_not_answer_holds_nothing_up(
+    world: Scene, processes: Processes
+) -> None:
+    with receiving(deaf=True) as collector:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector.address}"}
+        env |= {"OTEL_BSP_SCHEDULE_DELAY": "10", "SENTRY_DSN": f"http://key@{collector.address}/1"}
+        web, worker = processes.web(**env).wait_ready(), processes.worker(**env).wait_ready()
+        order_ids = world.sandbox.create_orders(count=20)
+
+        push_all(web, order_ids)
+        world.wait_until(order_ids, State.ACKNOWLEDGED, within_s=30)
+        began = time.monotonic()
+        codes = (worker.terminate(), web.terminate())
+        took_s = time.monotonic() - began
+
+        assert collector.posted
+    assert codes == (0, 0)
+    assert took_s < STOP_S

@@ -7,8 +7,14 @@ import pytest
 
 from devtools.local.processes import ROOT
 
-LOCKS = ("run", "dev", "sandbox", "notify", "build", "deploy", "fuzz")
-OF_THE_PROGRAM = ("run", "dev", "sandbox", "notify")  # the others have no redis-py in them
+LOCKS = ("run", "dev", "sandbox", "notify", "telemetry", "build", "deploy", "fuzz")
+OF_THE_PROGRAM = (
+    "run",
+    "dev",
+    "sandbox",
+    "notify",
+    "telemetry",
+)  # the others have no redis-py in them
 
 
 def text_of(lock: str) -> str:
@@ -54,7 +60,8 @@ def test_what_runs_is_part_of_what_is_tested() -> None:
     assert hashes_by_pin("run").items() <= hashes_by_pin("sandbox").items()
     assert hashes_by_pin("sandbox").items() <= hashes_by_pin("dev").items()
     assert hashes_by_pin("run").items() <= hashes_by_pin("notify").items()
-    assert hashes_by_pin("notify").items() <= hashes_by_pin("dev").items()
+    assert hashes_by_pin("notify").items() <= hashes_by_pin("telemetry").items()
+    assert hashes_by_pin("telemetry").items() <= hashes_by_pin("dev").items()
     assert hashes_by_pin("build").items() <= hashes_by_pin("dev").items()
 
 

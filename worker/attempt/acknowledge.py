@@ -18,7 +18,7 @@ from klarna import (
     Order,
     PermanentError,
 )
-from pushes import fraud, log, policy
+from pushes import fraud, log, policy, telemetry
 from pushes.accounts.policies import DEFAULT_POLICIES, Policies
 from pushes.fraud import FraudLook
 from pushes.log import trace
@@ -93,6 +93,12 @@ class Acknowledger:
 
     def run(self, attempt: Attempt) -> Ending:
         """Make one attempt: wait for its slot, then make the calls to Klarna. Raises nothing."""
+        with telemetry.attempting(attempt.push) as span:
+            ending = self._run(attempt)
+            span.note(ending.change.after)
+        return ending
+
+    def _run(self, attempt: Attempt) -> Ending:
         report = Report(self._clock)
         try:
             self._await_first_slot(attempt)

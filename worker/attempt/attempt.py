@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from klarna import Exchange, Order
-from pushes import fraud, life
+from pushes import fraud, life, telemetry
 from pushes.fraud import FraudLook
 from pushes.model import Change, Entry, OrderSnapshot, Push
 from pushes.store.rq_job import JOB_TIMEOUT_S
@@ -66,18 +66,18 @@ class Report:
 
     def observe(self, exchange: Exchange) -> None:
         """Note one call to Klarna."""
-        self.entries.append(
-            Entry(
-                at=self.clock.now(),
-                event="call",
-                call=str(exchange.operation),
-                http_status=exchange.http_status,
-                elapsed_ms=exchange.elapsed_ms,
-                error_code=exchange.error_code,
-                correlation_id=exchange.correlation_id,
-                detail=exchange.error,
-            )
+        entry = Entry(
+            at=self.clock.now(),
+            event="call",
+            call=str(exchange.operation),
+            http_status=exchange.http_status,
+            elapsed_ms=exchange.elapsed_ms,
+            error_code=exchange.error_code,
+            correlation_id=exchange.correlation_id,
+            detail=exchange.error,
         )
+        self.entries.append(entry)
+        telemetry.called(entry)
 
 
 @dataclass(frozen=True, slots=True)
