@@ -1,4 +1,4 @@
-"""Listens to what the program logs: the alarms that would wake somebody, and its own faults."""
+"""What would wake somebody: what the program logs, and what its messages would tell."""
 
 import sys
 import traceback
@@ -10,6 +10,23 @@ from typing import Any
 import structlog
 
 from devtools.simulation import program
+from devtools.simulation.clock import VirtualClock
+from notify import troubles
+from notify.troubles import TroubleKind
+from pushes.read import overview
+from pushes.read.search import causes
+from pushes.store.ledger import Ledger
+from pushes.store.server import durability
+
+# Often enough to meet whatever lasts longer than a retry or two; seldom enough for a week.
+_LOOKS_EVERY_S = 300.0
+
+_CAUSES = 100
+
+# Simulated workers send no heartbeat, and the append-only file of their Redis is off.
+_OF_PROCESSES = frozenset(
+    {TroubleKind.NO_WORKER_TAKES_ORDERS, TroubleKind.SUSPENDED, TroubleKind.REDIS_DOES_NOT_PERSIST}
+)
 
 
 class Alarms:
@@ -35,6 +52,32 @@ class Alarms:
         if isinstance(failure := event.get("exc_info"), BaseException):
             traceback.print_exception(failure, file=sys.stderr)
         raise structlog.DropEvent
+
+
+class Lookout:
+    """Looks again and again what messages would tell, as `notify.notifier` does.
+
+    It has none of its patience: what is wrong at a single look counts.
+    """
+
+    def __init__(self, ledger: Ledger, clock: VirtualClock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self.looks = 0
+        self.seen: Counter[str] = Counter()
+
+    def start(self) -> None:
+        """Look now, and from now on."""
+        self._look()
+        self._clock.call_at(self._clock.monotonic() + _LOOKS_EVERY_S, self.start)
+
+    def _look(self) -> None:
+        seen = overview.read(self._ledger, self._clock.now(), in_detail=False)
+        server = durability.facts_of(self._ledger.redis.info())
+        causes_of_death = causes.page(self._ledger.redis, limit=_CAUSES).items
+        found = [*troubles.going_on(seen, server), *troubles.left_over(seen, causes_of_death)]
+        self.seen.update(one.name for one in found if one.kind not in _OF_PROCESSES)
+        self.looks += 1
 
 
 @contextmanager

@@ -58,6 +58,9 @@ _TAIL = dedent(
       only one in {sample} is pushed again, as a sample; every one that was refused is.
     - In the calm week the workers' periodic tasks, such as queueing what is due again, are done
       ten times less often than in life.
+    - In the calm week it is looked every five minutes what messages (NOTIFY_URLS) would tell,
+      without their patience; but not for workers that are gone and for Redis's append-only file,
+      for neither is simulated.
     - When a forged push is refused, the others of the same tenth of a second count as refused.
 
     ## What this does not show

@@ -12,7 +12,7 @@ from redis import Redis
 from devtools.local.embedded import EmbeddedServer
 from devtools.local.seeds import seeded
 from devtools.simulation import alarms
-from devtools.simulation.alarms import Alarms
+from devtools.simulation.alarms import Alarms, Lookout
 from devtools.simulation.clock import VirtualClock
 from devtools.simulation.klarna.model import KlarnaModel
 from devtools.simulation.program import SimulatedIntake, SimulatedProcess
@@ -50,6 +50,7 @@ class SimulationTestbed:
     forger: Forger
     workers: list[SimulatedWorker]
     alarms: Alarms
+    lookout: Lookout
     random: Random
 
     def await_(self, condition: Callable[[], bool], within_s: float, every_s: float) -> bool:
@@ -140,4 +141,7 @@ def _assembled(clock: VirtualClock, redis: Redis, heard: Alarms, seed: str) -> S
     shop = Shop(clock, klarna, intake, seeded(seed, "shop"))
     forger = Forger(clock, intake, seeded(seed, "forger"))
     chance = seeded(seed, "scenario")
-    return SimulationTestbed(clock, redis, ledger, klarna, shop, forger, workers, heard, chance)
+    lookout = Lookout(ledger, clock)
+    return SimulationTestbed(
+        clock, redis, ledger, klarna, shop, forger, workers, heard, lookout, chance
+    )

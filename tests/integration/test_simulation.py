@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from devtools.simulation import audit, plan, program, testbed
+from devtools.simulation.klarna import faults
 from devtools.simulation.plan import SCENARIOS
+from devtools.simulation.scenarios import calm
 from tests.builders import an_order_id
 
 SEED = "1"
@@ -56,3 +58,12 @@ def test_it_sees_what_is_lost_and_what_is_dead() -> None:
         found = audit.look(running)
     assert (found.lost, found.dead) == ([lost], Counter({"no_such_order": 1}))
     assert (found.acknowledged, found.waiting) == (0, 0)
+
+
+def test_it_tells_of_an_alert_in_a_week_that_is_not_calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "rare", faults.outage)
+    monkeypatch.setattr(calm, "_PATIENCE_S", 0.0)
+
+    result = plan.play("calm", 0.002, SEED)
+
+    assert "alerts raised" in [goal.text for goal in result.missed]

@@ -1,7 +1,7 @@
 """A week in which nothing happens but what always does: a 503 now and then, orders shown late."""
 
 from devtools.reporting.goals import Goal
-from devtools.reporting.markdown import duration
+from devtools.reporting.markdown import counted, duration
 from devtools.simulation.klarna import faults
 from devtools.simulation.outcome import ResultBuilder
 from devtools.simulation.result import ScenarioResult
@@ -21,6 +21,7 @@ def run(testbed: SimulationTestbed, scale: float) -> ScenarioResult:
     over_s = _DAYS * 86_400 * scale
     testbed.klarna.faults = faults.rare
     testbed.shop.not_yet_visible_share = _LATER_SHARE
+    testbed.lookout.start()
     testbed.shop.sell(_RATE_PER_S)
     testbed.clock.sleep(over_s)
     testbed.shop.sell(0)
@@ -34,8 +35,13 @@ def run(testbed: SimulationTestbed, scale: float) -> ScenarioResult:
     )
     result = builder.result
     builder.measure_fresh("in all", 0, over_s)
+    told = testbed.lookout.seen
+    result.notes.append(
+        f"{testbed.lookout.looks:,} looks at what messages would tell: {counted(told)}"
+    )
     result.goals += [
         *builder.always(),
         Goal("push to acknowledged, p95", result.fresh_p95_s, _P95_S, "s"),
+        Goal("alerts raised", result.alarms + len(told), 0),
     ]
     return result
