@@ -65,7 +65,7 @@ def _write_share(url: str, full: FullRedis, part: int, of: int) -> None:
 
 def _writing(ledger: Ledger, full: FullRedis, number: int) -> tuple[PushKey, None, list[Command]]:
     """List what stands of an order in Redis: what the ledger's own commit lists, but the counts."""
-    queued, ended = full.change(number)
+    ended = full.change(number)
     whole, key = Change(None, ended.after, ended.entries), ended.after.key
     is_dead = ended.after.state is State.DEAD
     is_of_today = full.until - ended.after.changed_at < policy.TIMELINE_KEPT
@@ -73,7 +73,7 @@ def _writing(ledger: Ledger, full: FullRedis, number: int) -> tuple[PushKey, Non
         *indexes.commands(whole),
         *search_index.commands(whole, ledger.retention),
         *indexes.expiry(keys.record(key), whole, ledger.retention),
-        *(ledger.rq.move(Change(queued, ended.after)) if is_dead else []),
+        *(ledger.rq.move(ended) if is_dead else []),
         *(indexes.timeline(whole, ledger.retention) if is_dead or is_of_today else []),
         *indexes.record(whole, ledger.retention),
     ]

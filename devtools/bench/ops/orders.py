@@ -1,11 +1,13 @@
 """The orders of a full Redis, by number: the dead ones first, then those that are settled. Pure.
 
-The same numbers are always the same orders. A few accounts have most of them, as in life.
+The same numbers are always the same orders. A few accounts have most of them. Each
+lives as one of a few examples did.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
 
 from pushes import life
 from pushes.life import Origin
@@ -57,24 +59,19 @@ class FullRedis:
         account = f"shop-{int(self.accounts * share**3)}"
         return PushKey(account, f"{number:08x}-1111-6222-a333-444455556666")
 
-    def change(self, number: int) -> tuple[Push, Change]:
-        """Return an order as it was queued, and the step that ended it, its calls included."""
-        at = self._at(number)
-        pushed = life.first_pushed(self.key(number), at - timedelta(seconds=2), _PUSHED)
-        began = life.started(pushed.after, "bench", "an-attempt", at - timedelta(seconds=1))
-        if began is None:  # which a queued one always is
-            raise ValueError(number)
-        if number >= self.dead:
-            calls = _calls(number, at, ("get_order", 200, None), ("acknowledge", 204, None))
-            seen: OrderSnapshot | None = snapshot(number)
-            ended = life.reported(life.acknowledged(began.after, at), calls, seen, at)
-        else:
-            reason, status, code = _EACH_DEATH[number % len(_EACH_DEATH)]
-            calls = _calls(number, at, ("get_order", status, code))
-            seen = None if reason is Reason.NO_SUCH_ORDER else snapshot(number)
-            said = f"HTTP {status} {code or ''}".strip() if status else "connection reset"
-            ended = life.reported(life.dead(began.after, reason, at, said), calls, seen, at)
-        return pushed.after, replace(ended, entries=(*pushed.entries, *ended.entries))
+    def change(self, number: int) -> Change:
+        """Return the step from an order that was queued to its end, its calls included."""
+        death = number % len(_EACH_DEATH) if number < self.dead else None
+        queued, ended, entries = _example(death)
+        at, key = self._at(number), self.key(number)
+        order = snapshot(number) if ended.verified_at else ended.order
+        named = tuple(
+            replace(entry, at=at, correlation_id=entry.call and correlation_id(number, place))
+            for place, entry in enumerate(entries)
+        )
+        last = [entry.correlation_id for entry in named if entry.call][-1]
+        after = _at(ended, at, key=key, order=order, correlation_id=last)
+        return Change(_at(queued, at, key=key), after, named)
 
     def _at(self, number: int) -> datetime:
         """Say when an order was settled or died: evenly over the time, the last one just now."""
@@ -119,14 +116,40 @@ def correlation_id(number: int, call: int) -> str:
     return f"{number:08x}-2b7d-4e58-9a01-{call:012x}"
 
 
-def _calls(
-    number: int, at: datetime, *calls: tuple[str, int | None, str | None]
-) -> tuple[Entry, ...]:
-    return tuple(_entries(number, at, calls))
+# When the examples ended whose lives all orders have.
+_EXAMPLE_AT = datetime(2026, 1, 1, tzinfo=UTC)
+_TIMES = (
+    *("first_push_at", "last_push_at", "changed_at"),
+    *("verified_at", "acknowledged_at", "idempotent_since"),
+)
 
 
-def _entries(
-    number: int, at: datetime, calls: tuple[tuple[str, int | None, str | None], ...]
-) -> Iterator[Entry]:
-    for place, (call, status, code) in enumerate(calls):
-        yield Entry(at, "call", call, status, 120, code, correlation_id(number, place))
+@cache
+def _example(death: int | None) -> tuple[Push, Push, tuple[Entry, ...]]:
+    """Let an order live until it is settled, or dies so: queued, ended, and its timeline."""
+    at, key = _EXAMPLE_AT, PushKey("example", "00000000-1111-6222-a333-444455556666")
+    pushed = life.first_pushed(key, at - timedelta(seconds=2), _PUSHED)
+    began = life.started(pushed.after, "bench", "an-attempt", at - timedelta(seconds=1))
+    if began is None:  # which a queued one always is
+        raise ValueError(death)
+    if death is None:
+        calls, seen = (_call("get_order", 200), _call("acknowledge", 204)), OrderSnapshot()
+        ended = life.reported(life.acknowledged(began.after, at), calls, seen, at)
+    else:
+        reason, status, code = _EACH_DEATH[death]
+        calls = (_call("get_order", status, code),)
+        shown = None if reason is Reason.NO_SUCH_ORDER else OrderSnapshot()
+        said = f"HTTP {status} {code or ''}".strip() if status else "connection reset"
+        ended = life.reported(life.dead(began.after, reason, at, said), calls, shown, at)
+    return pushed.after, ended.after, (*pushed.entries, *ended.entries)
+
+
+def _call(call: str, status: int | None, code: str | None = None) -> Entry:
+    return Entry(_EXAMPLE_AT, "call", call, status, 120, code)
+
+
+def _at(push: Push, at: datetime, **facts: Any) -> Push:  # noqa: ANN401 - a record's fields
+    """Let the life of an example end at another time, and be that of another order."""
+    later = at - _EXAMPLE_AT
+    times = {name: time + later for name in _TIMES if (time := getattr(push, name))}
+    return replace(push, **times, **facts)
