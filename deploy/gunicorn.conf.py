@@ -39,6 +39,10 @@ limit_request_line = 8190  # As nginx's: a push URL with a long token and tracki
 workers = _settings.processes
 threads = 8
 
+# A push needs the interpreter for moments, and several times. While another thread makes a page of
+# the console it would get it after 5 ms each time: docs/reports/console.md has what that comes to.
+sys.setswitchinterval(0.0005)
+
 # The application is made once, before the fork, so that wrong settings end gunicorn with exit code
 # 78; made in each worker they would be a restart for ever. It opens no connection while it is made,
 # and redis-py drops a connection that another process opened, so none is shared over the fork.

@@ -19,6 +19,7 @@ from pushes.access.principals import AccessNameError, Principal, UserRole, check
 from pushes.access.users import ConsoleUser
 from pushes.model import PushKey
 from pushes.read.runs import BulkRun
+from pushes.store import keys
 from service import deps
 from service.deps import Deps
 
@@ -69,6 +70,16 @@ def check_account(account: str | None) -> None:
     """Raise NotFound for an account that who asks may not see."""
     if account is not None and not principal().sees(account):
         raise NotFound(f"There is no account {account[:40]!r} that you may see.")
+
+
+def check_known(account: str) -> str:
+    """Return an account. Raises NotFound for one that nobody knows, or that is not theirs."""
+    found = deps.current()
+    check_account(account)
+    is_configured = account in found.settings.tokens
+    if not is_configured and not found.ledger.redis.sismember(keys.ACCOUNTS, account):
+        raise NotFound(f"There is no account {account[:40]!r} that you may see.")
+    return account
 
 
 def may_see(run: BulkRun) -> bool:

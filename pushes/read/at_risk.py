@@ -4,13 +4,10 @@ Reads an index by deadline, so that nobody scans all records: numbers are always
 are of those orders that Klarna has shown us. Changes nothing.
 """
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import itemgetter
-from typing import cast
 
 from redis import Redis
 
@@ -27,12 +24,15 @@ OVERDUE = 0
 AMOUNTS_READ = 20_000
 
 # One round trip reads this many, so that Redis answers others in between.
-_CHUNK = 1000
+_CHUNK = 500
 
 _SUM_AMOUNTS = read_script("pushes.read", "sum_amounts.lua")
 
-# A member of the index with its deadline, epoch seconds.
-_Place = tuple[bytes, float]
+# What the names of records begin with; the rest is the member of the index.
+_RECORD = f"{keys.PREFIX}:push:"
+
+# Scores from and to, as ZRANGEBYSCORE takes them.
+_Bounds = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +55,22 @@ def read(redis: Redis, now: datetime, *, with_amounts: bool = True) -> list[Risk
 
     Reads in no transaction: a full Redis refuses those.
     """
-    at_most = AMOUNTS_READ if with_amounts else 0
+    spans = list(_spans(now))
     pipeline = redis.pipeline(transaction=False)
-    for under_h in HOURS:
-        pipeline.zcount(keys.UNACKNOWLEDGED, *_bounds(under_h, now))
-    pipeline.zcount(keys.UNACKNOWLEDGED, "-inf", codec.epoch(now))
-    low, high = _bounds(HOURS[0], now)
-    past = codec.epoch(now), "-inf"
-    pipeline.zrangebyscore(keys.UNACKNOWLEDGED, low, high, 0, at_most, withscores=True)
-    pipeline.zrevrangebyscore(keys.UNACKNOWLEDGED, *past, 0, at_most, withscores=True)
-    *numbers, soonest, overdue = pipeline.execute()
-    overdue = cast(list[_Place], overdue)[: at_most - len(soonest)]
-    groups, worth, left = [], _Worth(), cast(list[_Place], soonest)
-    for under_h, orders in zip(reversed(HOURS), reversed(numbers[:-1]), strict=True):
-        until = (now + timedelta(hours=under_h)).timestamp()
-        cut = bisect_left(left, until, key=itemgetter(1))
-        worth, left = worth.add(_worth(redis, left[:cut])), left[cut:]
-        groups.append(_group(under_h, orders, worth))
-    return [*reversed(groups), _group(OVERDUE, numbers[-1], _worth(redis, overdue))]
+    for _, bounds in spans:
+        pipeline.zcount(keys.UNACKNOWLEDGED, *bounds)
+    left = AMOUNTS_READ if with_amounts else 0
+    groups: list[RiskGroup] = []
+    orders, worth = 0, _Worth()
+    for (under_h, bounds), count in zip(spans, pipeline.execute(), strict=True):
+        within = _worth(redis, bounds, min(count, left))
+        left -= within.orders
+        if under_h == OVERDUE:
+            groups.insert(0, _group(OVERDUE, count, within))
+        else:
+            orders, worth = orders + count, worth.add(within)
+            groups.append(_group(under_h, orders, worth))
+    return groups[::-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +87,17 @@ class _Worth:
         return _Worth(amounts, self.unknown + other.unknown, self.orders + other.orders)
 
 
-def _bounds(under_h: int, now: datetime) -> tuple[str, str]:
-    return f"({codec.epoch(now)}", f"({codec.epoch(now + timedelta(hours=under_h))}"
+def _spans(now: datetime) -> Iterator[tuple[int, _Bounds]]:
+    """Name the spans of deadlines that no two groups share, those with the least time left first.
+
+    What is past comes last.
+    """
+    low = f"({codec.epoch(now)}"
+    for under_h in reversed(HOURS):
+        end = codec.epoch(now + timedelta(hours=under_h))
+        yield under_h, (low, f"({end}")
+        low = end
+    yield OVERDUE, ("-inf", codec.epoch(now))
 
 
 def _group(under_h: int, orders: int, worth: _Worth) -> RiskGroup:
@@ -98,15 +105,17 @@ def _group(under_h: int, orders: int, worth: _Worth) -> RiskGroup:
     return RiskGroup(under_h, orders, dict(worth.amounts), worth.unknown, partial=partial)
 
 
-def _worth(redis: Redis, places: Sequence[_Place]) -> _Worth:
-    """Sum up, in Redis, what orders are worth; what names no order has no amount."""
-    found = [key for member, _ in places if (key := keys.find_key(member))]
-    worth = _Worth(unknown=len(places) - len(found), orders=len(places))
+def _worth(redis: Redis, bounds: _Bounds, at_most: int) -> _Worth:
+    """Sum up, in Redis, what the first orders within some bounds are worth."""
     sum_amounts = redis.register_script(_SUM_AMOUNTS)
-    for start in range(0, len(found), _CHUNK):
-        records = [keys.record(key) for key in found[start : start + _CHUNK]]
-        unknown, *pairs = sum_amounts(keys=records, args=codec.AMOUNT_FIELDS)
+    worth = _Worth()
+    while worth.orders < at_most:
+        part = (worth.orders, min(_CHUNK, at_most - worth.orders))
+        arguments = (*bounds, *part, _RECORD, *codec.AMOUNT_FIELDS)
+        orders, unknown, *pairs = sum_amounts(keys=[keys.UNACKNOWLEDGED], args=arguments)
+        if not orders:  # some have left meanwhile
+            break
         sums = zip(pairs[::2], pairs[1::2], strict=True)
-        amounts = Counter({name.decode(errors="replace"): int(sum_) for name, sum_ in sums})
-        worth = worth.add(_Worth(amounts, unknown))
+        amounts = Counter({name.decode(errors="replace"): int(value) for name, value in sums})
+        worth = worth.add(_Worth(amounts, unknown, orders))
     return worth

@@ -13,9 +13,15 @@ from typing_extensions import TypedDict
 
 from pushes.read.views import instant
 from pushes.store import codec, keys
+from pushes.store.connection import read_script
 
 # So many entries are read in one round trip.
 _CHUNK = 500
+
+_OF_ACCOUNT = read_script("pushes.read", "audit_of_account.lua")
+
+# An entry as Redis has it: its place, and its fields.
+_Raw = tuple[bytes, dict[bytes, bytes]]
 
 
 class AuditResult(StrEnum):
@@ -89,15 +95,14 @@ def newest_first(
     found: list[AuditLine] = []
     end = f"({check_place(before)}" if before else "+"
     while len(found) < limit:
-        raw = cast(
-            list[tuple[bytes, dict[bytes, bytes]]],
-            redis.xrevrange(keys.AUDIT, end, "-", count=_CHUNK),
-        )
-        lines = [AuditLine(place.decode(), _decode(fields)) for place, fields in raw]
-        found += [line for line in lines if account is None or _is_about(line, account)]
-        if len(raw) < _CHUNK:
+        if account is None:
+            raw, last = _read(redis, end, limit - len(found))
+        else:
+            raw, last = _read_account(redis, end, account)
+        found += [AuditLine(place.decode(), _decode(fields)) for place, fields in raw]
+        if last is None:
             break
-        end = f"({lines[-1].place}"
+        end = f"({last.decode()}"
     return found[:limit]
 
 
@@ -128,8 +133,19 @@ def check_place(text: str) -> str:
     return text
 
 
-def _is_about(line: AuditLine, account: str) -> bool:
-    return line.entry is not None and line.entry.account == account
+def _read(redis: Redis, end: str, count: int) -> tuple[list[_Raw], bytes | None]:
+    """Read a part; return it, and the place of its last entry if there may be more behind."""
+    count = min(count, _CHUNK)
+    raw = cast(list[_Raw], redis.xrevrange(keys.AUDIT, end, "-", count=count))
+    return raw, raw[-1][0] if len(raw) == count else None
+
+
+def _read_account(redis: Redis, end: str, account: str) -> tuple[list[_Raw], bytes | None]:
+    """Read what a part says of one account, as `_read` does; Redis leaves out the others."""
+    read = redis.register_script(_OF_ACCOUNT)
+    looked_at, last, entries = read(keys=[keys.AUDIT], args=[end, _CHUNK, account])
+    raw = [(place, dict(zip(fields[::2], fields[1::2], strict=True))) for place, fields in entries]
+    return raw, last if looked_at == _CHUNK else None
 
 
 def _decode(raw: dict[bytes, bytes]) -> AuditEntry | None:

@@ -48,9 +48,7 @@ class AccountCounts:
 def read(
     redis: Redis, accounts: Sequence[str], totals: Mapping[State, int], unreadable: Unreadable
 ) -> AccountCounts:
-    """Count for `accounts`; with a single one, `totals` are its own. Raises RedisError."""
-    if len(accounts) == 1:
-        return AccountCounts({accounts[0]: totals})
+    """Count for `accounts`; `totals` are those of all there are. Raises RedisError."""
     found: dict[str, Counter[State]] = {}
     indexes = list(_indexes(redis, accounts, totals))
     counts = _cardinalities(redis, [name for _, _, name in indexes])

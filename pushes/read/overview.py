@@ -75,15 +75,18 @@ def read(
     accounts = sorted({*configured, *_known_accounts(redis, unreadable)})
     if troubled_at_most is not None:
         accounts = _troubled(redis, accounts, unreadable)[:troubled_at_most]
+    counted = AccountCounts()
+    if in_detail and len(accounts) == 1 and troubled_at_most is None:
+        counted = AccountCounts({accounts[0]: by_state})
+    elif in_detail:
+        counted = by_account.read(redis, accounts, by_state, unreadable)
     return Overview(
         at=now,
         states=by_state,
         oldest_deadline=oldest_deadline(redis, unreadable),
         workers=workers.read(redis, unreadable),
         standings=_standings(redis, accounts, unreadable),
-        by_account=(
-            by_account.read(redis, accounts, by_state, unreadable) if in_detail else AccountCounts()
-        ),
+        by_account=counted,
         dead_by_reason=dead_by_reason(redis, unreadable),
         at_risk=unreadable.ask(
             keys.UNACKNOWLEDGED, lambda: at_risk.read(redis, now, with_amounts=in_detail), []
@@ -96,6 +99,13 @@ def read(
         refused=unreadable.ask(keys.REFUSED, lambda: refusals.totals(redis), {}),
         unreadable=unreadable.sentences,
     )
+
+
+def read_account(ledger: Ledger, now: datetime, name: str) -> "AccountStatusView":
+    """Read how one account is. Raises RedisError."""
+    redis, unreadable = ledger.redis, Unreadable()
+    counted = by_account.read(redis, [name], counts(ledger, now, unreadable), unreadable)
+    return _account_status(_standings(redis, [name], unreadable)[name], counted, name)
 
 
 def counts(ledger: Ledger, now: datetime, unreadable: Unreadable | None = None) -> dict[State, int]:
@@ -302,11 +312,7 @@ def status(seen: Overview) -> StatusView:
         "skewed_workers": seen.workers.skewed,
         "suspended": seen.workers.suspended,
         "accounts": {
-            name: {
-                **account(standing),
-                "states": {str(state): n for state, n in seen.by_account.of(name).items()},
-                "states_partial": seen.by_account.partial,
-            }
+            name: _account_status(standing, seen.by_account, name)
             for name, standing in seen.standings.items()
         },
         "at_risk": [_at_risk(group) for group in seen.at_risk],
@@ -332,6 +338,14 @@ def account(standing: Standing) -> AccountView:
         "pause_cause": pause.cause if pause else None,
         "unknown_in_a_row": standing.unknown_in_a_row,
         "unserved_since": optional(standing.unserved_since),
+    }
+
+
+def _account_status(standing: Standing, counted: AccountCounts, name: str) -> AccountStatusView:
+    return {
+        **account(standing),
+        "states": {str(state): count for state, count in counted.of(name).items()},
+        "states_partial": counted.partial,
     }
 
 

@@ -1,9 +1,11 @@
 """Accounts: served or held, and why; pausing and resuming one."""
 
+from datetime import UTC, datetime
+
 from flask import Blueprint, Response, jsonify
-from werkzeug.exceptions import NotFound
 
 from pushes.operate import hold
+from pushes.read import overview as read
 from service import access, deps
 from service.api import overview
 from service.api.document import answers, tree
@@ -23,7 +25,7 @@ def every() -> Response:
 @tree.validate(resp=answers(Accounts, 404, 422))
 def pause(account: str, json: Because) -> Response:
     """Hold an account until it is resumed; pushes are accepted all the while."""
-    _check(account)
+    access.check_known(account)
     hold.pause(deps.current().ledger.redis, account, by=access.principal().name, why=json.why)
     return _one(account)
 
@@ -32,16 +34,11 @@ def pause(account: str, json: Because) -> Response:
 @tree.validate(resp=answers(Accounts, 404, 422))
 def resume(account: str, json: PerhapsBecause) -> Response:
     """Serve an account again, whatever holds or pauses it."""
-    _check(account)
+    access.check_known(account)
     hold.resume(deps.current().ledger.redis, account, by=access.principal().name, why=json.why)
     return _one(account)
 
 
-def _check(account: str) -> None:
-    access.check_account(account)
-    if account not in overview.seen()["accounts"]:
-        raise NotFound(f"There is no account {account[:40]!r} that you may see.")
-
-
 def _one(account: str) -> Response:
-    return jsonify({account: overview.seen()["accounts"][account]})
+    ledger = deps.current().ledger
+    return jsonify({account: read.read_account(ledger, datetime.now(UTC), account)})

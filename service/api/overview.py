@@ -1,6 +1,5 @@
 """How everything is, and who asks."""
 
-from datetime import UTC, datetime
 from hashlib import sha256
 
 from flask import Blueprint, Response, json, jsonify
@@ -38,11 +37,8 @@ def status() -> Response:
 
 
 def seen() -> StatusView:
-    """Read how everything is; of the accounts, those that who asks may see."""
-    found = deps.current()
-    view = overview.status(
-        overview.read(found.ledger, datetime.now(UTC), sorted(found.settings.tokens))
-    )
+    """Return how everything is, or was a moment ago; of the accounts, those they may see."""
+    view = overview.status(deps.current().recent.read())
     who = access.principal()
     view["accounts"] = {name: it for name, it in view["accounts"].items() if who.sees(name)}
     view["refused"] = [

@@ -133,14 +133,14 @@ def _example(death: int | None) -> tuple[Push, Push, tuple[Entry, ...]]:
     if began is None:  # which a queued one always is
         raise ValueError(death)
     if death is None:
-        calls, seen = (_call("get_order", 200), _call("acknowledge", 204)), OrderSnapshot()
-        ended = life.reported(life.acknowledged(began.after, at), calls, seen, at)
+        both = (_call("get_order", 200), _call("acknowledge", 204))
+        ended = life.reported(life.acknowledged(began.after, at), both, OrderSnapshot(), at)
     else:
         reason, status, code = _EACH_DEATH[death]
-        calls = (_call("get_order", status, code),)
+        call = (_call("get_order", status, code),)
         shown = None if reason is Reason.NO_SUCH_ORDER else OrderSnapshot()
         said = f"HTTP {status} {code or ''}".strip() if status else "connection reset"
-        ended = life.reported(life.dead(began.after, reason, at, said), calls, shown, at)
+        ended = life.reported(life.dead(began.after, reason, at, said), call, shown, at)
     return pushed.after, ended.after, (*pushed.entries, *ended.entries)
 
 

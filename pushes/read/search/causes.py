@@ -103,12 +103,14 @@ def having(redis: Redis, takes: Callable[[Cause], bool]) -> list[Cause]:
 
 def parse(index: str) -> Cause | None:
     """Read a cause from the name of its set; None for what is none."""
+    if not index.startswith(_PREFIX):
+        return None
     try:
-        account, reason, code = index.removeprefix(_PREFIX).split(":")
-        cause = Cause(account, Reason.of(reason), None if code == keys.NO_CODE else code)
+        account, word, code = index.removeprefix(_PREFIX).split(":")
+        reason = Reason.of(word)
     except ValueError:
         return None
-    return cause if cause.index == index else None
+    return Cause(account, reason, None if code == keys.NO_CODE else code) if code else None
 
 
 def view(group: CauseGroup) -> CauseView:

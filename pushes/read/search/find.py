@@ -171,7 +171,10 @@ def _source_of(redis: Redis, wanted: Query, state: State) -> Source:
     high = f"({codec.epoch(until)}" if until else "+inf"
     of_account = state is State.HELD and wanted.account
     index = keys.held(of_account) if of_account else keys.index(state)
-    return Source([index], low, high, backwards=state.is_settled)
+    accounts = wanted.accounts
+    if wanted.account:
+        accounts = frozenset([wanted.account] if wanted.takes_account(wanted.account) else [])
+    return Source([index], low, high, backwards=state.is_settled, accounts=accounts)
 
 
 def as_filter(wanted: Query) -> Filter:

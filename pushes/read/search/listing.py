@@ -8,16 +8,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import takewhile
-from typing import cast
+from typing import Any
 
 from redis import Redis
 
 from pushes.model import PushKey
 from pushes.read.cursors import Place
 from pushes.store import keys
+from pushes.store.connection import read_script
 
 # One round trip reads this many entries at least where many of them may not be wanted.
 _CHUNK = 1000
+
+# Of up to so many indexes each is read as if it held the whole page; of any at least so many.
+_FEW = 16
+_LEAST = 4
+
+_OF_ACCOUNTS = read_script("pushes.read.search", "of_accounts.lua")
 
 # So many entries one page reads at most: some hundredths of a second of Redis's and ours.
 READ_AT_MOST = 20_000
@@ -25,12 +32,16 @@ READ_AT_MOST = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Indexes that are listed as one, by score, within bounds as ZRANGEBYSCORE takes them."""
+    """Indexes that are listed as one, by score, within bounds as ZRANGEBYSCORE takes them.
+
+    With `accounts` Redis leaves out all orders but theirs; without, whoever reads decides.
+    """
 
     indexes: Sequence[str]
     low: str = "-inf"
     high: str = "+inf"
     backwards: bool = False
+    accounts: frozenset[str] | None = None
 
     def is_after(self, place: Place, after: Place | None) -> bool:
         """Whether a place comes later in the list than another."""
@@ -77,9 +88,10 @@ def read_members(
     """Find places, as `read` does, in indexes of anything."""
     found: list[Place] = []
     looked_at = 0
-    chunk = limit + 1  # what nearly always suffices; later rounds read more
+    chunk = _first_chunk(source, limit)
     while source.indexes:
-        entries, has_more = _round(redis, source, after, chunk)
+        entries, left_out, has_more = _round(redis, source, after, chunk)
+        looked_at += left_out
         for place in entries:
             looked_at += 1
             if wanted(place[1]):
@@ -103,18 +115,33 @@ def count(redis: Redis, source: Source) -> int:
     return sum(pipeline.execute())
 
 
+def _first_chunk(source: Source, limit: int) -> int:
+    """Say how many entries of each index nearly always suffice; later rounds read more.
+
+    Of very many indexes the first entries are spread over most of them.
+    """
+    if source.accounts is not None:
+        return _CHUNK
+    if len(source.indexes) <= _FEW:
+        return limit + 1
+    return max(_LEAST, _FEW * (limit + 1) // len(source.indexes))
+
+
 def _round(
     redis: Redis, source: Source, after: Place | None, chunk: int
-) -> tuple[list[Place], bool]:
-    """Read the next places of all indexes, `chunk` of each; say whether there are more behind."""
+) -> tuple[list[Place], int, bool]:
+    """Read the next places of all indexes, looking at `chunk` of each.
+
+    Says how many Redis has left out, and whether there are more behind.
+    """
     offsets = dict.fromkeys(source.indexes, 0)
     while True:
         pipeline = redis.pipeline(transaction=False)
         for index, offset in offsets.items():
             _ask(pipeline, source, index, after, slice(offset, offset + chunk))
-        answers = cast(list[list[tuple[bytes, float]]], pipeline.execute())
-        lists = [list(_places(raw, source, after)) for raw in answers]
-        is_cut = [len(raw) == chunk for raw in answers]
+        answers = [_entries(source, answer) for answer in pipeline.execute()]
+        lists = [list(_places(raw, source, after)) for raw, _ in answers]
+        is_cut = [looked_at == chunk for _, looked_at in answers]
         # All of a chunk may have the score of the place to go on from: then those behind it.
         behind = {
             index: offset + chunk
@@ -122,7 +149,8 @@ def _round(
             if cut and not kept
         }
         if not behind:
-            return _known(source, lists, is_cut), any(is_cut)
+            left_out = sum(looked_at - len(raw) for raw, looked_at in answers)
+            return _known(source, lists, is_cut), left_out, any(is_cut)
         offsets |= behind
 
 
@@ -138,12 +166,25 @@ def _known(source: Source, lists: list[list[Place]], is_cut: list[bool]) -> list
 
 def _ask(pipeline: Redis, source: Source, index: str, after: Place | None, part: slice) -> None:
     bound, num = None if after is None else repr(after[0]), part.stop - part.start
-    if source.backwards:
+    if source.accounts is not None:
+        first, last = (source.high, source.low) if source.backwards else (source.low, source.high)
+        command = "ZREVRANGEBYSCORE" if source.backwards else "ZRANGEBYSCORE"
+        arguments = [command, bound or first, last, part.start, num, *sorted(source.accounts)]
+        pipeline.register_script(_OF_ACCOUNTS)(keys=[index], args=arguments, client=pipeline)
+    elif source.backwards:
         high = bound or source.high
         pipeline.zrevrangebyscore(index, high, source.low, part.start, num, withscores=True)
     else:
         low = bound or source.low
         pipeline.zrangebyscore(index, low, source.high, part.start, num, withscores=True)
+
+
+def _entries(source: Source, answer: list[Any]) -> tuple[list[tuple[bytes, float]], int]:
+    """Return the entries of an answer, and how many were looked at for them."""
+    if source.accounts is None:
+        return answer, len(answer)
+    looked_at, *words = answer
+    return list(zip(words[::2], map(float, words[1::2]), strict=True)), looked_at
 
 
 def _places(raw: list[tuple[bytes, float]], source: Source, after: Place | None) -> Iterator[Place]:

@@ -1,40 +1,50 @@
 """Accounts: served or held, why and since when; pause and resume."""
 
-from datetime import UTC, datetime
-
-from flask import Blueprint, Response, redirect, url_for
-from werkzeug.exceptions import NotFound
+from flask import Blueprint, Response, redirect, request, url_for
+from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as AnyResponse
 
 from pushes.operate import hold
-from pushes.read import overview
 from service import access, deps
-from service.ops.page import reason, render, say
+from service.ops.page import PAGE_SIZE, reason, render, say
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/accounts")
+
+# Of a number of accounts.
+_LONGEST_CURSOR = 8
 
 
 @blueprint.get("/")
 def page() -> Response:
     """List the accounts, those that somebody should look at first."""
-    who = access.principal()
+    who, part = access.principal(), request.args.get("name", "").strip().lower()
     seen = deps.current().recent.read()
     standings = {name: it for name, it in seen.standings.items() if who.sees(name)}
     first = sorted(
-        standings,
+        (name for name in standings if part in name),
         key=lambda name: (
             not (standings[name].hold or standings[name].unserved_since),
             not standings[name].pause,
             name,
         ),
     )
-    return render("accounts/accounts.html", seen=seen, standings=standings, names=first)
+    start = _start()
+    return render(
+        "accounts/accounts.html",
+        seen=seen,
+        standings=standings,
+        names=first[start : start + PAGE_SIZE],
+        count=len(first),
+        part=part,
+        next_cursor=start + PAGE_SIZE if len(first) > start + PAGE_SIZE else None,
+        is_long=len(standings) > PAGE_SIZE,
+    )
 
 
 @blueprint.post("/<account>/pause")
 def pause(account: str) -> AnyResponse:
     """Hold an account until somebody resumes it."""
-    name, redis = _check(account), deps.current().ledger.redis
+    name, redis = access.check_known(account), deps.current().ledger.redis
     hold.pause(redis, name, by=access.principal().name, why=reason())
     say(f"{name} is paused: its orders wait. Pushes are accepted.")
     return redirect(url_for("ops.accounts.page"))
@@ -43,7 +53,7 @@ def pause(account: str) -> AnyResponse:
 @blueprint.post("/<account>/resume")
 def resume(account: str) -> AnyResponse:
     """Serve an account again."""
-    name, redis = _check(account), deps.current().ledger.redis
+    name, redis = access.check_known(account), deps.current().ledger.redis
     ended = hold.resume(redis, name, by=access.principal().name, why=reason())
     if ended.hold or ended.pause:
         say(f"{name} is served again.")
@@ -52,12 +62,9 @@ def resume(account: str) -> AnyResponse:
     return redirect(url_for("ops.accounts.page"))
 
 
-def _check(account: str) -> str:
-    """Return the account. Raises NotFound for one that nobody knows, or that is not theirs."""
-    who, found = access.principal(), deps.current()
-    known = overview.read(
-        found.ledger, datetime.now(UTC), found.settings.tokens, in_detail=False
-    ).standings
-    if account not in known or not who.sees(account):
-        raise NotFound(f"There is no account {account[:40]!r} that you may see.")
-    return account
+def _start() -> int:
+    """Return how many accounts stand on the pages before. Raises BadRequest."""
+    cursor = request.args.get("cursor") or "0"
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < _LONGEST_CURSOR):
+        raise BadRequest("The list was asked for in a way that no page gives.")
+    return int(cursor)
