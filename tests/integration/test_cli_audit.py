@@ -18,6 +18,25 @@ def listed(redis_url: str, *options: str) -> Any:  # noqa: ANN401 - JSON
     return answer(run(redis_url, "audit", "--json", *options))
 
 
+def test_it_finds_what_concerns_one_account_among_much_else(
+    redis_client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_CHUNK", 3)
+    accounts = ["us", *["eu"] * 7, "us", None, "eu", "eu", "us"]
+    for number, account in enumerate(accounts):
+        append(redis_client, AuditEntry("ops", "pause", account, why=str(number)))
+    wanted = [str(n) for n, account in enumerate(accounts) if account == "us"][::-1]
+
+    def page(limit: int, before: str | None = None) -> list[audit.AuditLine]:
+        return audit.newest_first(redis_client, limit=limit, account="us", before=before)
+
+    whole = page(10)
+    assert [line.entry.why for line in whole if line.entry] == wanted
+    first = page(2)
+    assert [*first, *page(2, first[-1].place)] == whole
+    assert len(audit.newest_first(redis_client, limit=20)) == len(accounts)
+
+
 def test_it_lists_what_operators_did_the_newest_first(redis_client: Redis, redis_url: str) -> None:
     append(
         redis_client,

@@ -623,9 +623,31 @@ def test_it_lists_orders_by_state_a_page_at_a_time(
     assert not page
 
 
+def test_it_lists_accounts_a_page_at_a_time_and_by_a_part_of_their_names(
+    app: Flask, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.ops.accounts.PAGE_SIZE", 2)
+    for name in ("norway", "sweden", "finland"):
+        put(ledger, State.QUEUED, a_key(name))
+    Holds(ledger.redis).begin("sweden", HoldReason.OPERATOR, "moving", "anna")
+    client = sign_in(app, "viewer")
+
+    def names(page: str) -> list[str]:
+        return re.findall(r"<h2>([a-z]+)</h2>", client.get(page).text)
+
+    assert names("/ops/accounts/") == ["sweden", "default"]
+    assert names("/ops/accounts/?cursor=2") == ["finland", "norway"]
+    assert names("/ops/accounts/?name=WAY") == ["norway"]
+    assert names("/ops/accounts/?name=nobody") == []
+    html = client.get("/ops/accounts/").text
+    assert 'rel="next" href="/ops/accounts/?cursor=2"' in html
+    assert "<strong>4</strong> accounts" in html
+
+
 @pytest.mark.parametrize(
     "page",
     [
+        "/ops/accounts/?cursor=nonsense",
         "/ops/orders/?state=nonsense",
         "/ops/orders/?cursor=nonsense",
         "/ops/dead/?reason=nonsense",

@@ -235,6 +235,39 @@ def test_it_lists_dead_letters_by_whatever_they_are(
     assert dead_letters.count(ledger.redis, find.as_filter(asked)) == len(wanted)
 
 
+@pytest.mark.parametrize("limit", [1, 4, 100])
+def test_it_merges_the_dead_of_many_accounts(ledger: Ledger, limit: int) -> None:
+    """More indexes than are read as if each held the whole page, and a few that hold most."""
+    accounts = [f"shop-{number}" for number in range(20)] + ["shop-3"] * 8 + ["shop-7"] * 3
+    wanted = [
+        end(ledger, State.DEAD, a_call("c", 400, "BAD_VALUE"), account=account, minutes=minutes)
+        for minutes, account in enumerate(accounts)
+    ]
+    end(ledger, State.DEAD, a_call("c", 400, "OTHER"))
+    assert walk(ledger, Query(code="BAD_VALUE"), limit) == wanted
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING, State.ACKNOWLEDGED])
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_it_lists_those_of_some_accounts(
+    ledger: Ledger, state: State, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_CHUNK", 4)
+    names = ["norway", *["sweden"] * 6, "denmark", *["sweden"] * 5, "norway", "denmark"]
+    pushed = [
+        put(ledger, state, a_key(name), after(minutes)).key for minutes, name in enumerate(names)
+    ]
+    for name in ("norway", "denmark"):
+        wanted = [key for key in pushed if key.account == name]
+        wanted = wanted[::-1] if state.is_settled else wanted
+        assert walk(ledger, Query(state=state, account=name), limit) == wanted
+    two = frozenset({"norway", "denmark"})
+    both = [key for key in pushed if key.account in two]
+    both = both[::-1] if state.is_settled else both
+    assert walk(ledger, Query(state=state, accounts=two), limit) == both
+    assert walk(ledger, Query(state=state, account="sweden", accounts=two), limit) == []
+
+
 def test_it_goes_on_behind_many_that_died_at_once(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
