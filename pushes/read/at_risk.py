@@ -23,6 +23,9 @@ OVERDUE = 0
 # Amounts stand in the records: so many are read at most, some hundredths of a second of Redis.
 AMOUNTS_READ = 20_000
 
+# Of those past their deadline nothing can run out any more, and they may be very many.
+_OVERDUE_READ = 5000
+
 # One round trip reads this many, so that Redis answers others in between.
 _CHUNK = 500
 
@@ -63,11 +66,12 @@ def read(redis: Redis, now: datetime, *, with_amounts: bool = True) -> list[Risk
     groups: list[RiskGroup] = []
     orders, worth = 0, _Worth()
     for (under_h, bounds), count in zip(spans, pipeline.execute(), strict=True):
-        within = _worth(redis, bounds, min(count, left))
-        left -= within.orders
         if under_h == OVERDUE:
+            within = _worth(redis, bounds, min(count, left, _OVERDUE_READ))
             groups.insert(0, _group(OVERDUE, count, within))
         else:
+            within = _worth(redis, bounds, min(count, left))
+            left -= within.orders
             orders, worth = orders + count, worth.add(within)
             groups.append(_group(under_h, orders, worth))
     return groups[::-1]

@@ -13,9 +13,10 @@ from typing import cast
 from redis import Redis
 
 from pushes.model import Lane, Reason, State
+from pushes.read.search import listing
+from pushes.read.search.listing import Source
 from pushes.read.unreadable import Unreadable
 from pushes.store import keys
-from pushes.store.connection import read_script
 
 # What somebody has to do with: settled orders are many, and nothing is left to do for them.
 STATES = tuple(state for state in State if not state.is_settled)
@@ -25,8 +26,6 @@ MEMBERS_READ = 20_000
 
 # One round trip reads this many, so that Redis answers others in between.
 _CHUNK = 2000
-
-_CARDINALITIES = read_script("pushes.read", "cardinalities.lua")
 
 # An index of one account, with the account and the state that it is about.
 _AccountIndex = tuple[str, State, str]
@@ -51,7 +50,7 @@ def read(
     """Count for `accounts`; `totals` are those of all there are. Raises RedisError."""
     found: dict[str, Counter[State]] = {}
     indexes = list(_indexes(redis, accounts, totals))
-    counts = _cardinalities(redis, [name for _, _, name in indexes])
+    counts = listing.count_each(redis, Source([name for _, _, name in indexes]))
     for (account, state, name), answer in zip(indexes, counts, strict=True):
         if answer:
             count = unreadable.read(name, answer, int, 0)
@@ -70,7 +69,7 @@ def _indexes(
     redis: Redis, accounts: Sequence[str], totals: Mapping[State, int]
 ) -> Iterator[_AccountIndex]:
     """Name the indexes of accounts, without those that are empty for all of them."""
-    of_reasons = _cardinalities(redis, list(map(keys.dead_of, Reason)))
+    of_reasons = listing.count_each(redis, Source(list(map(keys.dead_of, Reason))))
     reasons = [reason for reason, count in zip(Reason, of_reasons, strict=True) if count]
     for account in accounts:
         if totals[State.QUEUED]:
@@ -80,14 +79,6 @@ def _indexes(
             yield account, State.HELD, keys.held(account)
         for reason in reasons:
             yield account, State.DEAD, keys.dead_letters(account, reason)
-
-
-def _cardinalities(redis: Redis, names: Sequence[str]) -> list[int | Exception]:
-    count = redis.register_script(_CARDINALITIES)
-    found: list[int | Exception] = []
-    for start in range(0, len(names), _CHUNK):
-        found += count(keys=names[start : start + _CHUNK])
-    return found
 
 
 def _members(redis: Redis, state: State, at_most: int) -> list[bytes]:

@@ -36,6 +36,13 @@ class Filter:
     code: str | None = None
     accounts: frozenset[str] | None = None
 
+    @property
+    def only_accounts(self) -> frozenset[str] | None:
+        """Name the accounts whose dead letters are wanted; None for all."""
+        if self.account is None:
+            return self.accounts
+        return frozenset([self.account] if self.takes_account(self.account) else [])
+
     def takes_account(self, name: str) -> bool:
         """Whether an account's dead letters are wanted."""
         if self.accounts is not None and name not in self.accounts:
@@ -92,7 +99,7 @@ def source(redis: Redis, wanted: Filter) -> Source:
 
 def _partitions(redis: Redis, wanted: Filter) -> list[str]:
     if wanted.code is not None:
-        return [cause.index for cause in causes.having(redis, wanted.takes_cause)]
+        return [cause.index for cause in causes.having(redis, wanted.code, wanted.takes_cause)]
     if wanted.account is None and wanted.accounts is None:
         return [keys.dead_of(wanted.reason) if wanted.reason else keys.index(State.DEAD)]
     names = [wanted.account] if wanted.account else sorted(wanted.accounts or ())

@@ -34,7 +34,13 @@ def letters(query: DeadLettersQuery) -> Response:
 def by_cause(query: DeadLettersQuery) -> Response:
     """Group dead letters by reason, error code and account; since and until do not count."""
     redis, wanted = deps.current().ledger.redis, as_filter(query)
-    page = causes.page(redis, wanted.takes_cause, limit=query.limit, cursor=query.cursor)
+    page = causes.page(
+        redis,
+        wanted.takes_cause,
+        accounts=wanted.only_accounts,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
     return jsonify(items=[causes.view(group) for group in page.items], next_cursor=page.next_cursor)
 
 

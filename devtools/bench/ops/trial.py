@@ -44,7 +44,7 @@ class TrialPlan:
     @classmethod
     def at_scale(cls, scale: float) -> "TrialPlan":
         """Return the whole, or a part of it."""
-        return cls(scale, max(1, round(4 * scale)), max(1.0, 25.0 * min(1.0, scale)))
+        return cls(scale, max(1, round(3 * scale)), max(1.0, 20.0 * min(1.0, scale)))
 
 
 @dataclass(slots=True)

@@ -22,6 +22,9 @@ from pushes.store import codec, keys
 # A cause with its set, as `keys.cause` names it.
 _PREFIX = keys.dead_letters("", Reason.REJECTED).removesuffix(f":{Reason.REJECTED}")
 
+# Where its account stands in the name of a cause, as a pattern of Lua.
+_ACCOUNT_OF_CAUSE = f"^{_PREFIX.replace('-', '%-')}([^:]*):"
+
 # So many names of causes are looked through for those of a code; an account has a few.
 _MOST = 20_000
 
@@ -74,12 +77,15 @@ def page(
     redis: Redis,
     takes: Callable[[Cause], bool] = lambda _cause: True,
     *,
+    accounts: frozenset[str] | None = None,
     limit: int = 50,
     cursor: str | None = None,
 ) -> CausePage:
-    """List one page of the causes that are wanted. Raises CursorError."""
+    """List one page of the causes that are wanted, of `accounts` only. Raises CursorError."""
     after = _read_cursor(cursor) if cursor else None
-    source = listing.Source([keys.CAUSES], backwards=True)
+    source = listing.Source(
+        [keys.CAUSES], backwards=True, accounts=accounts, account_pattern=_ACCOUNT_OF_CAUSE
+    )
     found = listing.read_members(redis, source, after, limit=limit, wanted=_wanted(takes))
     pipeline = redis.pipeline(transaction=False)
     for _, member in found.places:
@@ -94,9 +100,11 @@ def page(
     return CausePage(tuple(group for group in groups if group), following)
 
 
-def having(redis: Redis, takes: Callable[[Cause], bool]) -> list[Cause]:
-    """List the causes that are wanted, the latest first."""
-    raw = cast(list[bytes], redis.zrange(keys.CAUSES, -_MOST, -1))
+def having(redis: Redis, code: str, takes: Callable[[Cause], bool]) -> list[Cause]:
+    """List the causes with a code that are wanted, the latest first."""
+    end = f":{code}".encode()
+    every = cast(list[bytes], redis.zrange(keys.CAUSES, -_MOST, -1))
+    raw = [member for member in every if member.endswith(end)]  # before each is taken apart
     found = [cause for member in reversed(raw) if (cause := parse(member.decode(errors="replace")))]
     return [cause for cause in found if takes(cause)]
 

@@ -24,7 +24,15 @@ _CHUNK = 1000
 _FEW = 16
 _LEAST = 4
 
+# So many indexes are counted in one round trip.
+_COUNTED_AT_ONCE = 2000
+
 _OF_ACCOUNTS = read_script("pushes.read.search", "of_accounts.lua")
+_MERGE = read_script("pushes.read.search", "merge.lua")
+_COUNT = read_script("pushes.read.search", "count.lua")
+
+# Where the account stands in a member of an index of orders, as a pattern of Lua.
+_ACCOUNT_OF_ORDER = "^([^_]*)_"
 
 # So many entries one page reads at most: some hundredths of a second of Redis's and ours.
 READ_AT_MOST = 20_000
@@ -35,6 +43,7 @@ class Source:
     """Indexes that are listed as one, by score, within bounds as ZRANGEBYSCORE takes them.
 
     With `accounts` Redis leaves out all orders but theirs; without, whoever reads decides.
+    `account_pattern` says where the account stands in a member.
     """
 
     indexes: Sequence[str]
@@ -42,6 +51,7 @@ class Source:
     high: str = "+inf"
     backwards: bool = False
     accounts: frozenset[str] | None = None
+    account_pattern: str = _ACCOUNT_OF_ORDER
 
     def is_after(self, place: Place, after: Place | None) -> bool:
         """Whether a place comes later in the list than another."""
@@ -109,10 +119,17 @@ def read_members(
 
 def count(redis: Redis, source: Source) -> int:
     """Count the entries of a source."""
-    pipeline = redis.pipeline(transaction=False)
-    for index in source.indexes:
-        pipeline.zcount(index, source.low, source.high)
-    return sum(pipeline.execute())
+    return sum(count_each(redis, source))
+
+
+def count_each(redis: Redis, source: Source) -> list[Any]:
+    """Count the entries of each index of a source; an error for a key of a wrong type."""
+    script = redis.register_script(_COUNT)
+    found: list[Any] = []
+    for start in range(0, len(source.indexes), _COUNTED_AT_ONCE):
+        part = source.indexes[start : start + _COUNTED_AT_ONCE]
+        found += script(keys=part, args=[source.low, source.high])
+    return found
 
 
 def _first_chunk(source: Source, limit: int) -> int:
@@ -127,6 +144,21 @@ def _first_chunk(source: Source, limit: int) -> int:
     return max(_LEAST, _FEW * (limit + 1) // len(source.indexes))
 
 
+def _merged(
+    redis: Redis, source: Source, after: Place | None, chunk: int
+) -> tuple[list[Place], int, bool]:
+    """Do what `_round` does, in Redis: the answers of very many indexes would be much to read."""
+    first, last = (source.high, source.low) if source.backwards else (source.low, source.high)
+    command = "ZREVRANGEBYSCORE" if source.backwards else "ZRANGEBYSCORE"
+    behind = ("", "") if after is None else (repr(after[0]), after[1])
+    arguments: list[str | int] = [command, behind[0] or first, last, chunk, *behind]
+    merge_them = redis.register_script(_MERGE)
+    has_more, *words = merge_them(keys=source.indexes, args=arguments)
+    entries = zip(words[::2], words[1::2], strict=True)
+    places = [(float(score), member.decode(errors="replace")) for member, score in entries]
+    return places, 0, bool(has_more)
+
+
 def _round(
     redis: Redis, source: Source, after: Place | None, chunk: int
 ) -> tuple[list[Place], int, bool]:
@@ -134,6 +166,8 @@ def _round(
 
     Says how many Redis has left out, and whether there are more behind.
     """
+    if len(source.indexes) > _FEW and source.accounts is None:
+        return _merged(redis, source, after, chunk)
     offsets = dict.fromkeys(source.indexes, 0)
     while True:
         pipeline = redis.pipeline(transaction=False)
@@ -169,7 +203,8 @@ def _ask(pipeline: Redis, source: Source, index: str, after: Place | None, part:
     if source.accounts is not None:
         first, last = (source.high, source.low) if source.backwards else (source.low, source.high)
         command = "ZREVRANGEBYSCORE" if source.backwards else "ZRANGEBYSCORE"
-        arguments = [command, bound or first, last, part.start, num, *sorted(source.accounts)]
+        arguments = [command, bound or first, last, part.start, num, source.account_pattern]
+        arguments += sorted(source.accounts)
         pipeline.register_script(_OF_ACCOUNTS)(keys=[index], args=arguments, client=pipeline)
     elif source.backwards:
         high = bound or source.high

@@ -34,17 +34,18 @@ _TRANSACTION = frozenset({"multi", "exec", "discard"})
 # What any of them needs besides; a script is sent anew to a Redis that has forgotten it.
 _ALL = _TRANSACTION | {"evalsha", "script|load", "ping", "info", "time"}
 
-# What tells how everything is.
+# What tells how everything is; scripts read, too, and may do in them what their caller may.
 _READING = frozenset(
     {
         *("exists", "get", "getrange", "hexists", "hget", "hgetall", "hmget", "hscan", "llen"),
-        *("lrange", "mget", "scard", "smembers", "srandmember", "ttl", "type", "xrange"),
+        *("lrange", "mget", "scard", "sismember", "smembers", "srandmember", "ttl", "type"),
+        "xrange",
         *("xrevrange", "zcard", "zcount", "zrange", "zrangebyscore", "zrevrangebyscore", "zscore"),
     }
 )
 
 # What goes through everything: `pushes.store.repair`.
-_SWEEPING = frozenset({"scan", "sismember", "zscan"})
+_SWEEPING = frozenset({"scan", "zscan"})
 
 
 class Role(StrEnum):
@@ -65,7 +66,7 @@ RIGHTS: Mapping[Role, frozenset[str]] = {
     | {"blmove", "eval", "hvals", "incrby", "lpos", "sdiff", "set", "spop"}
     | {"zremrangebyscore"},
     Role.OPERATOR: _ALL | COMMIT | _READING | _SWEEPING | {"set", "wait"},
-    Role.READER: (_ALL | _READING) - {"evalsha", "script|load"},
+    Role.READER: _ALL | _READING,
 }
 
 # The words after a command's name in a call of it; KEY stands for a key. Nothing of it is run.

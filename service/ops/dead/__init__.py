@@ -42,7 +42,9 @@ def page() -> Response:
         chosen=chosen,
         count=dead_letters.count(redis, chosen.wanted),
         total=dead_letters.count(redis, everything),
-        groups=causes.page(redis, everything.takes_cause, limit=_CAUSES_SHOWN),
+        groups=causes.page(
+            redis, everything.takes_cause, accounts=everything.only_accounts, limit=_CAUSES_SHOWN
+        ),
         explained=explain.REASONS,
         no_code=keys.NO_CODE,
         accounts=known_accounts(who),
