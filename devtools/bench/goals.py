@@ -68,7 +68,7 @@ def _acknowledging(figures: Figures) -> list[Goal]:
             "bytes",
         ),
         Goal(
-            "memory of a settled order in Redis, from the day after on",
+            "memory of a settled order in Redis, from the day after on, but for what finds it",
             figures.spread(settled.LATER),
             600,
             "bytes",

@@ -1,4 +1,8 @@
-"""What a settled order takes in Redis, its own overhead included: the day it settles, and later."""
+"""What a settled order takes in Redis, its own overhead included: the day it settles, and later.
+
+By which texts it is found is measured by `devtools.bench.ops`, over a million orders: few orders
+would share the keys of that index among themselves.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +27,8 @@ LATER = Key(systems.OURS.name, "", "bytes_per_settled_order")
 # What expires minutes, and what expires a day after the end of an order.
 _SOON = ("rq:job:*", "rq:results:*")
 _IN_A_DAY = (*_SOON, f"{keys.PREFIX}:timeline:*")
+# What search adds: see above.
+_SEARCH = tuple(f"{keys.PREFIX}:{part}:*" for part in ("references", "settled-references", "calls"))
 
 _ORDER = OrderSnapshot(
     status="AUTHORIZED",
@@ -46,7 +52,7 @@ def measure(testbed: BenchTestbed, _plan: Plan, figures: Figures) -> None:
     """
     for figure, expired in ((TODAY, _SOON), (LATER, _IN_A_DAY)):
         testbed.clear()
-        figures.note(figure, _bytes_per_order(testbed.redis, expired))
+        figures.note(figure, _bytes_per_order(testbed.redis, (*expired, *_SEARCH)))
 
 
 def _bytes_per_order(redis: Redis, expired: tuple[str, ...]) -> float:
