@@ -11,10 +11,10 @@ import asyncio
 import gc
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import uuid4
 
 from devtools.bench.testbed import BenchError
@@ -95,8 +95,20 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
 
+class Target(NamedTuple):
+    """Where pushes go: a port of this machine, and the path."""
+
+    port: int
+    path: str = "/push"
+
+
 def closed_loop(port: int, *, connections: int, seconds: float) -> Load:
     """Push for some seconds over all connections, each as fast as it is answered."""
+    return closed_loop_over([Target(port)], connections=connections, seconds=seconds)
+
+
+def closed_loop_over(targets: Sequence[Target], *, connections: int, seconds: float) -> Load:
+    """Push to several targets, each over its part of the connections."""
 
     async def run(load: Load) -> None:
         def push_again(connection: Connection) -> None:
@@ -104,7 +116,12 @@ def closed_loop(port: int, *, connections: int, seconds: float) -> Load:
                 load.asked += 1
                 connection.push(now)
 
-        connected = await _connect(port, connections, load, push_again)
+        each = connections // len(targets)
+        connected = [
+            connection
+            for target in targets
+            for connection in await _connect(target.port, each, load, push_again, target.path)
+        ]
         load.began_at = time.monotonic()
         for connection in connected:
             push_again(connection)
