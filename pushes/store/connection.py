@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from redis import Redis
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.connection import (
     AbstractConnection,
     Connection,
@@ -133,9 +133,10 @@ def _through_sentinel(url: str, options: dict[str, object]) -> Redis:
     username, _, password = login.partition(":")
     options |= {"username": unquote(username) or None, "password": unquote(password) or None}
     sentinels = [_host_and_port(host) for host in hosts.split(",")]
-    group = Sentinel(  # type: ignore[no-untyped-call]
-        sentinels, sentinel_kwargs={"socket_timeout": options["socket_timeout"]}
-    )
+    # Asked once each: there are others, and redis-py's own retries would wait for half a minute.
+    asking = {name: options[name] for name in ("socket_timeout", "socket_connect_timeout")}
+    asking["retry"] = Retry(NoBackoff(), 0)
+    group = Sentinel(sentinels, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
     client: Redis = group.master_for(  # type: ignore[no-untyped-call]
         master, db=int(database or 0), connection_class=_SentinelToMaster, **options
     )

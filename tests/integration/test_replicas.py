@@ -1,5 +1,7 @@
 """With REDIS_WAIT_REPLICAS, "done" means on replicas, too; and a demoted server is left alone."""
 
+import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 from redis.exceptions import RedisError
+from redis.sentinel import MasterNotFoundError
 
 from devtools.local.embedded import EmbeddedServer
 from devtools.local.processes import poll
@@ -214,3 +217,16 @@ def test_it_says_so_when_the_address_leads_to_a_replica_for_good(
     )
     with connect(replica.url, timeout_s=3, retries=1) as redis, pytest.raises(RedisError):
         redis.set("x", "1")
+
+
+def test_a_sentinel_that_does_not_answer_costs_its_time_limit_once() -> None:
+    """As one does whose machine is cut off: nothing is refused, nothing comes back."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hosts = ",".join([f"127.0.0.1:{silent.getsockname()[1]}"] * 2)
+        with connect(f"redis+sentinel://{hosts}/klarna-ack/0", timeout_s=0.2, retries=1) as redis:
+            began = time.monotonic()
+            with pytest.raises(MasterNotFoundError):
+                redis.ping()
+            took_s = time.monotonic() - began
+    asked, backoff_s = 2 * 2, 0.5
+    assert took_s < asked * 0.2 + backoff_s + 1  # 1 s for a busy machine; it was half a minute
