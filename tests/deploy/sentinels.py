@@ -1,13 +1,13 @@
 """Three servers and three Sentinels with the configuration of deploy/redis, and trouble for them.
 
-All on loopback. Each password is the name of its user.
+One of each to a machine. Each password is the name of its user.
 """
 
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from redis.retry import Retry
 from devtools.local.loopback import free_port
 from devtools.local.processes import LoggedProcess, poll
 from devtools.local.server_binary import find_server_binary
+from tests.deploy.machines import Machine
 from tests.deploy.redis_files import FOLDER, with_passwords
 
 NAME = "klarna-ack"
@@ -32,8 +33,9 @@ class Server:
     """One Redis: its files, its process, what can happen to it."""
 
     directory: Path
+    machine: Machine
     port: int
-    master_port: int | None
+    master: "Server | None"
     process: LoggedProcess = field(init=False)
 
     def start(self) -> None:
@@ -42,20 +44,22 @@ class Server:
             (self.directory / "users.acl").write_text(
                 with_passwords((FOLDER / "users.acl").read_text())
             )
-            follows = f"replicaof 127.0.0.1 {self.master_port}\n" if self.master_port else ""
+            first = self.master
+            follows = f"replicaof {first.machine.host} {first.port}\n" if first else ""
             file.write_text(
                 f"include {FOLDER / 'klarna-ack.conf'}\n"
                 f"include {FOLDER / 'klarna-ack-replicated.conf'}\n"
-                f"port {self.port}\nbind 127.0.0.1\ndir {self.directory}\n"
+                f"port {self.port}\nbind {self.machine.host}\ndir {self.directory}\n"
                 f"aclfile {self.directory / 'users.acl'}\nmasterauth replica\n{follows}"
             )
-        command = [str(find_server_binary()), str(file)]
+        command = [*self.machine.enter, str(find_server_binary()), str(file)]
         log = self.directory / "server.log"
         self.process = LoggedProcess(f"redis-{self.port}", command, {}, log)
 
     def client(self) -> Redis:
         """As `admin`; it gives up at once."""
         return Redis(
+            host=self.machine.host,
             port=self.port,
             username="admin",
             password="admin",
@@ -85,6 +89,13 @@ class Server:
         """No other server and no Sentinel reaches it, while its clients do: as a split network."""
         self._let_in("off", _LINKS)
 
+    def unplug(self) -> None:
+        """Nobody reaches it, nor its machine's Sentinel, and no connection is closed."""
+        self.machine.unplug()
+
+    def plug(self) -> None:
+        self.machine.plug()
+
     def join(self) -> None:
         self._let_in("on", ("default",))  # as whom they are connected that were refused
 
@@ -97,16 +108,51 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Sentinel:
+    """One that watches them."""
+
+    machine: Machine
+    port: int
+
+    def client(self) -> Redis:
+        """It gives up at once."""
+        return Redis(
+            host=self.machine.host,
+            port=self.port,
+            socket_timeout=1,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+        )
+
+    def sees_all(self) -> bool:
+        with self.client() as client:
+            seen = client.sentinel_master(NAME)
+        others = (seen["num-slaves"], seen["num-other-sentinels"])
+        return others == (_SERVERS - 1, _SENTINELS - 1)
+
+    def configuration(self, master: Server, directory: Path) -> str:
+        text = (FOLDER / "sentinel.conf").read_text()
+        watched = f"monitor {NAME} {master.machine.host} {master.port} 2"
+        for stands, instead in (
+            (f"monitor {NAME} 192.0.2.1 6379 2", watched),
+            (f"auth-pass {NAME} PASSWORD", f"auth-pass {NAME} sentinel"),
+        ):
+            assert stands in text
+            text = text.replace(stands, instead)
+        return f"{text}\nport {self.port}\nbind {self.machine.host}\ndir {directory}\n"
+
+
+@dataclass(frozen=True)
 class Group:
     """All of them; one server is the master, whichever."""
 
     servers: list[Server]
-    sentinel_ports: list[int]
+    sentinels: list[Sentinel]
 
     @property
     def url(self) -> str:
         """For processes of ours, without user and password: `url_of` has them."""
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self.sentinel_ports)
+        hosts = ",".join(f"{one.machine.host}:{one.port}" for one in self.sentinels)
         return f"{hosts}/{NAME}/0"
 
     def url_of(self, user: str) -> str:
@@ -115,8 +161,8 @@ class Group:
     def master_port(self) -> int:
         """Where a majority of the Sentinels says that the master is; 0 while there is none."""
         told = []
-        for port in self.sentinel_ports:
-            with Redis(port=port, decode_responses=True) as sentinel:
+        for one in self.sentinels:
+            with suppress(RedisError), one.client() as sentinel:
                 told.append(int(sentinel.sentinel_get_master_addr_by_name(NAME)[1]))
         return max(told, key=told.count) if len(set(told)) < len(told) else 0
 
@@ -130,56 +176,36 @@ class Group:
         master = next(server for server in self.servers if server.role() == "master")
         with master.client() as client:
             followers = client.info("replication")["connected_slaves"]
-        return followers == _SERVERS - 1 and all(
-            self._sees_all(port) for port in self.sentinel_ports
-        )
+        return followers == _SERVERS - 1 and all(one.sees_all() for one in self.sentinels)
 
     def wait_whole(self) -> None:
         poll(self.is_whole, _READY_S)
 
-    @staticmethod
-    def _sees_all(port: int) -> bool:
-        with Redis(port=port, decode_responses=True) as sentinel:
-            seen = sentinel.sentinel_master(NAME)
-        others = (seen["num-slaves"], seen["num-other-sentinels"])
-        return others == (_SERVERS - 1, _SENTINELS - 1)
-
 
 @contextmanager
-def sentinel_group() -> Iterator[Group]:
+def sentinel_group(machines: Sequence[Machine]) -> Iterator[Group]:
     """Start all of them, and end them with the block."""
     directory = Path(tempfile.mkdtemp(prefix="klarna-ack-sentinels-"))
     with ExitStack() as opened:
         opened.callback(shutil.rmtree, directory, ignore_errors=True)
-        ports = [free_port() for _ in range(_SERVERS)]
-        servers = []
-        for port in ports:
+        servers: list[Server] = []
+        for machine in machines:
+            port = free_port()
             place = directory / str(port)
             place.mkdir()
-            servers.append(Server(place, port, None if port == ports[0] else ports[0]))
+            servers.append(Server(place, machine, port, servers[0] if servers else None))
             servers[-1].start()
             opened.callback(servers[-1].kill)
         poll(lambda: all(server.role() for server in servers), _READY_S)
-        sentinel_ports = [free_port() for _ in range(_SENTINELS)]
-        for port in sentinel_ports:
-            file = directory / f"sentinel-{port}.conf"
-            file.write_text(_sentinel(ports[0], port, directory))
-            command = [str(find_server_binary()), str(file), "--sentinel"]
-            log = directory / f"sentinel-{port}.log"
-            process = LoggedProcess(f"sentinel-{port}", command, {}, log)
+        sentinels = [Sentinel(machine, free_port()) for machine in machines]
+        for one in sentinels:
+            file = directory / f"sentinel-{one.port}.conf"
+            file.write_text(one.configuration(servers[0], directory))
+            command = [*one.machine.enter, str(find_server_binary()), str(file), "--sentinel"]
+            log = directory / f"sentinel-{one.port}.log"
+            process = LoggedProcess(f"sentinel-{one.port}", command, {}, log)
             opened.callback(process.kill9)
             process.wait_for_line(r"\+monitor master")
-        group = Group(servers, sentinel_ports)
+        group = Group(servers, sentinels)
         group.wait_whole()
         yield group
-
-
-def _sentinel(master_port: int, port: int, directory: Path) -> str:
-    text = (FOLDER / "sentinel.conf").read_text()
-    for stands, instead in (
-        (f"monitor {NAME} 192.0.2.1 6379 2", f"monitor {NAME} 127.0.0.1 {master_port} 2"),
-        (f"auth-pass {NAME} PASSWORD", f"auth-pass {NAME} sentinel"),
-    ):
-        assert stands in text
-        text = text.replace(stands, instead)
-    return f"{text}\nport {port}\nbind 127.0.0.1\ndir {directory}\n"
