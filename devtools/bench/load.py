@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
 
-class Target(NamedTuple):
+class PushTarget(NamedTuple):
     """Where pushes go: a port of this machine, and the path."""
 
     port: int
@@ -104,10 +104,10 @@ class Target(NamedTuple):
 
 def closed_loop(port: int, *, connections: int, seconds: float) -> Load:
     """Push for some seconds over all connections, each as fast as it is answered."""
-    return closed_loop_over([Target(port)], connections=connections, seconds=seconds)
+    return closed_loop_over([PushTarget(port)], connections=connections, seconds=seconds)
 
 
-def closed_loop_over(targets: Sequence[Target], *, connections: int, seconds: float) -> Load:
+def closed_loop_over(targets: Sequence[PushTarget], *, connections: int, seconds: float) -> Load:
     """Push to several targets, each over its part of the connections."""
 
     async def run(load: Load) -> None:

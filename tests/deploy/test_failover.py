@@ -32,7 +32,7 @@ _ANSWERED_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True)
-class Trouble:
+class MasterTrouble:
     """What happens to the master, and what ends it."""
 
     begin: Callable[[Server], None]
@@ -41,10 +41,10 @@ class Trouble:
 
 
 TROUBLES = {
-    "killed": Trouble(Server.kill, Server.start),
-    "frozen": Trouble(Server.freeze, Server.thaw),
-    "cut off from the others": Trouble(Server.cut_off, Server.join),
-    "cut off from everybody": Trouble(Server.unplug, Server.plug, in_namespaces),
+    "killed": MasterTrouble(Server.kill, Server.start),
+    "frozen": MasterTrouble(Server.freeze, Server.thaw),
+    "cut off from the others": MasterTrouble(Server.cut_off, Server.join),
+    "cut off from everybody": MasterTrouble(Server.unplug, Server.plug, in_namespaces),
 }
 
 

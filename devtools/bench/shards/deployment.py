@@ -13,16 +13,16 @@ from devtools.local.processes import LoggedProcess, Web, procfile
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class CpuSpent:
     """CPU seconds of all deployments so far, by what spent them."""
 
     web: float
     worker: float
     redis: float
 
-    def since(self, earlier: "Spent") -> "Spent":
+    def since(self, earlier: "CpuSpent") -> "CpuSpent":
         """Return what was spent since an earlier look."""
-        return Spent(
+        return CpuSpent(
             self.web - earlier.web, self.worker - earlier.worker, self.redis - earlier.redis
         )
 
@@ -51,9 +51,9 @@ class Deployment:
         return process_tree.memory_mb(pids)
 
     @property
-    def spent(self) -> Spent:
+    def spent(self) -> CpuSpent:
         """What its processes have spent so far."""
-        return Spent(
+        return CpuSpent(
             process_tree.cpu_s([self.web.pid]),
             process_tree.cpu_s(self._worker_pids),
             process_tree.cpu_s([self.server.pid]),

@@ -9,9 +9,9 @@ from pathlib import Path
 from devtools.bench import machine
 from devtools.bench.fake_klarna.control import BenchKlarna
 from devtools.bench.figures import Figures, Key
-from devtools.bench.load import Target, closed_loop_over
+from devtools.bench.load import PushTarget, closed_loop_over
 from devtools.bench.shards import deployment
-from devtools.bench.shards.deployment import Deployment, Spent
+from devtools.bench.shards.deployment import CpuSpent, Deployment
 from devtools.bench.testbed import BenchError
 from devtools.local.processes import poll
 
@@ -53,12 +53,12 @@ def measure(count: int, windows: Windows, figures: Figures) -> None:
         klarna = opened.enter_context(BenchKlarna(place / "klarna.log"))
         klarna.hold_calls(_LATENCY_MS)
         shards: list[Deployment] = []
-        targets: list[Target] = []
+        targets: list[PushTarget] = []
         for number in range(count):
             accounts = [f"shop-{n}" for n in range(_ACCOUNTS) if n % count == number]
             running = deployment.running(f"shard-{number + 1}", accounts, klarna.url, place)
             shards.append(opened.enter_context(running))
-            targets += [Target(shards[-1].web.port, f"/push/{account}") for account in accounts]
+            targets += [PushTarget(shards[-1].web.port, f"/push/{account}") for account in accounts]
         found = _pushed(shards, targets, windows.pushes_s)
         found |= _acknowledged(shards, klarna, found.pop(_ACCEPTED), windows.acks_s)
         _await_quiet(klarna)
@@ -67,7 +67,9 @@ def measure(count: int, windows: Windows, figures: Figures) -> None:
         figures.note(Key("ours", str(count), figure), value)
 
 
-def _pushed(shards: list[Deployment], targets: list[Target], seconds: float) -> dict[str, float]:
+def _pushed(
+    shards: list[Deployment], targets: list[PushTarget], seconds: float
+) -> dict[str, float]:
     warm = closed_loop_over(targets, connections=_CONNECTIONS, seconds=_SETTLE_S)
     before, busy_s = _spent(shards), machine.busy_s()
     load = closed_loop_over(targets, connections=_CONNECTIONS, seconds=seconds)
@@ -129,9 +131,9 @@ def _await_quiet(klarna: BenchKlarna) -> None:
         time.sleep(_SETTLE_S)
 
 
-def _spent(shards: list[Deployment]) -> Spent:
+def _spent(shards: list[Deployment]) -> CpuSpent:
     each = [shard.spent for shard in shards]
-    return Spent(
+    return CpuSpent(
         sum(one.web for one in each),
         sum(one.worker for one in each),
         sum(one.redis for one in each),
