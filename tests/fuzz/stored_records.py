@@ -51,7 +51,7 @@ _ACTORS = (
 
 
 @dataclass(frozen=True)
-class Deployment:
+class RecordReaders:
     """All that reads records, over one Redis."""
 
     redis: Redis
@@ -133,7 +133,7 @@ def opened(redis_url: str) -> Iterator[Callable[[], None]]:
         browser = _signed_in(app.test_client())
         script = Principal("script", UserRole.ADMIN)
         token = tokens.add(redis, script, by="root", now=now)
-        found = Deployment(redis, redis_url, browser, token, ReplicaState.of(redis))
+        found = RecordReaders(redis, redis_url, browser, token, ReplicaState.of(redis))
 
         @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
         @given(
@@ -149,7 +149,7 @@ def opened(redis_url: str) -> Iterator[Callable[[], None]]:
     deps.of(app).close()
 
 
-def _check(found: Deployment, state: State, spoiling: list[Spoil], actors: list[str]) -> None:
+def _check(found: RecordReaders, state: State, spoiling: list[Spoil], actors: list[str]) -> None:
     redis, ledger = found.redis, Ledger(found.redis)
     found.before.take_over(redis)
     fine = put(ledger, State.RETRYING).key
