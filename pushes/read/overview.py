@@ -51,9 +51,8 @@ class Overview:
     @property
     def oldest_waiting_s(self) -> float | None:
         """How long ago the order that waits longest was first pushed; None when none waits."""
-        if self.oldest_deadline is None:
-            return None
-        return max(0.0, (self.at - (self.oldest_deadline - PUSH_WINDOW)).total_seconds())
+        since = first_pushed(self.oldest_deadline)
+        return None if since is None else max(0.0, (self.at - since).total_seconds())
 
 
 def read(
@@ -146,6 +145,11 @@ def oldest_deadline(redis: Redis, unreadable: Unreadable | None = None) -> datet
         for state, answer in zip(waiting, pipeline.execute(raise_on_error=False), strict=True)
     ]
     return min((deadline for deadlines in found for deadline in deadlines), default=None)
+
+
+def first_pushed(deadline: datetime | None) -> datetime | None:
+    """Say when the order with a deadline was first pushed."""
+    return None if deadline is None else deadline - PUSH_WINDOW
 
 
 def _deadlines(members: list[tuple[bytes, float]]) -> list[datetime]:

@@ -61,6 +61,9 @@ TOTALS = f"{PREFIX}:totals"
 # How many slots of its quota each account used, and waited for how long: one hash.
 QUOTA_TOTALS = f"{PREFIX}:totals:quota"
 
+# What the same hash held at times gone by begins with this; see `pushes.store.counted.series`.
+_SERIES = f"{PREFIX}:series"
+
 # What operators did: one stream.
 AUDIT = f"{PREFIX}:audit"
 
@@ -111,6 +114,9 @@ WORKER_SETTINGS_FIELD = "klarna_ack_settings_read_at"
 # The fields of the same entry that tell how many attempts it can make at a time, and makes now.
 WORKER_SLOTS_FIELD = "klarna_ack_slots"
 WORKER_BUSY_FIELD = "klarna_ack_slots_busy"
+
+# The field of the same entry that names the hash of the accounts that it serves.
+WORKER_SERVES_FIELD = "klarna_ack_serves"
 
 # The field of the same entry that tells when each periodic task succeeded last: JSON.
 WORKER_TASKS_FIELD = "klarna_ack_tasks"
@@ -193,6 +199,11 @@ def quota(account: str) -> str:
 def shares(group: str) -> str:
     """Name the hash of a group of accounts that workers serve: each one's share of a second."""
     return f"{PREFIX}:shares:{group}"
+
+
+def series(range_word: str) -> str:
+    """Name the stream of samples for one range of time: hour, day or week."""
+    return f"{_SERIES}:{range_word}"
 
 
 def resends_counted(bucket: int) -> str:

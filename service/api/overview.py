@@ -3,12 +3,15 @@
 from hashlib import sha256
 
 from flask import Blueprint, Response, json, jsonify
+from werkzeug.exceptions import Forbidden
 
-from pushes.read import overview
+from pushes.accounts import clock
+from pushes.read import overview, series
 from pushes.read.overview import StatusView
+from pushes.read.unreadable import Unreadable
 from service import access, deps
 from service.api.document import answers, tree
-from service.api.schemas import Me, Status
+from service.api.schemas import Me, OneSeries, SeriesQuery, Status
 
 blueprint = Blueprint("overview", __name__)
 
@@ -34,6 +37,20 @@ def status() -> Response:
     steady = {name: fact for name, fact in view.items() if name != "read_at"}
     answer.set_etag(sha256(json.dumps(steady, sort_keys=True).encode()).hexdigest()[:32])
     return answer
+
+
+@blueprint.get("/series")
+@tree.validate(resp=answers(OneSeries, 422))
+def one_series(query: SeriesQuery) -> Response:
+    """Tell of the last hour, day or week, in steps: pushes, acknowledgements and how soon, calls.
+
+    It is over all accounts, and so for tokens that are limited to none.
+    """
+    if access.principal().accounts is not None:
+        raise Forbidden("This is over all accounts; your token is limited to some.")
+    redis, unreadable = deps.current().ledger.redis, Unreadable()
+    found = series.read(redis, query.range, clock.read(redis), unreadable)
+    return jsonify(series.view(found, unreadable))
 
 
 def seen() -> StatusView:

@@ -16,7 +16,9 @@ from pushes.read.overview import AccountStatusView, StatusView
 from pushes.read.runs import RunAction, RunView
 from pushes.read.search.causes import CauseView
 from pushes.read.search.moments import parse as parse_moment
+from pushes.read.series import SeriesView
 from pushes.read.views import Brief, DeadLetterView, PushView, StateLineView
+from pushes.store.counted.series import Range
 
 _LONGEST_QUERY = 1000
 _LONGEST_CURSOR = 200
@@ -93,6 +95,12 @@ class AccountQuery(PageQuery):
     account: Account | None = None
 
 
+class SeriesQuery(ApiModel):
+    """How far back."""
+
+    range: Range = Range.HOUR
+
+
 class Because(ApiModel):
     """Why something is done."""
 
@@ -142,6 +150,10 @@ class Me(BaseModel):
 
 class Status(RootModel[StatusView]):
     """How everything is."""
+
+
+class OneSeries(RootModel[SeriesView]):
+    """The last hour, day or week."""
 
 
 class OrderPage(BaseModel):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +32,7 @@ from service.settings import load
 from tests.builders import a_key, put
 from tests.integration.test_cli_support import after, audited, dead, take
 from tests.integration.test_search import a_call, end
+from worker.periodic.samples import Samples
 
 PREFIX = "/ops/api/v1"
 CHECKS: list[Any] = [
@@ -123,6 +125,22 @@ def test_a_viewer_sees_everything_and_changes_nothing(app: Flask, ledger: Ledger
     ):
         assert "This needs the role operator" in told(viewer.post(path, why="x"), 403)["detail"]
     assert take(ledger, key).state is State.DEAD
+
+
+def test_it_tells_of_the_last_hour_day_and_week(app: Flask, ledger: Ledger) -> None:
+    viewer = client(app, ledger, UserRole.VIEWER)
+    Samples(ledger.redis).scan()
+    end(ledger, State.ACKNOWLEDGED, replace(a_call("corr-1"), elapsed_ms=80))
+
+    for word, step_s in (("hour", 60), ("day", 600), ("week", 3600)):
+        found = told(viewer.get(f"/series?range={word}"))
+        (step,), (call,) = found["steps"], found["calls"]
+        assert (found["range"], found["step_s"]) == (word, step_s)
+        assert (step["pushes"], step["acknowledged"]) == (1, 1)
+        assert (call["call"], call["answers"], call["error_share"]) == ("get_order", {"2xx": 1}, 0)
+    assert told(viewer.get("/series"))["range"] == "hour"
+    told(viewer.get("/series?range=year"), 422)
+    told(client(app, ledger, UserRole.ADMIN, "eu").get("/series"), 403)
 
 
 def test_it_finds_and_shows_orders(app: Flask, ledger: Ledger) -> None:
@@ -311,7 +329,7 @@ def test_it_is_503_while_redis_is_away(app: Flask, ledger: Ledger, valkey: Any) 
 def test_it_is_described_by_openapi_31(app: Flask) -> None:
     document = told(ApiClient(app.test_client(), None).get("/openapi.json"))
     assert document["openapi"].startswith("3.1.")
-    assert len(document["paths"]) == 24
+    assert len(document["paths"]) == 25
     assert document["security"] == [{"token": []}]
     for schema in document["components"]["schemas"].values():
         assert meta.is_valid(schema)
@@ -343,4 +361,4 @@ def test_it_answers_as_its_document_says(app: Flask, ledger: Ledger) -> None:
 
         attempt()
         tried += 1
-    assert tried == 25
+    assert tried == 26

@@ -22,6 +22,7 @@ from worker.periodic import due, prune, resends, unserved
 from worker.periodic.ping import Ping
 from worker.periodic.recovery import Recovery
 from worker.periodic.resume import HeldBacklog
+from worker.periodic.samples import Samples
 
 # The task that a process needs which makes attempts and does nothing else.
 LEASES = "leases"
@@ -49,6 +50,9 @@ _UNSERVED_EVERY_S = 30
 
 # Each minute, and looked at oftener: whoever called last holds the others off for 50 s.
 _PING_EVERY_S = 10
+
+# Of each minute one sample is kept; looked at oftener, so that it comes early in the minute.
+_SAMPLES_EVERY_S = 10
 
 # What was used of the quota is in the metrics so much later, and so much is lost by a kill.
 _QUOTA_EVERY_S = 5
@@ -123,6 +127,7 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
         PeriodicTask("serving", _ANNOUNCE_EVERY_S, serving.announce),
         PeriodicTask("unserved", _UNSERVED_EVERY_S, find_unserved),
         PeriodicTask("quota", _QUOTA_EVERY_S, use.hand_on),
+        PeriodicTask("samples", _SAMPLES_EVERY_S, Samples(ledger.redis, redis_now).scan),
         PeriodicTask("ping", _PING_EVERY_S, lambda: ping.scan(clock.now())),
         *map(notify, notifiers),
     ]

@@ -104,6 +104,20 @@ class Distribution:
             found.append((f"{bound}", below))
         return [*found, ("+Inf", self.counts.total())]
 
+    def percentile(self, buckets: Buckets, percent: float) -> float | None:
+        """Estimate the seconds that so many percent of the values reach at most; None of none.
+
+        Values are taken to lie evenly in their bucket, as Prometheus takes them. What is above all
+        bounds counts as the highest.
+        """
+        wanted, below, lowest = self.counts.total() * percent / 100, 0, 0.0
+        for bound in buckets.bounds_s:
+            here = self.counts[f"{bound:g}"]
+            if here and below + here >= wanted:
+                return lowest + (bound - lowest) * (wanted - below) / here
+            below, lowest = below + here, bound
+        return lowest if self.counts.total() else None
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -137,13 +151,19 @@ def add(redis: Redis, counted: Mapping[str, int]) -> None:
 def read(redis: Redis) -> Totals:
     """Read what was counted; fields that nobody here knows are left out. Raises RedisError."""
     raw = cast(dict[bytes, bytes], redis.hgetall(keys.TOTALS))
+    return parse(
+        {name.decode(errors="replace"): codec.number(value) for name, value in raw.items()}
+    )
+
+
+def parse(counted: Mapping[str, int]) -> Totals:
+    """Sort what was counted by what it counts; fields that nobody here knows are left out."""
     counts: dict[Total, dict[str, int]] = {total: {} for total in Total}
     calls: dict[tuple[str, str], Distribution] = {}
     requests: dict[tuple[str, str], Distribution] = {}
     acknowledged_after = Distribution()
-    for name, value in sorted(raw.items()):
-        number = codec.number(value)
-        match name.decode(errors="replace").split(":"):
+    for name, number in sorted(counted.items()):
+        match name.split(":"):
             case [total, label] if total in _TOTALS:
                 counts[Total(total)][label] = number
             case [CALLS.name, call, answer, bucket]:
