@@ -220,7 +220,9 @@ class Runner:
         under_way, redis_health = self._parts.under_way, self._parts.redis_health
         try:
             succeeded = {loop.name: at for loop in self._loops if (at := loop.succeeded_at)}
-            self._heartbeat.beat(len(under_way.attempts()), under_way.done, succeeded)
+            self._heartbeat.beat(
+                len(under_way.attempts()), under_way.done, succeeded, self._parts.serving.key
+            )
         except RedisError as error:
             redis_health.note_away(error)
         else:

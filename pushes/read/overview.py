@@ -24,10 +24,13 @@ from pushes.read.unreadable import Unreadable
 from pushes.read.views import instant, optional
 from pushes.read.workers import LiveWorkers
 from pushes.resends import ResendCounts
-from pushes.store import codec, counters, indexes, keys
+from pushes.store import codec, counters, indexes, keys, records
 from pushes.store.counted import refusals, resend_counts
 from pushes.store.counted.refusals import Refusal
 from pushes.store.ledger import Ledger
+
+# Enough that one which somebody pushes again and again hides no other.
+_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,26 @@ def oldest_deadline(redis: Redis, unreadable: Unreadable | None = None) -> datet
         for state, answer in zip(waiting, pipeline.execute(raise_on_error=False), strict=True)
     ]
     return min((deadline for deadlines in found for deadline in deadlines), default=None)
+
+
+def oldest_queued_s(redis: Redis, now: datetime, unreadable: Unreadable) -> float:
+    """Say how long the most urgent orders in the queue have been in it: the longest of a few.
+
+    Workers take the earliest deadline first, so these are next. Other than the age of a push, it is
+    short for an order that was retried for hours and is due at this moment. 0 without any.
+    """
+    place = keys.index(State.QUEUED)
+    members = unreadable.ask(
+        place, lambda: cast(list[bytes], redis.zrange(place, 0, _LOOKED_AT - 1)), []
+    )
+    wanted = [key for member in members if (key := keys.find_key(member))]
+    queued = [
+        push
+        for push in records.get_many(redis, wanted)
+        if push and push.state is State.QUEUED and not push.unreadable
+    ]
+    since = min((push.changed_at for push in queued), default=now)
+    return max(0.0, (now - since).total_seconds())
 
 
 def first_pushed(deadline: datetime | None) -> datetime | None:

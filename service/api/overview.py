@@ -9,9 +9,10 @@ from pushes.accounts import clock
 from pushes.read import overview, series
 from pushes.read.overview import StatusView
 from pushes.read.unreadable import Unreadable
+from pushes.read.workers import entries
 from service import access, deps
 from service.api.document import answers, tree
-from service.api.schemas import Me, OneSeries, SeriesQuery, Status
+from service.api.schemas import Me, OneSeries, SeriesQuery, Status, WorkerList
 
 blueprint = Blueprint("overview", __name__)
 
@@ -51,6 +52,18 @@ def one_series(query: SeriesQuery) -> Response:
     redis, unreadable = deps.current().ledger.redis, Unreadable()
     found = series.read(redis, query.range, clock.read(redis), unreadable)
     return jsonify(series.view(found, unreadable))
+
+
+@blueprint.get("/workers")
+@tree.validate(resp=answers(WorkerList))
+def every_worker() -> Response:
+    """List the workers that are alive; of the accounts they serve, those that who asks may see."""
+    who, unreadable = access.principal(), Unreadable()
+    items = entries.views(deps.current().ledger.redis, unreadable)
+    for item in items:
+        if item["accounts"] is not None:
+            item["accounts"] = [name for name in item["accounts"] if who.sees(name)]
+    return jsonify(items=items, unreadable=unreadable.sentences)
 
 
 def seen() -> StatusView:

@@ -18,6 +18,7 @@ from pushes.read.search.causes import CauseView
 from pushes.read.search.moments import parse as parse_moment
 from pushes.read.series import SeriesView
 from pushes.read.views import Brief, DeadLetterView, PushView, StateLineView
+from pushes.read.workers.entries import WorkerView
 from pushes.store.counted.series import Range
 
 _LONGEST_QUERY = 1000
@@ -154,6 +155,13 @@ class Status(RootModel[StatusView]):
 
 class OneSeries(RootModel[SeriesView]):
     """The last hour, day or week."""
+
+
+class WorkerList(BaseModel):
+    """The workers that are alive."""
+
+    items: list[WorkerView]
+    unreadable: list[str]
 
 
 class OrderPage(BaseModel):

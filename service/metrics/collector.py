@@ -43,7 +43,8 @@ class Everything(Collector):
         dead: Mapping[Reason, int] = unreadable.ask(
             "the dead letters", lambda: dead_letters.by_reason(redis), {}
         )
-        yield from orders.families(seen, counted, dead)
+        queued_s = overview.oldest_queued_s(redis, now, unreadable)
+        yield from orders.families(seen, counted, dead, queued_s)
         yield from work.families(counted)
         yield from accounts.families(seen, at_work, quota, counted)
         yield gauge("klarna_ack_accounts_held", "Accounts that are held.", held)

@@ -11,9 +11,16 @@ from pushes.store.counted.totals import ACKNOWLEDGED_AFTER, AcceptedAs, Total, T
 from service.metrics.families import counters, gauge, gauges, histogram
 
 
-def families(seen: Overview, counted: Totals, dead: Mapping[Reason, int]) -> Iterator[Metric]:
+def families(
+    seen: Overview, counted: Totals, dead: Mapping[Reason, int], queued_s: float
+) -> Iterator[Metric]:
     """Yield the metrics of orders and pushes."""
     yield from _states(seen, dead)
+    yield gauge(
+        "klarna_ack_oldest_queued_seconds",
+        "How long the most urgent orders in the queue have waited for a worker; 0 without any.",
+        queued_s,
+    )
     yield from _received(seen, counted)
     yield from _resends(seen.resends)
     yield histogram(

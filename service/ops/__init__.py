@@ -20,9 +20,10 @@ from service.ops import (
     replays,
     settings,
     sign_in,
+    workers,
 )
 
-PAGES = (sign_in, overview, orders, order, dead, replays, accounts, audit, settings)
+PAGES = (sign_in, overview, orders, order, dead, replays, accounts, workers, audit, settings)
 
 
 def register(app: Flask) -> None:

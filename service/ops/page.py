@@ -36,6 +36,7 @@ NAVIGATION = (
     Link("Dead letters", "ops.dead.page"),
     Link("Replays", "ops.replays.page"),
     Link("Accounts", "ops.accounts.page"),
+    Link("Workers", "ops.workers.page"),
     Link("Audit", "ops.audit.page"),
     Link("Settings", "ops.settings.page", UserRole.ADMIN),
 )

@@ -18,6 +18,8 @@ _TIME = '<time datetime="{}" title="{}" data-local>{}</time>'
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
+_TENTHS_BELOW_S = 10
+
 
 def visible(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
     """Write what a template is given: nothing for None, and every sign so that it can be seen."""
@@ -52,6 +54,13 @@ def span(seconds: float | None) -> str:
     if left < 2 * _DAY:
         return f"{left // _HOUR} h {left % _HOUR // _MINUTE:02d} min"
     return f"{left // _DAY} d {left % _DAY // _HOUR} h"
+
+
+def took(seconds: float | None) -> str:
+    """Write how long something took: in milliseconds below a second, with a tenth below ten."""
+    if seconds is None or seconds >= _TENTHS_BELOW_S:
+        return span(seconds)
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def ago(at: datetime | None, now: datetime) -> str:

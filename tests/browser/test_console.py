@@ -14,7 +14,8 @@ from pushes.operate import hold
 from pushes.store import records
 from tests.browser.conftest import PASSWORD, SignIn
 
-PAGES = ("/", "/orders/", "/dead/", "/accounts/", "/replays/", "/audit/", "/settings/", "/nothing")
+NAMES = ("orders", "dead", "accounts", "workers", "replays", "audit", "settings")
+PAGES = ("/", *(f"/{name}/" for name in NAMES), "/nothing")
 
 
 def is_dead(redis: Redis, order_id: str) -> bool:

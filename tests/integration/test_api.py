@@ -22,6 +22,7 @@ from werkzeug.test import TestResponse
 
 from pushes.access import tokens, users
 from pushes.access.principals import Principal, UserRole
+from pushes.accounts.serving import Serving, Share
 from pushes.model import PushKey, Reason, State
 from pushes.operate.runs.executor import RunExecutor
 from pushes.read import views
@@ -32,6 +33,7 @@ from service.settings import load
 from tests.builders import a_key, put
 from tests.integration.test_cli_support import after, audited, dead, take
 from tests.integration.test_search import a_call, end
+from worker.periodic.heartbeat import Heartbeat
 from worker.periodic.samples import Samples
 
 PREFIX = "/ops/api/v1"
@@ -141,6 +143,20 @@ def test_it_tells_of_the_last_hour_day_and_week(app: Flask, ledger: Ledger) -> N
     assert told(viewer.get("/series"))["range"] == "hour"
     told(viewer.get("/series?range=year"), 422)
     told(client(app, ledger, UserRole.ADMIN, "eu").get("/series"), 403)
+
+
+def test_it_lists_the_workers_and_what_they_serve(app: Flask, ledger: Ledger) -> None:
+    serving = Serving(ledger.redis, [Share.of("eu", 10), Share.of("us", 10)])
+    serving.announce()
+    ours = Heartbeat(ledger.redis, ledger.rq, slots=8)
+    ours.register_birth()  # type: ignore[no-untyped-call]  # RQ gives it no types
+    ours.beat(1, 0, serves=serving.key)
+
+    (worker,) = told(client(app, ledger, UserRole.VIEWER).get("/workers"))["items"]
+
+    assert (worker["slots"], worker["busy"], worker["accounts"]) == (8, 1, ["eu", "us"])
+    (worker,) = told(client(app, ledger, UserRole.VIEWER, "us").get("/workers"))["items"]
+    assert worker["accounts"] == ["us"]
 
 
 def test_it_finds_and_shows_orders(app: Flask, ledger: Ledger) -> None:
@@ -329,7 +345,7 @@ def test_it_is_503_while_redis_is_away(app: Flask, ledger: Ledger, valkey: Any) 
 def test_it_is_described_by_openapi_31(app: Flask) -> None:
     document = told(ApiClient(app.test_client(), None).get("/openapi.json"))
     assert document["openapi"].startswith("3.1.")
-    assert len(document["paths"]) == 25
+    assert len(document["paths"]) == 26
     assert document["security"] == [{"token": []}]
     for schema in document["components"]["schemas"].values():
         assert meta.is_valid(schema)
@@ -361,4 +377,4 @@ def test_it_answers_as_its_document_says(app: Flask, ledger: Ledger) -> None:
 
         attempt()
         tried += 1
-    assert tried == 26
+    assert tried == 27

@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 from rq import SimpleWorker
 
+from pushes.accounts.serving import Serving, Share
 from pushes.store import keys
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, ManualClock
@@ -16,11 +17,13 @@ from worker.periodic.heartbeat import Heartbeat
 @pytest.fixture
 def ours(redis_client: Redis) -> Heartbeat:
     """A worker of ours that beats, and started at NOW."""
+    serving = Serving(redis_client, [Share.of("eu", 10), Share.of("us", 20)])
+    serving.announce()
     with at(NOW):
         heartbeat = Heartbeat(redis_client, Ledger(redis_client).rq, ManualClock(NOW), 8)
         heartbeat.hostname, heartbeat.pid = "machine-2", 17
         heartbeat.register_birth()  # type: ignore[no-untyped-call]  # RQ gives it no types
-        heartbeat.beat(active=1, done=0)
+        heartbeat.beat(active=1, done=0, serves=serving.key)
     redis_client.hset(heartbeat.key, keys.WORKER_SKEW_FIELD, "1.250")
     return heartbeat
 
@@ -54,6 +57,8 @@ def test_it_lists_who_is_alive_where_and_since_when(
                 "settings_read_at": None,
                 "slots": 0,
                 "busy": 0,
+                "last_heartbeat": started,
+                "accounts": None,
             },
             {
                 "name": ours.name,
@@ -65,6 +70,8 @@ def test_it_lists_who_is_alive_where_and_since_when(
                 "settings_read_at": started,
                 "slots": 8,
                 "busy": 1,
+                "last_heartbeat": started,
+                "accounts": ["eu", "us"],
             },
         ],
         "unreadable": [],
@@ -76,10 +83,10 @@ def test_it_lists_who_is_alive_where_and_since_when(
 def test_it_is_aligned_text_when_piped(redis_url: str) -> None:
     first, second = run(redis_url, "workers").stdout.splitlines()[1:]
     assert first.split() == [
-        *("machine-1", "9", "not", "ours:", "cannot", "acknowledge", "-"),
-        *("2026-03-01T12:00:00.000Z", "-", "+0.0", "s"),
+        *("machine-1", "9", "not", "ours:", "cannot", "acknowledge", "-", "-"),
+        *("2026-03-01T12:00:00.000Z", "-", "2026-03-01T12:00:00.000Z", "+0.0", "s"),
     ]
-    assert second.split()[-4:] == [*["2026-03-01T12:00:00.000Z"] * 2, "+1.2", "s"]
+    assert second.split()[-6:] == ["2", *["2026-03-01T12:00:00.000Z"] * 3, "+1.2", "s"]
 
 
 def test_it_says_that_nobody_works(redis_url: str) -> None:

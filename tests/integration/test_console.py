@@ -31,7 +31,7 @@ from service.settings import load
 from tests.builders import NOW, a_key, history, pop, put
 
 PASSWORD = "three words or more"
-NAMES = ("", "orders/", "dead/", "replays/", "accounts/", "audit/", "settings/")
+NAMES = ("", "orders/", "dead/", "replays/", "accounts/", "workers/", "audit/", "settings/")
 PAGES = [f"/ops/{name}" for name in NAMES]
 WHY = {"why": "Klarna is back"}
 NASTY = "<script>alert(1)</script>\u202egnp.exe\x1b[31m"

@@ -58,10 +58,17 @@ class Heartbeat(BaseWorker):
         """Tell from the next beat on that the settings were read just now."""
         self.settings_read_at = self._clock.now()
 
-    def beat(self, active: int, done: int, tasks: Mapping[str, datetime] | None = None) -> None:
+    def beat(
+        self,
+        active: int,
+        done: int,
+        tasks: Mapping[str, datetime] | None = None,
+        serves: str = "",
+    ) -> None:
         """Show that the process lives, how many attempts it makes and how many it has made.
 
-        `tasks` says when each periodic task succeeded last. Learn whether RQ is suspended, and how
+        `tasks` says when each periodic task succeeded last, `serves` names the hash of the accounts
+        that are served. Learn whether RQ is suspended, and how
         far Redis's clock is from ours. Raises RedisError.
 
         Writes the whole entry, so that one lost with Redis's memory is there again.
@@ -77,6 +84,7 @@ class Heartbeat(BaseWorker):
             keys.WORKER_SETTINGS_FIELD: f"{self.settings_read_at.timestamp():.3f}",
             keys.WORKER_SLOTS_FIELD: self._slots,
             keys.WORKER_BUSY_FIELD: active,
+            keys.WORKER_SERVES_FIELD: serves,
             keys.WORKER_TASKS_FIELD: codec.to_json(
                 {name: round(at.timestamp(), 1) for name, at in (tasks or {}).items()}
             ),

@@ -1,10 +1,10 @@
-"""Which workers are alive, where, of which version, and since when they have their settings.
+"""Which workers are alive, where, of which version, what they serve, and since when.
 
 From RQ's list of workers, to which each heartbeat adds what only this program knows.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -32,6 +32,8 @@ _FIELDS = (
     keys.WORKER_SLOTS_FIELD,
     keys.WORKER_BUSY_FIELD,
     keys.WORKER_TASKS_FIELD,
+    keys.WORKER_SERVES_FIELD,
+    "last_heartbeat",
 )
 
 
@@ -41,6 +43,7 @@ class LiveWorker:
 
     `settings_read_at` is None for a version that did not tell. `slots` is how many attempts it can
     make at a time, `busy` how many it makes, `tasks` when each periodic task succeeded last.
+    `serves` names the hash of its accounts in Redis, '' for a version that did not tell.
     """
 
     name: str
@@ -53,10 +56,16 @@ class LiveWorker:
     slots: int
     busy: int
     tasks: Mapping[str, datetime]
+    serves: str
+    last_heartbeat: datetime | None
 
 
 class WorkerView(TypedDict):
-    """A worker as JSON. `version` is null for one that is not ours."""
+    """A worker as JSON. `version` is null for one that is not ours.
+
+    `accounts` are those that it serves, null for a version that did not tell. `last_heartbeat` is
+    by its own clock, which is ahead of Redis's by `clock_ahead_s`.
+    """
 
     name: str
     host: str
@@ -67,6 +76,8 @@ class WorkerView(TypedDict):
     settings_read_at: str | None
     slots: int
     busy: int
+    last_heartbeat: str | None
+    accounts: list[str] | None
 
 
 def read(redis: Redis, unreadable: Unreadable) -> list[LiveWorker]:
@@ -89,8 +100,30 @@ def read(redis: Redis, unreadable: Unreadable) -> list[LiveWorker]:
     return sorted(found, key=lambda worker: (worker.host, worker.started_at, worker.name))
 
 
-def view(worker: LiveWorker) -> WorkerView:
-    """Show one."""
+def accounts_of(
+    redis: Redis, workers: Iterable[LiveWorker], unreadable: Unreadable
+) -> dict[str, list[str]]:
+    """Name the accounts in each of the hashes that workers serve. Raises RedisError."""
+    names = sorted({worker.serves for worker in workers if worker.serves})
+    pipeline = redis.pipeline(transaction=False)
+    for name in names:
+        pipeline.hgetall(name)
+    answers = zip(names, pipeline.execute(raise_on_error=False), strict=True)
+    return {name: unreadable.read(name, answer, _names, []) for name, answer in answers}
+
+
+def views(redis: Redis, unreadable: Unreadable) -> list[WorkerView]:
+    """Show all that are alive, with what they serve. Raises RedisError."""
+    found = read(redis, unreadable)
+    served = accounts_of(redis, found, unreadable)
+    return [_view(worker, served.get(worker.serves)) for worker in found]
+
+
+def _names(shares: Mapping[bytes, bytes]) -> list[str]:
+    return sorted(name.decode() for name in shares)
+
+
+def _view(worker: LiveWorker, accounts: list[str] | None) -> WorkerView:
     return {
         "name": worker.name,
         "host": worker.host,
@@ -101,6 +134,8 @@ def view(worker: LiveWorker) -> WorkerView:
         "settings_read_at": optional(worker.settings_read_at),
         "slots": worker.slots,
         "busy": worker.busy,
+        "last_heartbeat": optional(worker.last_heartbeat),
+        "accounts": accounts,
     }
 
 
@@ -109,7 +144,7 @@ def _decode(entry: tuple[bytes, Sequence[bytes | None] | Exception]) -> LiveWork
     name, fields = entry
     if isinstance(fields, Exception):
         raise fields
-    host, pid, birth, version, ahead_s, read_at, slots, busy, tasks = (
+    host, pid, birth, version, ahead_s, read_at, slots, busy, tasks, serves, beat_at = (
         (field or b"").decode(errors="replace") for field in fields
     )
     succeeded = json.loads(tasks or "{}")
@@ -124,4 +159,6 @@ def _decode(entry: tuple[bytes, Sequence[bytes | None] | Exception]) -> LiveWork
         slots=int(slots or 0),
         busy=int(busy or 0),
         tasks={task: datetime.fromtimestamp(at, UTC) for task, at in succeeded.items()},
+        serves=serves,
+        last_heartbeat=datetime.fromisoformat(beat_at).astimezone(UTC) if beat_at else None,
     )

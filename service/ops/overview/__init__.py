@@ -1,9 +1,16 @@
 """Overview: is everything all right? The oldest waiting order first, then what needs somebody."""
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest
 
+from pushes.accounts import clock
 from pushes.model import State
+from pushes.read import series
+from pushes.read.series import Series
+from pushes.read.unreadable import Unreadable
+from pushes.store.counted.series import Range
 from service import access, deps
+from service.ops.overview import charts
 from service.ops.overview.headline import judge
 from service.ops.page import render
 
@@ -34,11 +41,26 @@ def page() -> Response:
         states = {
             state: sum(each[state] for each in counts) for state in _STATES if not state.is_settled
         }
+    drawn = None if who.accounts is not None else _series()  # it is over all accounts
     return render(
         "overview/overview.html",
+        series=drawn,
+        charts=[charts.throughput(drawn), charts.times(drawn)] if drawn else [],
+        ranges=list(Range),
         seen=seen,
         standings=standings,
         states=states,
         limited=who.accounts is not None,
         headline=judge(seen, standings, states),
     )
+
+
+def _series() -> Series:
+    """Read the range of time that is asked for. Raises BadRequest for one that there is not."""
+    word = request.args.get("range", Range.HOUR)
+    try:
+        wanted = Range.of(word)
+    except ValueError as error:
+        raise BadRequest(f"range={word[:20]}: use {', '.join(Range)}.") from error
+    redis = deps.current().ledger.redis
+    return series.read(redis, wanted, clock.read(redis), Unreadable())
