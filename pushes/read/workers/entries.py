@@ -6,7 +6,7 @@ From RQ's list of workers, to which each heartbeat adds what only this program k
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from redis import Redis
@@ -44,6 +44,7 @@ class LiveWorker:
     `settings_read_at` is None for a version that did not tell. `slots` is how many attempts it can
     make at a time, `busy` how many it makes, `tasks` when each periodic task succeeded last.
     `serves` names the hash of its accounts in Redis, '' for a version that did not tell.
+    `last_heartbeat` is by Redis's clock, however wrong its own is.
     """
 
     name: str
@@ -64,7 +65,7 @@ class WorkerView(TypedDict):
     """A worker as JSON. `version` is null for one that is not ours.
 
     `accounts` are those that it serves, null for a version that did not tell. `last_heartbeat` is
-    by its own clock, which is ahead of Redis's by `clock_ahead_s`.
+    by Redis's clock, however wrong its own is.
     """
 
     name: str
@@ -160,5 +161,9 @@ def _decode(entry: tuple[bytes, Sequence[bytes | None] | Exception]) -> LiveWork
         busy=int(busy or 0),
         tasks={task: datetime.fromtimestamp(at, UTC) for task, at in succeeded.items()},
         serves=serves,
-        last_heartbeat=datetime.fromisoformat(beat_at).astimezone(UTC) if beat_at else None,
+        last_heartbeat=(
+            datetime.fromisoformat(beat_at).astimezone(UTC) - timedelta(seconds=float(ahead_s or 0))
+            if beat_at
+            else None
+        ),
     )

@@ -21,7 +21,7 @@ _TIMES = ("0.1 s", "1 s", "10 s", "1 min", "10 min", "1 h", "10 h", "2 d")
 _ACROSS = {
     Range.HOUR: ("60 min ago", "45", "30", "15", "now"),
     Range.DAY: ("24 h ago", "18", "12", "6", "now"),
-    Range.WEEK: ("7 d ago", "5¼", "3½", "1¾", "now"),
+    Range.WEEK: ("7 d ago", "6", "5", "4", "3", "2", "1", "now"),
 }
 
 # A value at a step, None where there is none.
