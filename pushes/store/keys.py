@@ -196,6 +196,11 @@ def quota(account: str) -> str:
     return f"{PREFIX}:quota:{account}"
 
 
+def quota_used(minute: int) -> str:
+    """Name the hash that counts the calls of each account in one minute; it expires."""
+    return f"{PREFIX}:quota-used:{minute}"
+
+
 def shares(group: str) -> str:
     """Name the hash of a group of accounts that workers serve: each one's share of a second."""
     return f"{PREFIX}:shares:{group}"

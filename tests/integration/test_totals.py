@@ -6,13 +6,19 @@ from redis import Redis
 from pushes import life
 from pushes.accounts.holds import Holds
 from pushes.accounts.pauses import Pauses
+from pushes.accounts.serving import Serving, Share
 from pushes.model import HoldReason, State
+from pushes.read import quota
+from pushes.read.quota import QuotaUsed
+from pushes.read.unreadable import Unreadable
 from pushes.store import keys
 from pushes.store.counted import totals
 from pushes.store.counted.totals import AcceptedAs, Total
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, put, worker_parts
 from worker.claiming.quota import QuotaUse
+
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -73,10 +79,26 @@ def test_it_adds_up_the_quota_that_was_used(ledger: Ledger) -> None:
     use = QuotaUse(ledger.redis)
     for _ in range(2):
         use.note("eu", [0.0, 0.25])
-        use.hand_on()
-    use.hand_on()
+        use.hand_on(NOW)
+    use.hand_on(NOW)
 
     assert totals.quota(ledger.redis, ["eu", "us"]) == {"eu": (4, 0.5), "us": (0, 0.0)}
+
+
+def test_it_says_how_much_of_the_quota_was_used_in_the_last_minute(ledger: Ledger) -> None:
+    use, redis = QuotaUse(ledger.redis), ledger.redis
+    Serving(redis, [Share.of("eu", 50), Share.of("us", 200)]).announce()
+    use.note("eu", [0.0] * 1410)
+    use.hand_on(NOW)
+
+    unreadable = Unreadable()
+    later = [quota.read(redis, ["eu", "us", "oc"], NOW + n * MINUTE, unreadable) for n in (0, 1, 2)]
+
+    idle = {"eu": QuotaUsed(0.0, 47.0), "us": QuotaUsed(0.0, 188.0)}
+    assert later == [idle, {**idle, "eu": QuotaUsed(23.5, 47.0)}, idle]
+    assert later[1]["eu"].share == pytest.approx(0.5)
+    assert unreadable.sentences == []
+    assert 0 < redis.ttl(keys.quota_used(int(NOW.timestamp()) // 60)) <= 180
 
 
 def test_a_claim_and_a_reservation_use_the_quota(ledger: Ledger) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 from redis import Redis
@@ -64,13 +64,13 @@ class QuotaUse:
             self._slots[account] += len(waits)
             self._waited[account] += timedelta(seconds=sum(waits))
 
-    def hand_on(self) -> None:
+    def hand_on(self, now: datetime) -> None:
         """Add it to what Redis has. Raises RedisError; then some of it may be lost."""
         with self._lock:
             slots, self._slots = self._slots, Counter()
             waited, self._waited = self._waited, defaultdict(timedelta)
         if slots:
-            totals.add_quota(self._redis, slots, waited)
+            totals.add_quota(self._redis, slots, waited, now)
 
 
 class Reservation:

@@ -126,7 +126,7 @@ def table(  # noqa: PLR0913 - the parts of a worker that have something to do
         PeriodicTask("prune", _PRUNE_EVERY_S, lambda: prune.prune(ledger, clock.now())),
         PeriodicTask("serving", _ANNOUNCE_EVERY_S, serving.announce),
         PeriodicTask("unserved", _UNSERVED_EVERY_S, find_unserved),
-        PeriodicTask("quota", _QUOTA_EVERY_S, use.hand_on),
+        PeriodicTask("quota", _QUOTA_EVERY_S, lambda: use.hand_on(clock.now())),
         PeriodicTask("samples", _SAMPLES_EVERY_S, Samples(ledger.redis, redis_now).scan),
         PeriodicTask("ping", _PING_EVERY_S, lambda: ping.scan(clock.now())),
         *map(notify, notifiers),

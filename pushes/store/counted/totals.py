@@ -8,7 +8,7 @@ something fell into, and one for the sum, in milliseconds.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import cast
 
@@ -18,6 +18,9 @@ from pushes.life import KLARNA
 from pushes.model import Change, Entry, Push, State
 from pushes.store import codec, keys
 from pushes.store.rq_mirror import Command
+
+# The last whole minute is read while the next one goes on; a clock may be seconds behind.
+_MINUTE_KEPT_S = 180
 
 _SUM = "sum"
 _BEYOND = "inf"
@@ -175,18 +178,32 @@ def parse(counted: Mapping[str, int]) -> Totals:
     return Totals(counts, calls, requests, acknowledged_after)
 
 
-def add_quota(redis: Redis, slots: Mapping[str, int], waited: Mapping[str, timedelta]) -> None:
+def add_quota(
+    redis: Redis, slots: Mapping[str, int], waited: Mapping[str, timedelta], now: datetime
+) -> None:
     """Count the calls of accounts that had a slot, and how long they waited for it.
 
+    They are counted in total, and in the minute that `now` is in.
     Raises RedisError; then nothing is known to be counted.
     """
+    minute = keys.quota_used(_minute(now))
     pipeline = redis.pipeline(transaction=False)
     for account, count in slots.items():
         pipeline.hincrby(keys.QUOTA_TOTALS, f"{account}:slots", count)
+        pipeline.hincrby(minute, account, count)
+    pipeline.expire(minute, _MINUTE_KEPT_S)
     for account, time in waited.items():
         milliseconds = round(time.total_seconds() * 1000)
         pipeline.hincrby(keys.QUOTA_TOTALS, f"{account}:waited_ms", milliseconds)
     pipeline.execute()
+
+
+def quota_lately(redis: Redis, accounts: Iterable[str], now: datetime) -> dict[str, int]:
+    """Read how many calls accounts had in the last whole minute. Raises RedisError."""
+    names = list(accounts)
+    minute = keys.quota_used(_minute(now) - 1)
+    raw = cast(list[bytes | None], redis.hmget(minute, names) if names else [])
+    return {name: codec.number(count or 0) for name, count in zip(names, raw, strict=True)}
 
 
 def quota(redis: Redis, accounts: Iterable[str]) -> dict[str, tuple[int, float]]:
@@ -199,6 +216,10 @@ def quota(redis: Redis, accounts: Iterable[str]) -> dict[str, tuple[int, float]]
     numbers = [codec.number(value or 0) for value in raw]
     pairs = zip(names, numbers[::2], numbers[1::2], strict=True)
     return {name: (slots, waited_ms / 1000) for name, slots, waited_ms in pairs}
+
+
+def _minute(at: datetime) -> int:
+    return int(at.timestamp()) // 60
 
 
 def _add(found: Distribution, bucket: str, number: int) -> None:

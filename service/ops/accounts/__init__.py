@@ -4,7 +4,10 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as AnyResponse
 
+from pushes.accounts import clock
 from pushes.operate import hold
+from pushes.read import quota
+from pushes.read.unreadable import Unreadable
 from service import access, deps
 from service.ops.page import PAGE_SIZE, reason, render, say
 
@@ -28,12 +31,14 @@ def page() -> Response:
             name,
         ),
     )
-    start = _start()
+    start, redis = _start(), deps.current().ledger.redis
+    names = first[start : start + PAGE_SIZE]
     return render(
         "accounts/accounts.html",
         seen=seen,
         standings=standings,
-        names=first[start : start + PAGE_SIZE],
+        names=names,
+        quota=quota.read(redis, names, clock.read(redis), Unreadable()),
         count=len(first),
         part=part,
         next_cursor=start + PAGE_SIZE if len(first) > start + PAGE_SIZE else None,

@@ -5,7 +5,7 @@ from werkzeug.exceptions import BadRequest
 
 from pushes.accounts import clock
 from pushes.model import State
-from pushes.read import series
+from pushes.read import quota, series
 from pushes.read.series import Series
 from pushes.read.unreadable import Unreadable
 from pushes.store.counted.series import Range
@@ -15,6 +15,9 @@ from service.ops.overview.headline import judge
 from service.ops.page import render
 
 blueprint = Blueprint("overview", __name__)
+
+# So many have a line here; the others are on the page of the accounts.
+_ACCOUNTS_SHOWN = 20
 
 # In the order of a push's life.
 _STATES = (
@@ -41,9 +44,12 @@ def page() -> Response:
         states = {
             state: sum(each[state] for each in counts) for state in _STATES if not state.is_settled
         }
+    redis = deps.current().ledger.redis
     drawn = None if who.accounts is not None else _series()  # it is over all accounts
     return render(
         "overview/overview.html",
+        quota=quota.read(redis, list(standings)[:_ACCOUNTS_SHOWN], clock.read(redis), Unreadable()),
+        accounts_shown=_ACCOUNTS_SHOWN,
         series=drawn,
         charts=[charts.throughput(drawn), charts.times(drawn)] if drawn else [],
         ranges=list(Range),
