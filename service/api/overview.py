@@ -6,7 +6,8 @@ from flask import Blueprint, Response, json, jsonify
 from werkzeug.exceptions import Forbidden
 
 from pushes.accounts import clock
-from pushes.read import overview, series
+from pushes.read import overview
+from pushes.read.lately import series
 from pushes.read.overview import StatusView
 from pushes.read.unreadable import Unreadable
 from pushes.read.workers import entries

@@ -12,11 +12,11 @@ from pushes.access.tokens import TokenView
 from pushes.access.users import UserView
 from pushes.model import Reason
 from pushes.read.audit import AuditView
+from pushes.read.lately.series import SeriesView
 from pushes.read.overview import AccountStatusView, StatusView
 from pushes.read.runs import RunAction, RunView
 from pushes.read.search.causes import CauseView
 from pushes.read.search.moments import parse as parse_moment
-from pushes.read.series import SeriesView
 from pushes.read.views import Brief, DeadLetterView, PushView, StateLineView
 from pushes.read.workers.entries import WorkerView
 from pushes.store.counted.series import Range

@@ -7,8 +7,8 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from pushes.model import State
-from pushes.read import series as reading
-from pushes.read.series import Series
+from pushes.read.lately import series as reading
+from pushes.read.lately.series import Series
 from pushes.read.unreadable import Unreadable
 from pushes.store import keys
 from pushes.store.counted import series

@@ -8,8 +8,8 @@ from pushes.accounts.holds import Holds
 from pushes.accounts.pauses import Pauses
 from pushes.accounts.serving import Serving, Share
 from pushes.model import HoldReason, State
-from pushes.read import quota
-from pushes.read.quota import QuotaUsed
+from pushes.read.lately import quota
+from pushes.read.lately.quota import QuotaUsed
 from pushes.read.unreadable import Unreadable
 from pushes.store import keys
 from pushes.store.counted import totals

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from pushes.read.series import Percentiles, Series, SeriesStep
+from pushes.read.lately.series import Percentiles, Series, SeriesStep
 from pushes.store.counted.series import Range
 from service.ops.overview import charts
 from tests.builders import NOW

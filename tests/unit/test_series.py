@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from pushes.read import series as reading
-from pushes.read.series import CallsMade, Percentiles, Series, SeriesStep
+from pushes.read.lately import series as reading
+from pushes.read.lately.series import CallsMade, Percentiles, Series, SeriesStep
 from pushes.store.counted import series
 from pushes.store.counted.series import Range, Sample
 from pushes.store.counted.totals import ACKNOWLEDGED_AFTER, Distribution

@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from pushes.accounts import clock
 from pushes.operate import hold
-from pushes.read import quota
+from pushes.read.lately import quota
 from pushes.read.unreadable import Unreadable
 from service import access, deps
 from service.ops.page import PAGE_SIZE, reason, render, say

@@ -5,8 +5,8 @@ from werkzeug.exceptions import BadRequest
 
 from pushes.accounts import clock
 from pushes.model import State
-from pushes.read import quota, series
-from pushes.read.series import Series
+from pushes.read.lately import quota, series
+from pushes.read.lately.series import Series
 from pushes.read.unreadable import Unreadable
 from pushes.store.counted.series import Range
 from service import access, deps

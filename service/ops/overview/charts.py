@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pushes.read.series import Series, SeriesStep
+from pushes.read.lately.series import Series, SeriesStep
 from pushes.store.counted.series import Range
 
 WIDTH, HEIGHT = 1000, 200
