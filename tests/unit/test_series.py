@@ -7,18 +7,18 @@ import pytest
 from pushes.read.lately import series as reading
 from pushes.read.lately.series import CallsMade, Percentiles, Series, SeriesStep
 from pushes.store.counted import series
-from pushes.store.counted.series import Range, Sample
+from pushes.store.counted.series import Range, TotalsSample
 from pushes.store.counted.totals import ACKNOWLEDGED_AFTER, Distribution
 from tests.builders import NOW
 
 MINUTE = timedelta(minutes=1)
 
 
-def sample(minute: int, counts: dict[str, int], waits_since: int | None = None) -> Sample:
+def sample(minute: int, counts: dict[str, int], waits_since: int | None = None) -> TotalsSample:
     oldest_since = None if waits_since is None else NOW + waits_since * MINUTE
     calls = {name: count for name, count in counts.items() if name.startswith("call:")}
     others = {name: count for name, count in counts.items() if name not in calls}
-    return Sample(NOW + minute * MINUTE, others, json.dumps(calls), oldest_since)
+    return TotalsSample(NOW + minute * MINUTE, others, json.dumps(calls), oldest_since)
 
 
 @pytest.mark.parametrize(

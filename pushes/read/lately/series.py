@@ -18,7 +18,7 @@ from pushes.read.unreadable import Unreadable
 from pushes.read.views import instant
 from pushes.store import keys
 from pushes.store.counted import series, totals
-from pushes.store.counted.series import Range, Sample
+from pushes.store.counted.series import Range, TotalsSample
 from pushes.store.counted.totals import ACKNOWLEDGED_AFTER, CALLS, Distribution, Total, Totals
 
 # What a call was answered when all went well.
@@ -93,7 +93,7 @@ class Series:
 def read(redis: Redis, wanted: Range, now: datetime, unreadable: Unreadable) -> Series:
     """Read a range of time that ends at `now`, by Redis's clock. Raises RedisError."""
     samples = unreadable.ask(
-        keys.series(wanted), lambda: series.read(redis, wanted, now), list[Sample]()
+        keys.series(wanted), lambda: series.read(redis, wanted, now), list[TotalsSample]()
     )
     oldest_since = overview.first_pushed(overview.oldest_deadline(redis, unreadable))
     present = unreadable.ask(keys.TOTALS, lambda: series.present(redis, now, oldest_since), None)
@@ -104,7 +104,7 @@ def read(redis: Redis, wanted: Range, now: datetime, unreadable: Unreadable) -> 
     )
 
 
-def over(samples: Sequence[Sample], wanted: Range, now: datetime) -> Series:
+def over(samples: Sequence[TotalsSample], wanted: Range, now: datetime) -> Series:
     """Make the steps between samples, and what they come to. Pure.
 
     Raises ValueError for samples that hold no totals of calls.
@@ -124,7 +124,9 @@ def over(samples: Sequence[Sample], wanted: Range, now: datetime) -> Series:
     )
 
 
-def _settled(samples: Sequence[Sample], present: Sample, wanted: Range) -> Sequence[Sample]:
+def _settled(
+    samples: Sequence[TotalsSample], present: TotalsSample, wanted: Range
+) -> Sequence[TotalsSample]:
     """Keep the samples of the range with the last one before it, but for one that is too near.
 
     What happened in a few seconds says nothing of a minute.
@@ -136,7 +138,7 @@ def _settled(samples: Sequence[Sample], present: Sample, wanted: Range) -> Seque
     return before[:-1] if is_near and len(before) > 1 else before
 
 
-def _step(before: Sample, after: Sample) -> SeriesStep:
+def _step(before: TotalsSample, after: TotalsSample) -> SeriesStep:
     counted = totals.parse(series.difference(before.totals, after.totals))
     waited = after.at - after.oldest_since if after.oldest_since else None
     return SeriesStep(

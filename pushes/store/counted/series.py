@@ -66,7 +66,7 @@ class Range(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class TotalsSample:
     """The totals at a moment, by field; and since when the oldest order waited, if one did.
 
     Those of calls are by far the most, and few look at them: they are kept as JSON.
@@ -92,7 +92,7 @@ def due(redis: Redis, at: datetime) -> list[Range]:
     return [one for one, place in zip(Range, last, strict=True) if _ms(place) < _ms(one.place(at))]
 
 
-def take(redis: Redis, ranges: list[Range], sample: Sample) -> None:
+def take(redis: Redis, ranges: list[Range], sample: TotalsSample) -> None:
     """Put a sample into ranges.
 
     Whichever of several workers comes first takes the sample of a step. Raises RedisError.
@@ -120,16 +120,16 @@ def take(redis: Redis, ranges: list[Range], sample: Sample) -> None:
             raise answer
 
 
-def present(redis: Redis, at: datetime, oldest_since: datetime | None) -> Sample:
+def present(redis: Redis, at: datetime, oldest_since: datetime | None) -> TotalsSample:
     """Make a sample of what the totals are now. Raises RedisError."""
     raw = cast(dict[bytes, bytes], redis.hgetall(keys.TOTALS))
     counts = {name.decode(errors="replace"): codec.number(count) for name, count in raw.items()}
     calls = {name: count for name, count in counts.items() if name.startswith(_OF_CALLS)}
     sampled = {name: count for name, count in counts.items() if name.startswith(_SAMPLED)}
-    return Sample(at, sampled, codec.to_json(calls), oldest_since)
+    return TotalsSample(at, sampled, codec.to_json(calls), oldest_since)
 
 
-def read(redis: Redis, wanted: Range, now: datetime) -> list[Sample]:
+def read(redis: Redis, wanted: Range, now: datetime) -> list[TotalsSample]:
     """Read the samples of a range, oldest first, with one before it.
 
     Raises RedisError, and ValueError or KeyError for what is no sample.
@@ -151,9 +151,9 @@ def difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str,
     return {name: count if count > 0 else after[name] for name, count in since.items() if count}
 
 
-def _decode(fields: Mapping[bytes, bytes]) -> Sample:
+def _decode(fields: Mapping[bytes, bytes]) -> TotalsSample:
     oldest = fields.get(b"oldest_since")
-    return Sample(
+    return TotalsSample(
         at=datetime.fromtimestamp(float(fields[b"at"]), UTC),
         totals=_counts(fields[b"totals"]),
         calls_json=fields[b"calls"].decode(),
