@@ -120,7 +120,7 @@ class PlainConnection(HTTPConnection):
             raise failure from error
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error
-        for address in addresses:
+        for address in self._allowed(addresses):
             if not (left_s := deadline.left_s):
                 break
             try:
@@ -140,6 +140,10 @@ class PlainConnection(HTTPConnection):
                 deadline.watch(sock)
                 return sock
         raise failure
+
+    def _allowed(self, addresses: list[str]) -> list[str]:
+        """Say which addresses of the host may be called: all, unless a kind of ours is choosy."""
+        return addresses
 
 
 class TLSConnection(PlainConnection, HTTPSConnection):

@@ -61,6 +61,11 @@ def failure_of(
     return TransientError(f"no answer: {text}", exchange=exchange)
 
 
+def describe(error: Exception, *, time_is_up: bool = False) -> str:
+    """Say in a few words why no answer came, never with a URL."""
+    return _text(list(_layers(error)), time_is_up=time_is_up)
+
+
 def _layers(error: BaseException | None) -> Iterator[BaseException]:
     """Yield the error and what caused it, outermost first."""
     while error is not None:

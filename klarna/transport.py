@@ -92,7 +92,7 @@ class _OneHostAdapter(HTTPAdapter):
         proxy = select_proxy(url, proxies) or ""
         if proxy.lower().startswith("socks"):
             raise ValueError("a SOCKS proxy cannot be used: name an HTTP proxy in HTTPS_PROXY")
-        self._tls = _tls_context()
+        self._tls = environment_tls()
         super().__init__(pool_connections=1, pool_maxsize=pool_size)
         probe = requests.Request("GET", url).prepare()
         pool = super().get_connection_with_tls_context(probe, verify=True, proxies=proxies)
@@ -143,7 +143,7 @@ def _use_watched_pools(manager: PoolManager) -> None:
     manager.pool_classes_by_scheme = {"http": PlainPool, "https": TLSPool}
 
 
-def _tls_context() -> ssl.SSLContext:
+def environment_tls() -> ssl.SSLContext:
     """Trust the CA bundle that the environment names, as requests would, else certifi's."""
     named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     try:

@@ -124,6 +124,13 @@ class Reason(StrEnum):
             " discard."
         ),
     )
+    REFUSED_BY_MERCHANT = (
+        "refused_by_merchant",
+        (
+            "The merchant's own system does not want this order; the timeline has its words. Put"
+            " right there what is wrong, then replay; or cancel the order at Klarna, then discard."
+        ),
+    )
     CRASH_LOOP = (
         "crash_loop",
         (
@@ -152,6 +159,7 @@ class HoldReason(StrEnum):
 
     CREDENTIALS = "credentials"
     OUTAGE = "outage"
+    MERCHANT = "merchant"
     OPERATOR = "operator"
 
 
@@ -234,6 +242,8 @@ class Push:
     last one said that is; with `only_notified`
     nothing but that is to be done: no acknowledge is due. `trace` is the `traceparent` that the
     push brought along, see `pushes.log.trace`.
+    `handed_over_at` is when the merchant's own system took the order; `reference1` and `reference2`
+    are what it calls it, set at Klarna at `references_set_at`.
     `unreadable` is set while the record in Redis cannot be read, and names its content: the rest is
     then what could be made out, and the next change writes it anew.
     """
@@ -269,6 +279,10 @@ class Push:
     lane: Lane = Lane.FRESH
     source: str | None = None
     trace: str | None = None
+    handed_over_at: datetime | None = None
+    reference1: str | None = None
+    reference2: str | None = None
+    references_set_at: datetime | None = None
     order: OrderSnapshot = field(default_factory=OrderSnapshot)
     unreadable: str | None = None
 

@@ -34,7 +34,7 @@ from worker.wiring import Parts
 _log = log.get(__name__)
 
 # How long the lock outlives the process that held it: longer than an attempt at its very worst.
-_LOCK_S = 60
+_LOCK_S = 100
 
 # Less than supervisors wait before they kill.
 _DRAIN_S = 14.0

@@ -3,6 +3,7 @@
 import random as system_random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import SecretStr
 
@@ -19,7 +20,7 @@ from worker.attempt.account_health import AccountHealth
 from worker.attempt.acknowledge import Acknowledger, ServedAccount
 from worker.attempt.settle import Settler
 from worker.attempt.start import Starter
-from worker.attempt.under_way import UnderWay
+from worker.attempt.under_way import UnderWay, remember
 from worker.claiming.claims import Claims
 from worker.claiming.quota import Quota, QuotaUse
 from worker.clock import SYSTEM_CLOCK, Clock
@@ -86,7 +87,9 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
     return Parts(
         claims=claims,
         starter=Starter(ledger, claims, under_way, name, clock),
-        acknowledger=Acknowledger(served, retry_policy, random, quota, clock),
+        acknowledger=Acknowledger(
+            served, retry_policy, random, quota, clock, remember=partial(remember, ledger)
+        ),
         settler=Settler(ledger, health, under_way, redis_health, clock),
         under_way=under_way,
         redis_health=redis_health,

@@ -30,7 +30,7 @@ _GAP = "  "
 _COLOURED = {"severity", "held", "result"}
 _STYLES = {
     **dict.fromkeys(("failed", "interrupted"), "bold red"),
-    **dict.fromkeys(("warning", "outage", "credentials", "operator"), "yellow"),
+    **dict.fromkeys(("warning", "outage", "merchant", "credentials", "operator"), "yellow"),
     "ok": "green",
 }
 

@@ -21,7 +21,7 @@ if reason and string.find(ARGV[2], reason, 1, true) then
     redis.call('HSET', KEYS[7], 'by', ARGV[5], 'why', ARGV[6])
     redis.call('EXPIRE', KEYS[7], ARGV[7])
   end
-  if reason == 'outage' then
+  if reason == 'outage' or reason == 'merchant' then
     redis.call('HSET', KEYS[5], 'resumed_at', epoch(now))
     redis.call('EXPIRE', KEYS[5], ARGV[4])
   end

@@ -1,6 +1,7 @@
 """Holding an account: none of its orders is attempted, each waits and spends nothing.
 
-The trouble is Klarna's (an outage), ours (credentials), or an operator wants a pause. The hold is
+The trouble is Klarna's (an outage), ours (credentials), that of the merchant's own system, or an
+operator wants a pause. The hold is
 one hash in Redis that all workers see. Whoever makes it is told so, and says so, once. What ends
 it: a probe that passes, for the first two; an operator, for any.
 """
@@ -32,6 +33,7 @@ class Probing:
 # never tried. Seldom enough for Klarna, soon enough for the orders.
 PROBING = {
     HoldReason.OUTAGE: Probing(timedelta(seconds=5), timedelta(seconds=60)),
+    HoldReason.MERCHANT: Probing(timedelta(seconds=5), timedelta(seconds=60)),
     HoldReason.CREDENTIALS: Probing(timedelta(seconds=60), timedelta(seconds=60)),
 }
 
@@ -117,15 +119,17 @@ class Holds:
             facts += [probing.first.total_seconds(), probing.longest.total_seconds()]
         else:
             facts += ["", ""]
-        names = [*_keys(account)[:4], keys.TOTALS]
+        names = [*_keys(account, reason)[:4], keys.TOTALS]
         return bool(self._begin(names, [*facts, clock.argument(self._now)]))
 
-    def end(self, account: str) -> AccountHold | None:
+    def end(self, account: str, reason: HoldReason | None = None) -> AccountHold | None:
         """Serve an account again, since a probe passed; returns what held it.
 
-        None when nothing did, or an operator: his word is ended by an operator only.
+        None when nothing did, or an operator: his word is ended by an operator only. `reason` is
+        what is known to be over: the merchant's trouble, or else all but that.
         """
-        return self._serve_again(account, list(PROBING), 0, "", "").hold
+        over = [reason] if reason else [HoldReason.OUTAGE, HoldReason.CREDENTIALS]
+        return self._serve_again(account, over, 0, "", "").hold
 
     def resume(self, account: str, *, by: str, why: str | None) -> Resumed:
         """Serve an account again at an operator's word, whatever holds or pauses it.
@@ -139,7 +143,9 @@ class Holds:
     ) -> Resumed:
         facts: list[Fact] = [account, ",".join(reasons), ends_pause, _STEPS_TTL_S]
         facts += [by, why, _RESUMED_TTL_S, clock.argument(self._now)]
-        raw = self._end([*_keys(account), keys.resumed(account)], facts)
+        of_merchant = reasons == [HoldReason.MERCHANT]
+        names = _keys(account, HoldReason.MERCHANT if of_merchant else None)
+        raw = self._end([*names, keys.resumed(account)], facts)
         held, pause = cast(tuple[list[bytes], list[bytes]], raw)
         hold = decode(dict(zip(held[::2], held[1::2], strict=True)))
         if not pause:
@@ -153,9 +159,12 @@ class Holds:
         by, why = (word.decode(errors="replace") if word else None for word in raw)
         return ResumedBy(by, why)
 
-    def failed(self, account: str, job_id: str, after: int) -> bool:
-        """Count a failure that is not the order's own; say whether they amount to an outage."""
-        name = keys.failing(account)
+    def failed(self, account: str, job_id: str, after: int, *, of_merchant: bool = False) -> bool:
+        """Count a failure that is not the order's own; say whether they amount to an outage.
+
+        Those of the merchant's own system are counted apart.
+        """
+        name = keys.merchant_failing(account) if of_merchant else keys.failing(account)
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.hincrby(name, job_id, 1)
         pipeline.expire(name, _FAILING_TTL_S)
@@ -178,8 +187,10 @@ class Holds:
         return Standing(self.get(account), decode_count(count), paused)
 
 
-def _keys(account: str) -> list[str]:
-    hold = [keys.hold(account), keys.failing(account), keys.HOLDS, keys.WORK_ARRIVED]
+def _keys(account: str, reason: HoldReason | None) -> list[str]:
+    of_merchant = reason is HoldReason.MERCHANT
+    failing = keys.merchant_failing(account) if of_merchant else keys.failing(account)
+    hold = [keys.hold(account), failing, keys.HOLDS, keys.WORK_ARRIVED]
     return [*hold, keys.quota(account), keys.PAUSES]
 
 

@@ -1,9 +1,21 @@
 """The policies of an account: what its merchant has decided, the defaults first."""
 
+import binascii
 import re
+from base64 import b64decode
+from enum import StrEnum
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
 # Nothing is left to acknowledge (Klarna docs, "View and change orders", order statuses).
 CLOSED = ("CANCELLED", "EXPIRED", "CLOSED")
@@ -20,6 +32,72 @@ def _check_states(states: tuple[str, ...]) -> tuple[str, ...]:
     return states
 
 
+class Style(StrEnum):
+    """How an order is handed over to the merchant's own system."""
+
+    SIGNED = "signed"
+    FORWARD = "forward"
+
+
+# How long the key of a signature is. Source: the Standard Webhooks specification.
+_KEY_BYTES = range(24, 65)
+_PREFIX = "whsec_"
+
+
+class HandOver(BaseModel):
+    """The [accounts.NAME.hand_over] table: where the account's orders are handed over to, and how.
+
+    The URL is not shown: that of a plugin may hold a token.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    style: Style = Field(Style.SIGNED, description='"signed" or "forward"')
+    allow_private: bool = Field(default=False, strict=True, description="true or false")
+    url: SecretStr = Field(repr=False, description="an https:// URL")
+    secret: SecretStr | None = Field(
+        default=None,
+        validate_default=True,
+        repr=False,
+        description="a secret that begins with whsec_",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        try:
+            parts = urlsplit(url.get_secret_value())
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            raise ValueError("is no URL") from None
+        if not host or parts.scheme not in {"http", "https"} or parts.fragment:
+            raise ValueError("must be an https:// URL with a host and without a fragment")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must hold no user name; a signature says who calls")
+        if parts.scheme == "http" and not info.data.get("allow_private"):
+            raise ValueError("must begin with https://; http:// needs allow_private = true")
+        return url
+
+    @field_validator("secret")
+    @classmethod
+    def _check_secret(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if info.data.get("style") is Style.FORWARD:
+            if secret is not None:
+                raise ValueError('is set beside style = "forward", which signs nothing')
+            return None
+        text = secret.get_secret_value() if secret else ""
+        try:
+            key = b64decode(text.removeprefix(_PREFIX), validate=True)
+        except binascii.Error:
+            key = b""
+        if not text.startswith(_PREFIX) or len(key) not in _KEY_BYTES:
+            raise ValueError(
+                'must be whsec_ and 24 to 64 bytes in base64; `echo "whsec_$(openssl rand -base64'
+                ' 32)"` prints a good one'
+            )
+        return secret
+
+
 class Policies(BaseModel):
     """What an attempt for one account goes by; each is a key of its [accounts.NAME] table."""
 
@@ -30,6 +108,8 @@ class Policies(BaseModel):
         default=CLOSED,
         description='a list of Klarna\'s order statuses, such as ["CANCELLED", "CAPTURED"]',
     )
+
+    hand_over: HandOver | None = Field(default=None, description="a table with a url")
 
     def leave_nothing_to_acknowledge(self, status: str) -> bool:
         """Whether an order of this status, one of Klarna's, is left as it is."""

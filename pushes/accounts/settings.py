@@ -23,7 +23,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from pushes.accounts.policies import DEFAULT_POLICIES, Policies
+from pushes.accounts.policies import DEFAULT_POLICIES, HandOver, Policies
 from pushes.model import is_account
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
 from pushes.settings import ConfigurationError, Problems, Settings
@@ -205,6 +205,8 @@ class AccountTable(PushTable, Policies):
     rate_per_s: Rate | None = Field(None, description=_RATE)
 
 
+_HAND_OVER = "hand_over"
+_HAND_OVER_KEYS = (*HandOver.model_fields, "url_file", "secret_file")
 _KEYS = (*AccountTable.model_fields, "username_file", "password_file", "push_token_file")
 
 
@@ -221,7 +223,9 @@ def credential_files(environment: Mapping[str, str]) -> list[Path]:
     variables = ("ACCOUNTS_FILE", "KLARNA_USERNAME_FILE", "KLARNA_PASSWORD_FILE")
     named: list[object] = [environment.get(name) for name in variables]
     for table in (_tables(environment) or {}).values():
+        part = table.get(_HAND_OVER)
         named += [table.get("username_file"), table.get("password_file")]
+        named += [part.get("url_file"), part.get("secret_file")] if isinstance(part, dict) else []
     return [Path(path.strip()) for path in named if isinstance(path, str) and path.strip()]
 
 
@@ -336,6 +340,28 @@ def _read_table(
     prefix, values, problems = f"accounts.{name}.", dict(table), Problems()
     for key in table.keys() - _KEYS:
         problems.add(f"{prefix}{key}: is no setting of an account; there are {', '.join(_KEYS)}")
+    part = values.pop(_HAND_OVER, None) if _HAND_OVER in model.model_fields else None
+    if part is not None:
+        read_part = partial(_read_hand_over, f"{prefix}{_HAND_OVER}", part)
+        values[_HAND_OVER] = problems.collect(read_part)
+    _read_secrets(model, values, prefix, problems)
+    return validate(model, values, problems, prefix=prefix, context=api_rule)
+
+
+def _read_hand_over(name: str, part: object) -> HandOver:
+    if not isinstance(part, dict):
+        raise ConfigurationError(f"{name}: must be a table, [{name}]")
+    values, problems = dict(part), Problems()
+    for key in part.keys() - _HAND_OVER_KEYS:
+        problems.add(f"{name}.{key}: is no setting here; there are {', '.join(_HAND_OVER_KEYS)}")
+    _read_secrets(HandOver, values, f"{name}.", problems)
+    return validate(HandOver, values, problems, prefix=f"{name}.")
+
+
+def _read_secrets(
+    model: type[BaseModel], values: dict[str, object], prefix: str, problems: Problems
+) -> None:
+    """Put what stands in the files that `values` name in the place of each secret."""
     for secret in (each for each, one in model.model_fields.items() if is_secret(one)):
         file_name = f"{secret}_file"
         value, path = values.get(secret), values.get(file_name)
@@ -343,4 +369,3 @@ def _read_table(
             values[secret] = problems.collect(
                 partial(read_secret, prefix + secret, value, file_name, path)
             )
-    return validate(model, values, problems, prefix=prefix, context=api_rule)

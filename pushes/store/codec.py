@@ -26,8 +26,10 @@ _TIMES = (
 )
 _TEXTS = (
     *("worker", "execution_id", "last_error", "error_code", "source", "correlation_id"),
-    *("fraud_event", "fraud_seen", "run", "trace"),
+    *("fraud_event", "fraud_seen", "run", "trace", "reference1", "reference2"),
 )
+# Times of steps that few orders go through: never written together with the others.
+_STEP_TIMES = ("handed_over_at", "references_set_at")
 _FLAGS = ("after_failure", "discarded", "only_notified")
 _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
 _ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
@@ -68,7 +70,8 @@ def encode(push: Push) -> dict[str, str]:
     """Write a record as the fields of its hash."""
     raw = {"state": str(push.state)}
     raw |= {name: str(value) for name in _NUMBERS if (value := getattr(push, name))}
-    raw |= {name: epoch(value) for name in _TIMES if (value := getattr(push, name))}
+    times = (*_TIMES, *_STEP_TIMES)
+    raw |= {name: epoch(value) for name in times if (value := getattr(push, name))}
     raw |= {name: _text(value) for name in _TEXTS if (value := getattr(push, name))}
     if push.reason:
         raw["reason"] = str(push.reason)
@@ -141,7 +144,7 @@ def decode(key: PushKey, raw: Mapping[str, str]) -> Push:
     """
     raw = _lengthen({name: text for name, text in raw.items() if text})
     known: dict[str, Any] = {name: raw[name] for name in _TEXTS if name in raw}
-    known |= {name: moment(raw[name]) for name in _TIMES if name in raw}
+    known |= {name: moment(raw[name]) for name in (*_TIMES, *_STEP_TIMES) if name in raw}
     known |= {name: number(raw[name]) for name in _NUMBERS if name in raw}
     known["state"] = state = State.of(raw["state"])
     if "lane" in raw:
@@ -161,7 +164,7 @@ def salvage(key: PushKey, raw: Mapping[str, str]) -> Push:
     with suppress(ValueError):
         raw = _lengthen(raw)
     count = {name: _try(number, raw.get(name)) or 0 for name in _NUMBERS}
-    at = {name: _try(moment, raw.get(name)) for name in _TIMES}
+    at = {name: _try(moment, raw.get(name)) for name in (*_TIMES, *_STEP_TIMES)}
     oldest = min((time for time in at.values() if time), default=_EPOCH)
     order = {name: _try(_reader_of(name), raw[_ORDER + name]) for name in _in_order(raw)}
     return Push(
@@ -180,6 +183,10 @@ def salvage(key: PushKey, raw: Mapping[str, str]) -> Push:
         discarded=bool(raw.get("discarded")),
         error_code=raw.get("error_code") or None,
         source=raw.get("source") or None,
+        handed_over_at=at["handed_over_at"],
+        reference1=raw.get("reference1") or None,
+        reference2=raw.get("reference2") or None,
+        references_set_at=at["references_set_at"],
         order=OrderSnapshot(**order),
     )
 

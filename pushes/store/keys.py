@@ -166,6 +166,11 @@ def failing(account: str) -> str:
     return f"{PREFIX}:failing:{account}"
 
 
+def merchant_failing(account: str) -> str:
+    """Name the hash that counts an account's failed hand-overs in a row, by push."""
+    return f"{PREFIX}:merchant-failing:{account}"
+
+
 def limited(account: str) -> str:
     """Name the set of an account's orders answered 429 since the last sensible answer."""
     return f"{PREFIX}:limited:{account}"

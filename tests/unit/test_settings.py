@@ -278,6 +278,7 @@ def test_each_account_has_the_policies_of_its_table_and_else_the_defaults(tmp_pa
     assert read["one"].policies.model_dump() == {
         "acknowledge_pending": False,
         "not_needed_states": ("CANCELLED", "CAPTURED"),
+        "hand_over": None,
     }
     assert read["two"].policies == DEFAULT_POLICIES
     assert load_web(environment).pushes_from == {"one": (ip_network("192.0.2.7/32"),)}

@@ -26,11 +26,17 @@ from worker.attempt.outcomes import (
 
 _log = log.get(__name__)
 
+_FAILING = {AccountSignal.FAILING, AccountSignal.REFUSED, AccountSignal.MERCHANT}
+
 _MEANING = "its orders wait and spend no attempt; none is lost"
 _ACTION = {
     HoldReason.OUTAGE: (
         "look at Klarna's status page and at the network path from here (proxy, DNS, firewall); "
         "work resumes by itself when Klarna answers again"
+    ),
+    HoldReason.MERCHANT: (
+        "look at the merchant's own system, at the url of the account's hand_over and at its log; "
+        "work resumes by itself when it takes an order"
     ),
     HoldReason.CREDENTIALS: (
         "put the account's settings right and reload the workers (SIGHUP); work resumes by itself "
@@ -65,18 +71,32 @@ class AccountHealth:
     def _note(self, ending: Ending) -> Ending:
         """Note what an ending says of its account; return it as it is now known to be."""
         key, outcome = ending.attempt.push.key, ending.outcome
-        if outcome.signal is AccountSignal.WELL and ending.attempt.is_probe:
-            self._resume(key.account, ending.at)
+        if ending.attempt.is_probe:
+            self._note_probe(ending)
         if _is_first_not_found(ending):
             self._suspect(key.account)
         elif outcome.signal is AccountSignal.FAILING:
             if self._holds.failed(key.account, keys.job_id(key), self._outage_after):
                 self._hold(key.account, HoldReason.OUTAGE, _error_of(ending))
+        elif outcome.signal is AccountSignal.MERCHANT:
+            job_id, after = keys.job_id(key), self._outage_after
+            if self._holds.failed(key.account, job_id, after, of_merchant=True):
+                self._hold(key.account, HoldReason.MERCHANT, _error_of(ending))
         elif outcome.signal is AccountSignal.REFUSED:
             self._hold(key.account, HoldReason.CREDENTIALS, _error_of(ending))
         elif isinstance(outcome, RateLimited) and self._is_limited_alone(key, outcome):
             return ending.with_outcome(outcome.if_alone)
         return ending
+
+    def _note_probe(self, ending: Ending) -> None:
+        """Serve a held account again when this shows that what held it is over.
+
+        Klarna's answer does not show that of the merchant's own system, nor the other way round.
+        """
+        if ending.outcome.signal in {AccountSignal.WELL, AccountSignal.MERCHANT}:
+            self._resume(ending.account, ending.at)
+        if ending.merchant_answered:
+            self._resume(ending.account, ending.at, HoldReason.MERCHANT)
 
     def _is_limited_alone(self, key: PushKey, outcome: RateLimited) -> bool:
         pause_s = outcome.pause.total_seconds()
@@ -105,8 +125,8 @@ class AccountHealth:
                 action=_ACTION[reason],
             )
 
-    def _resume(self, account: str, now: datetime) -> None:
-        if hold := self._holds.end(account):
+    def _resume(self, account: str, now: datetime, reason: HoldReason | None = None) -> None:
+        if hold := self._holds.end(account, reason):
             _log.info(
                 "account.resumed",
                 account=account,
@@ -122,7 +142,7 @@ def _is_first_not_found(ending: Ending) -> bool:
 
 
 def _is_failing(ending: Ending) -> bool:
-    return ending.outcome.signal in {AccountSignal.FAILING, AccountSignal.REFUSED}
+    return ending.outcome.signal in _FAILING
 
 
 def _error_of(ending: Ending) -> str:

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 from klarna import (
     KlarnaError,
     LocalError,
+    MerchantReferences,
     MisconfigurationError,
     NotAllowedError,
     Observe,
@@ -27,7 +28,12 @@ from pushes.policy import RetryPolicy
 from pushes.store import codec, keys
 from worker.attempt import failures
 from worker.attempt.attempt import Attempt, Ending, Report
-from worker.attempt.failures import OrderRefusedError
+from worker.attempt.failures import (
+    MerchantFailedError,
+    OrderRefusedError,
+    RefusedByMerchantError,
+)
+from worker.attempt.hand_over.shop import MerchantSystem
 from worker.attempt.outcomes import Acknowledged, Dead, Looked, NotNeeded, Outcome
 from worker.attempt.verify import Verdict, verify
 from worker.claiming.quota import GRACE_S, QuotaSpentError
@@ -46,7 +52,10 @@ _SLOTS_MISSED = 3
 _NO_ORDER = "00000000-0000-0000-0000-000000000000"
 
 # What ends an attempt and is no fault of this service.
-_NO_FAULT = (KlarnaError, QuotaSpentError, OrderRefusedError)
+_NO_FAULT = (
+    *(KlarnaError, QuotaSpentError, OrderRefusedError),
+    *(MerchantFailedError, RefusedByMerchantError),
+)
 
 
 class OrderClient(Protocol):
@@ -59,12 +68,35 @@ class OrderClient(Protocol):
         """Tell Klarna that the order is known."""
 
 
+class ReferencesClient(Protocol):
+    """What an attempt that hands an order over needs of `klarna.KlarnaClient` besides."""
+
+    def update_merchant_references(
+        self,
+        order_id: str,
+        references: MerchantReferences,
+        *,
+        idempotency_key: str,
+        observe: Observe,
+    ) -> None:
+        """Set what the shop calls the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverSteps:
+    """The merchant's own system, and the client that sets at Klarna what it answers."""
+
+    shop: MerchantSystem
+    client: ReferencesClient
+
+
 @dataclass(frozen=True, slots=True)
 class ServedAccount:
-    """What an attempt needs of its account."""
+    """What an attempt needs of its account; `merchant` where orders are handed over first."""
 
     client: OrderClient
     policies: Policies = DEFAULT_POLICIES
+    merchant: HandOverSteps | None = None
 
 
 class Slots(Protocol):
@@ -74,17 +106,28 @@ class Slots(Protocol):
         """Reserve the next call of an account; return how many seconds away it is."""
 
 
+# Writes to the record of a running push what its attempt has done so far. Raises nothing.
+Remember = Callable[[Push, Report], None]
+
+
+def _forget(_push: Push, _report: Report) -> None:
+    """Leave it to the end of the attempt, which a crash may prevent."""
+
+
 class Acknowledger:
     """Makes attempts, each with its account as it is when it begins. Threads share it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an attempt needs, each given by its caller
         self,
         accounts: Mapping[str, ServedAccount],
         policy: RetryPolicy,
         random: Callable[[], float],
         slots: Slots,
         clock: Clock = SYSTEM_CLOCK,
+        *,
+        remember: Remember = _forget,
     ) -> None:
+        self._remember = remember
         self._accounts = accounts
         self._slots = slots
         self._policy = policy
@@ -157,8 +200,10 @@ class Acknowledger:
             return NotNeeded()
         if verdict is Verdict.PENDING:
             return failures.decide_pending(push)
-        self._await_slot(push.key.account)
         try:
+            if account.merchant:
+                self._hand_over(account.merchant, push, order, report)
+            self._await_slot(push.key.account)
             client.acknowledge(
                 order_id,
                 idempotency_key=idempotency_key(push.key, push.idempotent_since),
@@ -172,6 +217,30 @@ class Acknowledger:
             report.verified(order)
             return NotNeeded()
         return Acknowledged()
+
+    def _hand_over(self, merchant: HandOverSteps, push: Push, order: Order, report: Report) -> None:
+        """Hand the order over, then set at Klarna what the shop calls it; each at most once.
+
+        What was done is remembered at once, so that a crash repeats one call at the most.
+        """
+        key, reference1, reference2 = push.key, push.reference1, push.reference2
+        if push.handed_over_at is None:
+            given = merchant.shop.hand_over(key, order, report.entries)
+            reference1, reference2 = given.merchant_reference1, given.merchant_reference2
+            report.reference1, report.reference2 = reference1, reference2
+            report.handed_over_at = self._clock.now()
+            self._remember(push, report)
+        if push.references_set_at or not (reference1 or reference2):
+            return
+        self._await_slot(key.account)
+        merchant.client.update_merchant_references(
+            key.order_id,
+            MerchantReferences(merchant_reference1=reference1, merchant_reference2=reference2),
+            idempotency_key=idempotency_key(key, push.idempotent_since, "references"),
+            observe=report.observe,
+        )
+        report.references_set_at = self._clock.now()
+        self._remember(push, report)
 
     def _look_for_fraud(self, push: Push, order: Order) -> FraudLook | None:
         """Hold a fraud notification that is due against the order; None when none is."""
@@ -235,11 +304,13 @@ def _answers(client: OrderClient) -> bool:
     return True
 
 
-def idempotency_key(key: PushKey, since: datetime | None) -> str:
-    """Name the acknowledge of one order, the same until its outcome is known, for 24 h at most.
+def idempotency_key(key: PushKey, since: datetime | None, what: str = "acknowledge") -> str:
+    """Name the acknowledge of one order, or `what` else is written, until its outcome is known.
+
+    For 24 h at most.
 
     Klarna remembers a key for 24 h and looks at nothing else (Klarna docs, "Idempotency"), so
     `since`, the start of the window the record fixed, is part of the name.
     """
     window = codec.epoch(since) if since else 0  # as it is read back after a crash
-    return str(uuid5(_NAMESPACE, f"acknowledge:{keys.job_id(key)}:{window}"))
+    return str(uuid5(_NAMESPACE, f"{what}:{keys.job_id(key)}:{window}"))

@@ -7,9 +7,9 @@ from typing import Self
 from klarna import Exchange, Order
 from pushes import fraud, life, telemetry
 from pushes.fraud import FraudLook
-from pushes.model import Change, Entry, OrderSnapshot, Push
+from pushes.model import Change, Entry, OrderSnapshot, Push, Reason
 from pushes.store.rq_job import JOB_TIMEOUT_S
-from worker.attempt.outcomes import Acknowledged, NotNeeded, Outcome
+from worker.attempt.outcomes import Acknowledged, Dead, NotNeeded, Outcome
 from worker.clock import SYSTEM_CLOCK, Clock
 
 
@@ -51,13 +51,30 @@ class Attempt:
 class Report:
     """What an attempt did, call by call, and the order if Klarna showed the right one.
 
-    `fraud` is what it saw of a fraud notification, if one was due.
+    `fraud` is what it saw of a fraud notification, if one was due. The last four are the steps
+    before the acknowledge that it has done, as the record remembers them.
     """
 
     clock: Clock = SYSTEM_CLOCK
     entries: list[Entry] = field(default_factory=list)
     order: OrderSnapshot | None = None
     fraud: FraudLook | None = None
+    handed_over_at: datetime | None = None
+    reference1: str | None = None
+    reference2: str | None = None
+    references_set_at: datetime | None = None
+
+    def added_to(self, push: Push) -> Push:
+        """Return the record with the steps that this attempt has done."""
+        if self.handed_over_at is None and self.references_set_at is None:
+            return push
+        return replace(
+            push,
+            handed_over_at=self.handed_over_at or push.handed_over_at,
+            reference1=self.reference1 or push.reference1,
+            reference2=self.reference2 or push.reference2,
+            references_set_at=self.references_set_at or push.references_set_at,
+        )
 
     def verified(self, order: Order) -> None:
         """Keep of an order what the ledger shows."""
@@ -118,12 +135,20 @@ class Ending:
             change, after=replace(change.after, attempts=mine.attempts), rebuilds_job=True
         )
 
+    @property
+    def merchant_answered(self) -> bool:
+        """Whether the merchant's own system said what becomes of the order."""
+        outcome = self.outcome
+        refused = isinstance(outcome, Dead) and outcome.reason is Reason.REFUSED_BY_MERCHANT
+        return refused or self.report.handed_over_at is not None
+
     def with_outcome(self, outcome: Outcome) -> Self:
         """Return the same ending with another judgement."""
         return type(self).of(self.attempt, outcome, self.report, self.at)
 
 
 def _step(push: Push, outcome: Outcome, report: Report, at: datetime) -> Change:
-    change = outcome.step(push, at)
+    change = outcome.step(report.added_to(push), at)
+    change = replace(change, before=push)
     reported = life.reported(change, tuple(report.entries), report.order, at)
     return fraud.settled(reported, report.fraud, at)

@@ -4,6 +4,7 @@ The class of the error is the decision; no status code is looked at here.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from klarna import (
@@ -57,6 +58,14 @@ class OrderRefusedError(Exception):
     """Klarna refuses to show one order, as if the account were wrong, and answers for others."""
 
 
+class RefusedByMerchantError(Exception):
+    """The merchant's own system does not want the order; the message has its words."""
+
+
+class MerchantFailedError(Exception):
+    """The merchant's own system did not say whether it has the order."""
+
+
 def decide(
     error: Exception, push: Push, policy: RetryPolicy, random: Callable[[], float]
 ) -> Outcome:
@@ -79,6 +88,12 @@ def decide(
         case OrderRefusedError():
             delay = delay_after(push.failures, policy.delays_s, random)
             outcome = _again(delay, left, Spends.FAILURE, Reason.NOT_ALLOWED, text)
+        case RefusedByMerchantError():
+            outcome = Dead(Reason.REFUSED_BY_MERCHANT, text)
+        case MerchantFailedError():
+            delay = delay_after(push.failures, policy.delays_s, random)
+            outcome = _again(delay, left, Spends.FAILURE, Reason.RETRIES_EXHAUSTED, text)
+            outcome = replace(outcome, signal=AccountSignal.MERCHANT)
         case MisconfigurationError():
             outcome = Hold(HoldReason.CREDENTIALS, text)
         case NoSuchOrderError():
@@ -128,7 +143,7 @@ def _limited_alone(
 
 def _again(
     delay: timedelta | None, left: timedelta, spends: Spends, last: Reason, text: str
-) -> Outcome:
+) -> Retry | Dead:
     signal = _SIGNS[last]
     if delay is None:
         return Dead(last, text, signal)

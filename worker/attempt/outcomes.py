@@ -38,6 +38,7 @@ class AccountSignal(Enum):
     FAILING = "Klarna did not: 5xx, time-out, reset"
     REFUSED = "Klarna refuses the account"
     BUSY = "the account has spent its quota"
+    MERCHANT = "Klarna did, and the merchant's own system did not"
     NONE = "nothing: the trouble is our own"
 
 

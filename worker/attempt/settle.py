@@ -69,6 +69,7 @@ class Settler:
     def _commit(self, endings: list[Ending]) -> None:
         """Commit in one round trip for all; calling it again with the same endings is safe."""
         well = {one.account for one in endings if one.outcome.signal is AccountSignal.WELL}
+        served = {one.account for one in endings if one.merchant_answered}
         known = {one.account for one in endings if one.report.order}
         results = self._ledger.commit_each(
             [ending.change for ending in endings],
@@ -76,6 +77,7 @@ class Settler:
                 *map(keys.failing, well),
                 *map(keys.limited, well),
                 *map(keys.unknown_in_a_row, known),
+                *map(keys.merchant_failing, served),
             ],
         )
         for ending, result in zip(endings, results, strict=True):

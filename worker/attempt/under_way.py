@@ -1,13 +1,17 @@
 """The attempts that this process has under way, and the leases that tell everybody so."""
 
 import threading
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
+
+from redis.exceptions import RedisError
 
 from pushes import life, log
 from pushes.model import Change, Push
 from pushes.store.ledger import Ledger
 from pushes.store.rq_mirror import LEASE_S
-from worker.attempt.attempt import Attempt
+from worker.attempt.attempt import Attempt, Report
 from worker.clock import Clock
 
 _log = log.get(__name__)
@@ -78,6 +82,21 @@ class UnderWay:
             step = partial(_released, attempt=attempt, clock=self._clock)
             if self._ledger.advance(attempt.push.key, step, attempt.push):
                 _log.info("push.released", order_id=attempt.push.key.order_id)
+
+
+def remember(ledger: Ledger, push: Push, report: Report) -> None:
+    """Write to the record of a running push what its attempt has done so far.
+
+    While Redis is away the attempt goes on: its report carries the same to its end.
+    """
+
+    def step(present: Push) -> Change | None:
+        if present.execution_id != push.execution_id:
+            return None
+        return Change(present, replace(report.added_to(present), rev=present.rev + 1))
+
+    with suppress(RedisError):
+        ledger.advance(push.key, step, push)
 
 
 def _released(push: Push, *, attempt: Attempt, clock: Clock) -> Change | None:

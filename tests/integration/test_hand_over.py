@@ -1,0 +1,321 @@
+"""Handing orders over: the parts of a worker, against the sandbox's receiver and plugin."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import pytest
+from redis import Redis
+
+from devtools.local.sandbox_control import SandboxControl
+from klarna import KlarnaClient, MerchantReferences, Observe, Order, resolve_api_url
+from pushes import life
+from pushes.accounts.holds import Holds
+from pushes.accounts.policies import HandOver, Policies
+from pushes.accounts.serving import Share
+from pushes.model import Change, Entry, HoldReason, Push, PushKey, Reason, State
+from pushes.policy import RetryPolicy
+from pushes.store import records
+from pushes.store.ledger import Ledger
+from worker.attempt.acknowledge import HandOverSteps, ServedAccount
+from worker.attempt.attempt import Attempt
+from worker.attempt.hand_over.shop import MerchantSystem, References
+from worker.clock import SYSTEM_CLOCK
+from worker.wiring import Parts, assemble
+
+
+class WorkerDiedError(BaseException):
+    """The process is gone: nothing of it goes on, and nothing is said."""
+
+
+@dataclass
+class Dying:
+    """Dies after a step, once."""
+
+    after: str | None = None
+    done: list[str] = field(default_factory=list)
+
+    def step(self, name: str) -> None:
+        self.done.append(name)
+        if self.after == name:
+            self.after = None
+            raise WorkerDiedError
+
+
+class DyingShop(MerchantSystem):
+    dying = Dying()
+
+    def hand_over(self, key: PushKey, order: Order, entries: list[Entry]) -> References:
+        found = super().hand_over(key, order, entries)
+        self.dying.step("hand_over")
+        return found
+
+
+@dataclass
+class DyingClient:
+    client: KlarnaClient
+    dying: Dying
+
+    def get_order(self, order_id: str, *, observe: Observe) -> Order:
+        order = self.client.get_order(order_id, observe=observe)
+        self.dying.step("get_order")
+        return order
+
+    def update_merchant_references(
+        self,
+        order_id: str,
+        references: MerchantReferences,
+        *,
+        idempotency_key: str,
+        observe: Observe,
+    ) -> None:
+        self.client.update_merchant_references(
+            order_id, references, idempotency_key=idempotency_key, observe=observe
+        )
+        self.dying.step("references")
+
+    def acknowledge(self, order_id: str, *, idempotency_key: str, observe: Observe) -> None:
+        self.client.acknowledge(order_id, idempotency_key=idempotency_key, observe=observe)
+        self.dying.step("acknowledge")
+
+
+class OneWorker:
+    """A worker that makes one attempt when it is told to."""
+
+    def __init__(self, redis: Redis, sandbox: SandboxControl, hand_over: HandOver) -> None:
+        self.dying = Dying()
+        self.redis, self.ledger = redis, Ledger(redis)
+        self._klarna = KlarnaClient(resolve_api_url(sandbox.url), "sandbox", "sandbox")
+        shop = DyingShop(hand_over, pool_size=2, user_agent="klarna-ack/test")
+        shop.dying = self.dying
+        self._shop = shop
+        client = DyingClient(self._klarna, self.dying)
+        account = ServedAccount(client, Policies(), HandOverSteps(shop, client))
+        self.parts: Parts = assemble(
+            self.ledger,
+            name="worker-1",
+            accounts={"default": account},
+            shares={"default": Share.of("default", 1_000_000)},
+            retry_policy=RetryPolicy(),
+            outage_after_failures=3,
+        )
+        self.parts.serving.announce()
+
+    def push(self, order_id: str) -> PushKey:
+        key = PushKey("default", order_id)
+        self.ledger.accept(key, SYSTEM_CLOCK.now())
+        return key
+
+    def attempt(self, key: PushKey, *, is_probe: bool = False) -> Push:
+        """Attempt one order now, whatever it waits for."""
+        now = SYSTEM_CLOCK.now()
+
+        def start(push: Push) -> Change | None:
+            return life.started(push, "worker-1", f"{push.rev:032x}", now)
+
+        change = self.ledger.advance(key, start)
+        assert change
+        attempt = Attempt(change.after, SYSTEM_CLOCK.monotonic(), SYSTEM_CLOCK, is_probe=is_probe)
+        try:
+            self.parts.settler.settle([self.parts.acknowledger.run(attempt)])
+        except WorkerDiedError:
+            self.ledger.advance(key, partial(life.crashed, now=now))
+        push = records.get(self.redis, key)
+        assert push
+        return push
+
+    def reference_of(self, key: PushKey) -> str | None:
+        """What Klarna has been told that the shop calls the order."""
+        return self._klarna.get_order(key.order_id).merchant_reference1
+
+    def close(self) -> None:
+        self._klarna.close()
+        self._shop.close()
+
+
+Start = Callable[..., OneWorker]
+
+
+@pytest.fixture
+def start(redis_client: Redis, sandbox: SandboxControl) -> Iterator[Start]:
+    started: list[OneWorker] = []
+
+    def make(path: str = "/receiver/orders", **facts: object) -> OneWorker:
+        table = {
+            "url": sandbox.url + path,
+            "secret": sandbox.settings()["receiver_secret"],
+            "allow_private": True,
+        }
+        hand_over = HandOver.model_validate(table | facts)
+        started.append(OneWorker(redis_client, sandbox, hand_over))
+        return started[-1]
+
+    yield make
+    for one in started:
+        one.close()
+
+
+def calls(redis: Redis, key: PushKey) -> list[tuple[str, int | None]]:
+    entries = records.timeline(redis, key)
+    return [(entry.call, entry.http_status) for entry in entries if entry.call]
+
+
+def test_it_hands_an_order_over_and_sets_what_the_shop_calls_it(
+    start: Start, sandbox: SandboxControl, redis_client: Redis
+) -> None:
+    worker = start()
+    sandbox.settings(receiver_reference1="shop-{order_id}")
+    key = worker.push(sandbox.create_order(amount=19_900))
+
+    push = worker.attempt(key)
+
+    assert push.state is State.ACKNOWLEDGED
+    assert push.handed_over_at
+    assert push.references_set_at
+    assert push.reference1 == f"shop-{key.order_id}"
+    assert calls(redis_client, key) == [
+        ("get_order", 200),
+        ("hand_over", 200),
+        ("update_merchant_references", 204),
+        ("acknowledge", 204),
+    ]
+    (message,) = sandbox.received(key.order_id)
+    assert (message["verified"], message["taken"], message["problem"]) == (True, True, None)
+    body = message["body"]
+    assert isinstance(body, dict)
+    assert body["type"] == "order.verified"
+    assert body["data"]["order_amount"] == 19_900
+    assert worker.reference_of(key) == f"shop-{key.order_id}"
+
+
+def test_it_forwards_the_push_to_a_plugin_as_klarna_would(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    worker = start("/plugin/?id={checkout.order.id}", style="forward", secret=None)
+    key = worker.push(sandbox.create_order())
+
+    assert worker.attempt(key).state is State.ACKNOWLEDGED
+
+    (call,) = sandbox.plugin_calls(key.order_id)
+    assert (call["method"], call["query"], call["body"]) == ("POST", f"id={key.order_id}", "")
+    assert (call["read"], call["acknowledged"]) == (200, 204)
+
+
+@pytest.mark.parametrize("status", [409, 422])
+def test_an_order_that_the_shop_refuses_is_dead_with_its_words(
+    start: Start, sandbox: SandboxControl, redis_client: Redis, status: int
+) -> None:
+    worker = start()
+    key = worker.push(sandbox.create_order())
+    refusal = {"status": status, "body": {"reason": "out of stock"}}
+    sandbox.add_fault("status", operation="receiver", params=refusal)
+
+    push = worker.attempt(key)
+
+    assert (push.state, push.reason) == (State.DEAD, Reason.REFUSED_BY_MERCHANT)
+    assert push.last_error == f"the shop refuses the order, HTTP {status}: out of stock"
+    assert push.handed_over_at is None
+    assert calls(redis_client, key) == [("get_order", 200), ("hand_over", status)]
+
+
+def test_a_private_address_is_called_only_when_the_account_allows_it(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    port = sandbox.url.rpartition(":")[2]
+    worker = start(url=f"https://localhost:{port}/receiver/orders", allow_private=False)
+    key = worker.push(sandbox.create_order())
+
+    push = worker.attempt(key)
+
+    assert push.state is State.RETRYING
+    assert push.last_error == (
+        "the shop gave no answer: the shop's host is at no public address; allow_private = true"
+        " allows it"
+    )
+    assert sandbox.received() == []
+
+
+def test_a_redirect_is_not_followed(start: Start, sandbox: SandboxControl) -> None:
+    worker = start()
+    key = worker.push(sandbox.create_order())
+    sandbox.add_fault("redirect", operation="receiver")
+
+    push = worker.attempt(key)
+
+    assert push.state is State.RETRYING
+    assert str(push.last_error).startswith("the shop answered HTTP 30")
+    assert len(sandbox.received(key.order_id)) == 1
+
+
+def test_a_shop_that_is_away_holds_its_account_until_it_takes_an_order(
+    start: Start, sandbox: SandboxControl, redis_client: Redis
+) -> None:
+    worker, holds = start(), Holds(redis_client)
+    pushed = [worker.push(sandbox.create_order()) for _ in range(4)]
+    sandbox.add_fault("status", operation="receiver", params={"status": 500})
+
+    first = [worker.attempt(key) for key in pushed[:3]]
+
+    assert [push.state for push in first] == [State.RETRYING, State.RETRYING, State.HELD]
+    assert first[-1].reason is HoldReason.MERCHANT
+    hold = holds.get("default")
+    assert hold
+    assert (hold.reason, hold.cause) == (HoldReason.MERCHANT, first[-1].last_error)
+    spent = worker.attempt(pushed[3], is_probe=True)
+    assert (spent.state, spent.failures) == (State.HELD, 0)
+    assert holds.get("default")  # Klarna's good answer to the GET does not end it
+
+    sandbox.clear_faults()
+    passed = worker.attempt(pushed[3], is_probe=True)
+
+    assert passed.state is State.ACKNOWLEDGED
+    assert holds.get("default") is None
+
+
+STEPS = ("get_order", "hand_over", "references", "acknowledge")
+
+
+@pytest.mark.parametrize("after", STEPS)
+def test_a_worker_that_dies_at_any_step_repeats_one_call_at_the_most(
+    start: Start, sandbox: SandboxControl, after: str
+) -> None:
+    worker = start()
+    sandbox.settings(receiver_reference1="shop-1")
+    key = worker.push(sandbox.create_order())
+
+    worker.dying.after = after
+    died = worker.attempt(key)
+    push = worker.attempt(key)
+
+    assert (died.state, died.crashes) == (State.RETRYING, 1)
+    assert push.state is State.ACKNOWLEDGED
+    messages = sandbox.received(key.order_id)
+    assert len({message["message_id"] for message in messages}) == 1
+    repeats = {name: worker.dying.done.count(name) for name in STEPS}
+    at = STEPS.index(after)
+    assert repeats == {
+        name: 2 if name in {"get_order", after} else 1 for name in STEPS[: at + 1]
+    } | dict.fromkeys(STEPS[at + 1 :], 1)
+    assert worker.reference_of(key) == "shop-1"
+    assert sandbox.order(key.order_id)["acknowledge_effects"] == 1
+
+
+def test_an_order_that_was_handed_over_is_not_handed_over_again(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    worker = start()
+    key = worker.push(sandbox.create_order())
+    worker.attempt(key)
+    again = replace(records_of(worker, key), state=State.QUEUED)
+
+    change = worker.ledger.advance(key, lambda push: Change(push, replace(again, rev=push.rev + 1)))
+    assert change
+    assert worker.attempt(key).state is State.ACKNOWLEDGED
+
+    assert len(sandbox.received(key.order_id)) == 1
+
+
+def records_of(worker: OneWorker, key: PushKey) -> Push:
+    push = records.get(worker.redis, key)
+    assert push
+    return push
