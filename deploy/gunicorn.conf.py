@@ -6,7 +6,6 @@ trusts loopback, or what FORWARDED_ALLOW_IPS names, and never everyone. The `Ser
 `gunicorn` without a version.
 """
 
-import gc
 import logging
 import os
 import re
@@ -39,19 +38,6 @@ limit_request_line = 8190  # As nginx's: a push URL with a long token and tracki
 # processes, so that one can be replaced, or stand still in garbage collection, unnoticed.
 workers = _settings.processes
 threads = 8
-
-# A push needs the interpreter for moments, and several times. While another thread makes a page of
-# the console it would get it after 5 ms each time: docs/reports/console.md has what that comes to.
-sys.setswitchinterval(0.0005)
-
-
-def pre_fork(_server: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
-    """Keep the garbage collector from what was loaded before the fork and lives for ever.
-
-    It would look through all of it, for a twentieth of a second, while every thread waits.
-    """
-    gc.freeze()
-
 
 # The application is made once, before the fork, so that wrong settings end gunicorn with exit code
 # 78; made in each worker they would be a restart for ever. It opens no connection while it is made,
