@@ -90,8 +90,8 @@ def _of_workers(seen: Overview) -> Iterator[Point]:
     if workers.others:
         yield Point(
             Level.ATTENTION,
-            f"{number(workers.others)} workers on our queue are none of ours and cannot do its"
-            " jobs.",
+            "Workers that are none of ours, and cannot do its jobs, are on our queue:"
+            f" {number(workers.others)}.",
             "Stop whatever runs `rq worker` there.",
         )
 
