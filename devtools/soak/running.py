@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 from redis.exceptions import RedisError
@@ -26,6 +26,7 @@ from pushes.model import PushKey
 from pushes.operate import replay
 from pushes.operate.step import WrongStateError
 from pushes.read import dead_letters
+from pushes.store.ledger import Ledger
 
 # The others would need a fault of their own in the sandbox for each order.
 _KINDS = (OrderKind.OPEN, OrderKind.NOT_YET_VISIBLE, OrderKind.CANCELLED, OrderKind.FORGED)
@@ -58,6 +59,10 @@ class Soak:
         self._random = Random()  # noqa: S311 - no secret
         self.trial = Trial(testbed, [], sender, result.trial, is_calm=False)
         self._replayed: set[PushKey] = set()
+        self._discarded: set[PushKey] = set()
+        # As all processes here: what an operator discards is kept as long as what is settled.
+        retention = timedelta(seconds=result.scale.retention_s)
+        self._ledger = Ledger(testbed.ledger.redis, retention=retention)
 
     def load(self, random: Random) -> None:
         """Push and make trouble by the timetable; then make Klarna well and wait for quiet."""
@@ -83,7 +88,7 @@ class Soak:
         seen = evidence.collect(self._testbed, self.trial.orders, self.trial.sender.log)
         result.accepted = len(seen.accepted)
         result.acknowledged_twice = seen.acknowledged_twice
-        lost = list(_lost(seen))
+        lost = list(_lost(seen, {key.order_id for key in self._discarded}))
         result.lost = len(lost)
         result.broken += lost
         result.broken += map(str, invariants.unverified(seen))
@@ -146,10 +151,10 @@ class Soak:
     def _act(self, key: PushKey, *, discard: bool) -> None:
         act = replay.discard if discard else replay.replay
         with suppress(WrongStateError):  # Klarna pushed it meanwhile
-            act(self._testbed.ledger, key, by="soak", why=_WHY, now=datetime.now(UTC))
+            act(self._ledger, key, by="soak", why=_WHY, now=datetime.now(UTC))
             self._result.discarded += discard
             self._result.replayed += not discard
-            self._replayed.add(key)
+            (self._discarded if discard else self._replayed).add(key)
 
 
 def run(random: Random, scale: SoakScale) -> SoakResult:
@@ -158,7 +163,7 @@ def run(random: Random, scale: SoakScale) -> SoakResult:
     result = SoakResult(scale)
     env = {short_retention.VARIABLE: str(scale.retention_s)}
     commands = {"web": short_retention.WEB, "worker": short_retention.WORKER}
-    with running_testbed("everysec", env=env, commands=commands) as testbed:
+    with running_testbed("always", env=env, commands=commands) as testbed:
         testbed.sandbox.settings(latency_ms=_LATENCY_S * 1000)
         with ChaosSender(testbed.fleet.web_urls) as sender:
             result.trial.sender_log = log = sender.log
@@ -184,12 +189,12 @@ def _dead(testbed: ChaosTestbed) -> Iterator[PushKey]:
             return
 
 
-def _lost(seen: evidence.Evidence) -> Iterator[str]:
+def _lost(seen: evidence.Evidence, discarded: set[str]) -> Iterator[str]:
     """Find what was answered 200 and came to no end. Of what has expired, Klarna alone can tell."""
     known = frozenset(order_id for order_id, push in seen.records.items() if push)
     yield from map(str, invariants.lost(replace(seen, accepted=seen.accepted & known)))
     forged = {order.order_id for order in seen.planned if order.kind is OrderKind.FORGED}
-    for order_id in sorted(seen.accepted - known - forged):
+    for order_id in sorted(seen.accepted - known - forged - discarded):
         order = seen.at_klarna[order_id]
         if not order["acknowledge_effects"] and order["status"] != "CANCELLED":
             yield f"lost: {order_id}: answered 200, has expired, and Klarna knows no end of it"
