@@ -126,7 +126,7 @@ def closed_loop_over(targets: Sequence[PushTarget], *, connections: int, seconds
         for connection in connected:
             push_again(connection)
         await asyncio.sleep(seconds)
-        await _settled(load)
+        await _end(load, connected)
 
     return _run(run)
 
@@ -146,7 +146,8 @@ def open_loop(
             else:
                 idle.append(connection)
 
-        idle.extend(await _connect(port, connections, load, free, path))
+        connected = await _connect(port, connections, load, free, path)
+        idle.extend(connected)
         load.began_at = time.monotonic()
         for number in range(int(rate * seconds)):
             await asyncio.sleep(max(0.0, load.began_at + number / rate - time.monotonic()))
@@ -155,7 +156,7 @@ def open_loop(
                 idle.popleft().push(time.monotonic())
             else:
                 late.append(time.monotonic())
-        await _settled(load)
+        await _end(load, connected)
 
     return _run(run)
 
@@ -171,10 +172,14 @@ async def _connect(
     return [connection for _, connection in made]
 
 
-async def _settled(load: Load) -> None:
+async def _end(load: Load, connected: list[Connection]) -> None:
+    """Wait for the answers that are missing, then close the connections."""
     deadline = time.monotonic() + _PATIENCE_S
     while load.errors and time.monotonic() < deadline:  # noqa: ASYNC110 - an event would cost each answer
         await asyncio.sleep(0.01)
+    for connection in connected:
+        connection.close()
+    await asyncio.sleep(0)  # in which asyncio closes the sockets
 
 
 def _run(what: Callable[[Load], Coroutine[None, None, None]]) -> Load:
