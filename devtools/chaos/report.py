@@ -60,6 +60,8 @@ _TAIL = dedent(
 
     A crash of the machine under Redis, or of its disk: after SIGKILL of Redis alone the kernel
     still holds what was written, so `everysec` loses nothing here and may lose two seconds there.
+    A busy disk: with `everysec` Redis holds back what it would write while a sync is under way,
+    for two seconds at most, and a SIGKILL then loses that.
     Sentinel failovers, networks that split, clocks that disagree, several machines. The lease of
     another machine's worker is stood in for by a frozen process: only its lease tells.
     """
