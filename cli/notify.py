@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from datetime import UTC, datetime
 
 import click
 
@@ -10,14 +11,14 @@ from cli import output
 from cli.arguments import options
 from cli.context import opened
 from cli.exits import Refused
-from notify import delivery, messages
+from notify import delivery, digest, messages
 from notify.messages import Message
 from notify.notifier import Notifier
 from notify.recipients import Recipient
 from notify.settings import NotifySettings
 from notify.watching import Watch
 from pushes import log
-from pushes.settings import ConfigurationError, Settings, load
+from pushes.settings import ConfigurationError, load
 
 _NOT_TAKEN = (
     "{} of {} did not take it. Look at the URL, at the service behind it, and at the way from here"
@@ -44,6 +45,26 @@ def test(*, as_json: bool) -> None:
     _send(_read(), messages.TEST, as_json=as_json)
 
 
+@notify.command(name="digest")
+@click.option("--dry-run", is_flag=True, help="Print it, and send it to nobody.")
+@options.as_json
+def send_digest(*, dry_run: bool, as_json: bool) -> None:
+    """Send what came in the last 24 hours, and what became of it, to each URL of NOTIFY_URLS.
+
+    It tells how many pushes were received, how many orders were acknowledged and died, what is at
+    risk, and which orders wait longest. With NOTIFY_DIGEST_AT the workers send it each day.
+    """
+    recipients = () if dry_run else _read()
+    with opened() as context:
+        message = digest.compose(context.ledger, datetime.now(UTC))
+    if not dry_run:
+        _send(recipients, message, as_json=as_json)
+    elif as_json:
+        output.emit_json({"title": message.title, "text": message.body})
+    else:
+        output.emit(f"{message.title}\n{message.body}")
+
+
 @notify.command()
 def watch() -> None:
     """Send what the workers send, until ctrl-c or SIGTERM.
@@ -53,12 +74,14 @@ def watch() -> None:
     """
     recipients = _read()
     with opened() as context:
-        settings = load(Settings, os.environ)
+        settings = load(NotifySettings, os.environ)
         log.configure(settings.log_level, settings.log_format or log.default_form(os.environ))
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
-        notifiers = [Notifier(context.ledger, each) for each in recipients]
+        notifiers = [
+            Notifier(context.ledger, each, digest_at=settings.digest_at) for each in recipients
+        ]
         Watch(context.redis, notifiers).run(stopping)
 
 

@@ -5,13 +5,13 @@ minute. What was told is remembered in Redis once it was taken: a message that i
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import cast
 
 from pydantic import TypeAdapter, ValidationError
 from redis import Redis
 
-from notify import delivery, messages, troubles
+from notify import delivery, digest, messages, troubles
 from notify.memory import Memory, Told, ToTell, plan
 from notify.messages import Message
 from notify.recipients import Recipient
@@ -33,6 +33,9 @@ EVERY_S = 10
 # What was told is forgotten when nobody has looked for so long: a URL that was taken away.
 _REMEMBERED = timedelta(days=7)
 
+# A digest that nobody took for so long is left out: the next one comes soon.
+_DIGEST_LATE = timedelta(hours=6)
+
 # So many causes of dead letters are read. With more, none counts as over.
 _CAUSES = 1000
 
@@ -45,11 +48,16 @@ class Notifier:
     """What one process does for one recipient."""
 
     def __init__(
-        self, ledger: Ledger, recipient: Recipient, deliver: Deliver = delivery.deliver
+        self,
+        ledger: Ledger,
+        recipient: Recipient,
+        deliver: Deliver = delivery.deliver,
+        digest_at: time | None = None,
     ) -> None:
         self._ledger = ledger
         self._recipient = recipient
         self._deliver = deliver
+        self._digest_at = digest_at
         self._told_error = ""
 
     @property
@@ -74,6 +82,20 @@ class Notifier:
             remembered = planned.told
             _log_told(recipient, planned)
         _write(redis, place, before, remembered)
+        self._send_digest(now)
+
+    def _send_digest(self, now: datetime) -> None:
+        """Send the digest of the day, unless it was; one that is too late is left out."""
+        if self._digest_at is None:
+            return
+        due_at = datetime.combine(now.date(), self._digest_at, UTC)
+        due_at -= timedelta(days=due_at > now)
+        place = keys.notify_digest(self._recipient.key)
+        told = cast(bytes | None, self._ledger.redis.get(place))
+        is_due = now - due_at < _DIGEST_LATE and told != str(due_at.date()).encode()
+        if is_due and self._send(digest.compose(self._ledger, now)):
+            self._ledger.redis.set(place, str(due_at.date()), ex=_REMEMBERED)
+            _log.info("notify.digest_sent", recipient=str(self._recipient))
 
     def _plan(self, before: Memory, now: datetime) -> ToTell:
         redis = self._ledger.redis

@@ -57,6 +57,7 @@ def main() -> int:
         outage_after_failures=settings.outage_after_failures,
         heartbeat_url=settings.heartbeat_url,
         recipients=settings.recipients or (),
+        digest_at=settings.digest_at,
     )
     if wanted.alone:
         return alone.run(parts, ledger, heartbeat.name, configuration.accounts)

@@ -3,6 +3,7 @@
 import random as system_random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import time
 from functools import partial
 
 from pydantic import SecretStr
@@ -70,6 +71,7 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
     redis_now: Now | None = None,
     heartbeat_url: SecretStr | None = None,
     recipients: Iterable[Recipient] = (),
+    digest_at: time | None = None,
 ) -> Parts:
     """Make the parts of the worker `name` over a ledger; connects to nothing.
 
@@ -105,7 +107,7 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
             clock=clock,
             runs=RunExecutor(ledger, name),
             ping=Ping(ledger, heartbeat_url),
-            notifiers=[Notifier(ledger, each) for each in recipients],
+            notifiers=[Notifier(ledger, each, digest_at=digest_at) for each in recipients],
         ),
         serving=serving,
         quota=quota,

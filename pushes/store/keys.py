@@ -309,6 +309,11 @@ def notify_told(recipient: str) -> str:
     return f"{_NOTIFY}:told:{recipient}"
 
 
+def notify_digest(recipient: str) -> str:
+    """Name the string that holds the day of the digest that a recipient got last; it expires."""
+    return f"{_NOTIFY}:digest:{recipient}"
+
+
 def unanswered(key: PushKey, call: str) -> str:
     """Name where an operator's write to an order is kept until its outcome is known; it expires."""
     return f"{PREFIX}:unanswered:{call}:{job_id(key)}"

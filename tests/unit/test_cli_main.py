@@ -43,6 +43,7 @@ COMMANDS = [
     ("token", "list"),
     ("token", "remove"),
     ("notify",),
+    ("notify", "digest"),
     ("notify", "test"),
     ("notify", "watch"),
     ("user",),
