@@ -6,6 +6,7 @@ from rq.results import Result
 from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.model import Reason, State
 from pushes.store import indexes, keys, records, rq_job
+from pushes.store.counted.series import Range
 from pushes.store.ledger import Ledger
 
 _NO_EXPIRY = -1
@@ -28,13 +29,15 @@ def _may_stay(ledger: Ledger) -> set[str]:
     queue = ledger.rq.queue
     stay = {keys.ACCOUNTS, keys.COUNTERS, keys.UNACKNOWLEDGED, *map(keys.index, State)}
     stay |= {keys.TOTALS, keys.QUOTA_TOTALS, keys.RUNS}
+    # Streams that are cut at their ends.
+    stay |= {keys.AUDIT, *map(keys.series, Range)}
     # One member for each cause of death that ever was.
     stay.add(keys.CAUSES)
     stay |= {keys.RESENDS, keys.RESEND_TOTALS}
     stay |= {keys.dead_letters(DEFAULT_ACCOUNT, reason) for reason in Reason}
     stay |= {keys.SERVED, *map(keys.dead_of, Reason)}
-    # One member for each account, and a stream that is cut at its end.
-    stay |= {keys.WORK, keys.WORK_ARRIVED, keys.HELD_ACCOUNTS, keys.UNSERVED, keys.AUDIT}
+    # One member for each account.
+    stay |= {keys.WORK, keys.WORK_ARRIVED, keys.HELD_ACCOUNTS, keys.UNSERVED}
     stay |= {queue.key, queue.intermediate_queue_key, queue.redis_queues_keys}
     stay |= {"rq:workers", f"rq:workers:{rq_job.QUEUE}"}
     stay |= {
