@@ -98,6 +98,8 @@ def _facts(view: views.PushView) -> list[tuple[str, output.Cell]]:
         ("next attempt", view["next_attempt_at"]),
         ("fraud notification", view["fraud_event"] and f"{view['fraud_event']}: not verified yet"),
         ("acknowledged", view["acknowledged_at"]),
+        ("references set", view["references_set_at"]),
+        ("handed over", view["handed_over_at"]),
         ("verified", view["verified_at"]),
         ("first push", view["first_push_at"]),
         ("last push", view["last_push_at"]),

@@ -92,7 +92,10 @@ class Reason(StrEnum):
     )
     RETRIES_EXHAUSTED = (
         "retries_exhausted",
-        "Klarna kept failing. Look at the timeline and at Klarna's status page, then replay.",
+        (
+            "Klarna, or the shop that the order is handed over to, kept failing: the timeline says"
+            " which. Look at that one's status page, then replay."
+        ),
     )
     NOT_ALLOWED = (
         "not_allowed",

@@ -29,9 +29,9 @@ REASONS: dict[Reason, Explanation] = {
         ),
     ),
     Reason.RETRIES_EXHAUSTED: Explanation(
-        "Klarna failed at every attempt, over more than seven hours.",
+        "Klarna, or the shop's own system, failed at every attempt, over more than seven hours.",
         (
-            "A long outage at Klarna, or of the network between.",
+            "A long outage at Klarna or at the shop, or of the network between.",
             "A fault at Klarna that only this order meets.",
         ),
     ),

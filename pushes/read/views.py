@@ -67,6 +67,8 @@ class PushView(Brief):
     deadline_at: str
     overdue: bool
     verified_at: str | None
+    handed_over_at: str | None
+    references_set_at: str | None
     acknowledged_at: str | None
     crashes: int
     last_error: str | None
@@ -137,6 +139,8 @@ def full(
         "deadline_at": instant(push.deadline_at),
         "overdue": push.is_overdue(now),
         "verified_at": optional(push.verified_at),
+        "handed_over_at": optional(push.handed_over_at),
+        "references_set_at": optional(push.references_set_at),
         "acknowledged_at": optional(push.acknowledged_at),
         "crashes": push.crashes,
         "last_error": push.last_error,

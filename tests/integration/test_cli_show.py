@@ -61,6 +61,8 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
         "deadline_at": "2026-03-03T12:00:00.000Z",
         "overdue": False,
         "verified_at": NOW_TEXT,
+        "handed_over_at": None,
+        "references_set_at": None,
         "acknowledged_at": None,
         "crashes": 0,
         "last_error": "HTTP 400 BAD_VALUE",
