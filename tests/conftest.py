@@ -3,6 +3,7 @@
 A missing server fails the tests that need it: a suite that skips them says nothing.
 """
 
+import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 from redis import Redis
 
@@ -25,6 +27,28 @@ settings.load_profile("untimed")
 
 # A script's background ignores ctrl-c, and whatever a test starts there would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_configure = structlog.configure
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let no test decide what those after it log: a command of the terminal logs less than others.
+
+    So no logger may keep what it was configured with at its first use.
+    """
+    monkeypatch.setattr(structlog, "configure", _uncached)
+    before, root = structlog.get_config(), logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    _uncached(**before)
+    root.setLevel(level)
+    root.handlers[:] = handlers
+
+
+def _uncached(**options: Any) -> None:  # noqa: ANN401 - structlog's own
+    _configure(**options | {"cache_logger_on_first_use": False})
 
 
 @pytest.fixture(scope="session")

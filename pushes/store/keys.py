@@ -94,7 +94,6 @@ SIGN_IN_ATTEMPTS = f"{PREFIX}:sign-in-attempts"
 PING_LOCK = f"{PREFIX}:ping:lock"
 
 # What the keys of a recipient of NOTIFY_URLS begin with.
-_NOTIFY = f"{PREFIX}:notify"
 
 # Written to learn whether Redis takes writes; holds nothing.
 WRITE_PROBE = f"{PREFIX}:write-probe"
@@ -301,17 +300,17 @@ def sign_in_link(digest: str) -> str:
 
 def notify_lease(recipient: str) -> str:
     """Name what the one process holds that looks for a recipient in this minute."""
-    return f"{_NOTIFY}:lease:{recipient}"
+    return f"{PREFIX}:notify-lease:{recipient}"
 
 
 def notify_told(recipient: str) -> str:
     """Name the hash of what a recipient was told, by trouble: JSON; it expires."""
-    return f"{_NOTIFY}:told:{recipient}"
+    return f"{PREFIX}:notify-told:{recipient}"
 
 
 def notify_digest(recipient: str) -> str:
     """Name the string that holds the day of the digest that a recipient got last; it expires."""
-    return f"{_NOTIFY}:digest:{recipient}"
+    return f"{PREFIX}:notify-digest:{recipient}"
 
 
 def unanswered(key: PushKey, call: str) -> str:

@@ -29,12 +29,12 @@ def receiver() -> Iterator[MessageReceiver]:
 
 def let_a_minute_pass(redis: Redis) -> None:
     """Age what is remembered, and take away each lease: whoever looks next tells what is due."""
-    for place in redis.scan_iter(f"{keys.PREFIX}:notify:told:*"):
+    for place in redis.scan_iter(f"{keys.PREFIX}:notify-told:*"):
         for name, text in redis.hgetall(place).items():
             told = json.loads(text)
             noticed_at = datetime.fromisoformat(told["noticed_at"]) - timedelta(minutes=1)
             redis.hset(place, name, json.dumps({**told, "noticed_at": noticed_at.isoformat()}))
-    for lease in redis.scan_iter(f"{keys.PREFIX}:notify:lease:*"):
+    for lease in redis.scan_iter(f"{keys.PREFIX}:notify-lease:*"):
         redis.delete(lease)
 
 
@@ -55,7 +55,7 @@ def test_two_workers_tell_of_a_dead_letter_once_and_of_its_end_and_show_no_url(
     nobody = f"json://127.0.0.1:1/{URL_SECRET}"
     env = {"NOTIFY_URLS": f"{nobody} {receiver.url}", "NOT_FOUND_DELAYS_S": "0.1"}
     workers = [processes.worker(**env, LOG_LEVEL="debug").wait_ready() for _ in range(2)]
-    poll(lambda: len(list(redis_client.scan_iter(f"{keys.PREFIX}:notify:lease:*"))) == 2)
+    poll(lambda: len(list(redis_client.scan_iter(f"{keys.PREFIX}:notify-lease:*"))) == 2)
     ledger = Ledger(redis_client)
 
     key = put(ledger, State.QUEUED, now=datetime.now(UTC)).key

@@ -387,7 +387,7 @@ def test_neither_url_nor_secret_is_written_to_redis(
     (recipient,) = parse(receiver.url)
     Notifier(ledger, recipient).scan(NOW)
     assert len(receiver.taken()) == 1
-    stored = [ledger.redis.dump(name) for name in ledger.redis.scan_iter(f"{keys.PREFIX}:notify:*")]
+    stored = [ledger.redis.dump(name) for name in ledger.redis.scan_iter(f"{keys.PREFIX}:notify-*")]
     assert len(stored) == 2
     assert URL_SECRET not in repr(stored)
 

@@ -150,7 +150,9 @@ def test_the_console_tells_what_the_status_does(app: Flask, ledger: Ledger, stat
         assert row
         numbers = [int(n) for n in re.findall(r'class="num">(\d+)<', row[1])]
         assert numbers == [sum(states[state] for state in WAITING), states[State.DEAD]]
-    assert f"<dt>Workers alive</dt><dd>{status['workers']}" in html
+    alive = re.search(r"<dt>Workers alive</dt><dd><a [^>]*>(\d+)</a>", html)
+    assert alive
+    assert int(alive[1]) == status["workers"]
 
 
 def test_the_messages_tell_what_the_status_does(ledger: Ledger, status: Json) -> None:

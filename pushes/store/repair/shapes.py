@@ -27,7 +27,10 @@ _FAMILIES = {
     **dict.fromkeys(("run", "run-results"), "hash"),
     **dict.fromkeys(("calls", "failing", "hold", "quota", "refused", "resends", "resumed"), "hash"),
     **dict.fromkeys(("alarm", "session", "sign-in-link", "unknown-in-a-row"), "string"),
+    **dict.fromkeys(("notify-lease", "notify-digest"), "string"),
     "shares": "hash",
+    "series": "stream",
+    "notify-told": "hash",
     "limited": "set",
 }
 
