@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import LockError, RedisError
+from redis.lock import Lock
 
 from pushes import life, log
 from pushes.accounts.holds import Holds
@@ -25,16 +26,21 @@ from pushes.model import Change, Push, PushKey, State
 from pushes.store import codec, keys
 from pushes.store.ledger import Ledger
 from worker.attempt.attempt import Attempt
+from worker.attempt.under_way import UnderWay
 from worker.clock import SYSTEM_CLOCK, Clock
 from worker.names import new_execution_id
 from worker.periodic.loops import Loop
-from worker.periodic.tasks import LEASES
+from worker.periodic.tasks import LEASES, PeriodicTask
 from worker.wiring import Parts
 
 _log = log.get(__name__)
 
-# How long the lock outlives the process that held it: longer than an attempt at its very worst.
-_LOCK_S = 100
+# How long the lock outlives the process that held it: what killed that may kill the next one, too,
+# and none of its orders is to be hit twice.
+LOCK_S = 60
+
+# How often it is kept.
+_KEEP_EVERY_S = 5.0
 
 # Less than supervisors wait before they kill.
 _DRAIN_S = 14.0
@@ -147,18 +153,32 @@ def work(  # noqa: PLR0913 - the parts of the process, and what tests replace
     RedisError.
     """
     redis, made = ledger.redis, 0
-    if not redis.set(keys.ALONE_LOCK, worker, nx=True, ex=_LOCK_S):
+    lock = redis.lock(keys.ALONE_LOCK, timeout=LOCK_S, blocking=False, thread_local=False)
+    if not lock.acquire(token=worker):
         return 0
+    keeping = Loop(PeriodicTask("alone", _KEEP_EVERY_S, lambda: keep(lock, parts.under_way)))
+    keeping.start()
     try:
         while not stopping.is_set() and (key := _next_due(redis, clock.now())) is not None:
-            redis.expire(keys.ALONE_LOCK, _LOCK_S)
             if key.account not in accounts or Holds(redis).get(key.account):
                 _look_again_later(redis, key, clock.now())
             else:
                 made += _attempt(parts, ledger, key, worker, clock)
     finally:
-        redis.delete(keys.ALONE_LOCK)
+        keeping.stop()
+        with suppress(LockError):  # it has lapsed, and may be another's
+            lock.release()
     return made
+
+
+def keep(lock: Lock, under_way: UnderWay) -> None:
+    """Keep the lock, as the lease of what is under way is kept; what hangs loses both.
+
+    Raises RedisError.
+    """
+    if not any(attempt.hangs for attempt in under_way.attempts()):
+        with suppress(LockError):  # it has lapsed, and may be another's
+            lock.reacquire()
 
 
 def _next_due(redis: Redis, now: datetime) -> PushKey | None:

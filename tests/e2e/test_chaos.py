@@ -19,6 +19,7 @@ from tests.builders import NOW, put
 SEED = "1"
 
 
+@pytest.mark.timeout(300)  # a trial has time limits of its own, and says what was not done by then
 @pytest.mark.parametrize("name", ["kills", "redis-always", "rolling", "in-a-row"])
 def test_the_promise_is_kept_while(name: str) -> None:
     result = trials(SMALL, ["always"])[name](seeded(SEED, name))

@@ -15,10 +15,12 @@ from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, Push, PushKey, Reason, State
 from pushes.store import keys, records
 from pushes.store.ledger import Ledger
+from pushes.store.rq_job import JOB_TIMEOUT_S
 from tests.builders import NOW, ManualClock, ScriptedAcknowledger, a_key, put, worker_parts
 from worker import alone
 from worker.alone import AloneProcess
 from worker.attempt.attempt import Attempt, Ending
+from worker.attempt.under_way import UnderWay
 from worker.periodic.recovery import Recovery
 
 
@@ -81,6 +83,30 @@ def test_it_lets_one_process_at_a_time_do_it(ledger: Ledger) -> None:
     assert not alone.is_due(ledger.redis, NOW)
     assert work(ledger, Watched(ledger), ManualClock()) == 0
     assert present(ledger, key).state is State.RETRYING
+
+
+def test_its_lock_outlives_it_by_a_minute_and_what_hangs_loses_it(ledger: Ledger) -> None:
+    clock, redis = ManualClock(), ledger.redis
+    under_way = UnderWay(ledger, clock)
+    lock = redis.lock(keys.ALONE_LOCK, timeout=alone.LOCK_S, thread_local=False)
+    assert lock.acquire(token="worker-alone")
+    push = put(ledger, State.RUNNING)
+    under_way.add([Attempt(push, clock.monotonic(), clock)])
+
+    redis.expire(keys.ALONE_LOCK, 1)
+    alone.keep(lock, under_way)
+    kept_s = redis.ttl(keys.ALONE_LOCK)
+    clock.sleep(JOB_TIMEOUT_S + 1)
+    redis.expire(keys.ALONE_LOCK, 1)
+    alone.keep(lock, under_way)
+
+    assert alone.LOCK_S - 2 <= kept_s <= alone.LOCK_S
+    assert redis.ttl(keys.ALONE_LOCK) <= 1
+
+    redis.set(keys.ALONE_LOCK, "another", ex=1)
+    under_way.remove(under_way.attempts())
+    alone.keep(lock, under_way)
+    assert redis.ttl(keys.ALONE_LOCK) <= 1, "another's is let alone"
 
 
 def test_an_order_is_dead_after_two_deaths_alone(ledger: Ledger) -> None:

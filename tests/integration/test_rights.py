@@ -26,7 +26,15 @@ ALL = {command for commands in RIGHTS.values() for command in commands}
 NAMED_OTHERWISE = {"delete": "del", "script_load": "script|load", "incr": "incrby"}
 
 # Runs no command of its own, or one that may be refused.
-NO_COMMANDS = {"pipeline", "execute", "register_script", "execute_command", "close", "config_get"}
+NO_COMMANDS = {
+    "lock",
+    "pipeline",
+    "execute",
+    "register_script",
+    "execute_command",
+    "close",
+    "config_get",
+}
 
 
 @pytest.fixture
@@ -103,6 +111,7 @@ def test_it_lists_every_command_that_we_name() -> None:
     assert in_scripts() | in_code() <= RIGHTS[Role.WORKER] | RIGHTS[Role.OPERATOR]
     assert ALL - in_scripts() - in_code() - COMMIT <= {
         *("multi", "exec", "discard"),  # of pipelines
+        "pexpire",  # of redis-py's Lock
         *("hgetall", "scard", "zrange"),  # of RQ
     }
 

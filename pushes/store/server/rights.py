@@ -63,7 +63,7 @@ RIGHTS: Mapping[Role, frozenset[str]] = {
     | COMMIT
     | _READING
     | _SWEEPING
-    | {"blmove", "eval", "hvals", "incrby", "lpos", "sdiff", "set", "spop"}
+    | {"blmove", "eval", "hvals", "incrby", "lpos", "pexpire", "sdiff", "set", "spop"}
     | {"zremrangebyscore"},
     Role.OPERATOR: _ALL | COMMIT | _READING | _SWEEPING | {"set", "wait"},
     Role.READER: _ALL | _READING,
@@ -75,7 +75,7 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("persist", "scard", "smembers", "ttl", "type", "zcard"), ("KEY",)),
     **dict.fromkeys(("hdel", "hexists", "hget", "hmget", "lpos", "rpush"), ("KEY", "x")),
     **dict.fromkeys(("sadd", "sismember", "srem"), ("KEY", "x")),
-    **dict.fromkeys(("expire", "hscan", "srandmember", "zscan"), ("KEY", "1")),
+    **dict.fromkeys(("expire", "hscan", "pexpire", "srandmember", "zscan"), ("KEY", "1")),
     **dict.fromkeys(("incrby", "set", "zrem", "zscore"), ("KEY", "1")),
     **dict.fromkeys(
         ("getrange", "lrange", "ltrim", "xrange", "xrevrange", "zcount"), ("KEY", "1", "1")
