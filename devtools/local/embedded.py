@@ -6,7 +6,6 @@ and whoever writes to this Redis decides what the worker runs. It is never meant
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import secrets
@@ -19,7 +18,7 @@ from typing import Literal, Self
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
 from devtools.local.loopback import free_port
@@ -157,8 +156,13 @@ class EmbeddedServer:
         with Redis.from_url(self.url, socket_timeout=1, retry=no_retry) as client:
             while time.monotonic() < deadline:
                 # The password makes sure that it is our server which answers.
-                with contextlib.suppress(RedisError):
+                try:
                     client.ping()
+                except BusyLoadingError:  # it reads what it had kept, however long that takes
+                    deadline = time.monotonic() + _START_TIMEOUT_S
+                except RedisError:
+                    pass
+                else:
                     return True
                 if process.exit_code is not None:
                     process.stop()

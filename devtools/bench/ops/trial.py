@@ -4,6 +4,7 @@ The same pushes come with nobody at the console, in turn, for what the console c
 """
 
 import multiprocessing
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -29,22 +30,29 @@ PUSHES_PER_S = 50
 _CONNECTIONS = 16
 _REWRITE_TIMEOUT_S = 300.0
 
+# Redis's append-only files; and beside them, where they are kept, when they were written.
+_FILES, _UNTIL = "appendonlydir", "until"
+
 # What holds the texts by which orders are found: see `pushes.store.texts`.
 _SEARCH_INDEX = ("references", "settled-references", "calls")
 
 
 @dataclass(frozen=True, slots=True)
 class TrialPlan:
-    """How full Redis is, and how long is measured: so many windows of each kind."""
+    """How full Redis is, and how long is measured: so many windows of each kind.
+
+    The orders of a run before are in `kept`, or are kept there for the next; None: for no other.
+    """
 
     scale: float
     windows: int
     seconds: float
+    kept: Path | None = None
 
     @classmethod
-    def at_scale(cls, scale: float) -> "TrialPlan":
+    def at_scale(cls, scale: float, kept: Path | None = None) -> "TrialPlan":
         """Return the whole, or a part of it."""
-        return cls(scale, max(1, round(3 * scale)), max(1.0, 20.0 * min(1.0, scale)))
+        return cls(scale, max(1, round(3 * scale)), max(1.0, 20.0 * min(1.0, scale)), kept)
 
 
 @dataclass(slots=True)
@@ -62,8 +70,9 @@ class TrialFigures:
 
 def run(plan: TrialPlan, directory: Path) -> TrialFigures:
     """Fill, serve and measure. Raises BenchError, ProcessError and RedisError."""
-    figures = TrialFigures(FullRedis.at_scale(plan.scale, datetime.now(UTC)))
-    with _installation(figures.full, directory) as (redis, url, port):
+    full = FullRedis.at_scale(plan.scale, _until(plan.kept))
+    figures = TrialFigures(full)
+    with _installation(full, directory, plan.kept) as (redis, url, port):
         figures.memory_bytes = redis.info("memory")["used_memory"]
         wanted = visits.every(redis, figures.full)
         reader = ConsoleReader(url, redis, visits.limited_to(figures.full))
@@ -93,17 +102,24 @@ def run(plan: TrialPlan, directory: Path) -> TrialFigures:
 
 
 @contextmanager
-def _installation(full: FullRedis, directory: Path) -> Iterator[tuple[Redis, str, int]]:
+def _installation(
+    full: FullRedis, directory: Path, kept: Path | None
+) -> Iterator[tuple[Redis, str, int]]:
     with ExitStack() as opened:
-        server = opened.enter_context(EmbeddedServer())
+        data, is_filled = directory / "redis", False
+        if kept and (kept / _FILES).is_dir():
+            shutil.copytree(kept / _FILES, data / _FILES)
+            is_filled = True
+        server = opened.enter_context(EmbeddedServer(data))
         redis = opened.enter_context(Redis.from_url(server.url))
-        klarna = opened.enter_context(BenchKlarna(directory / "fake-klarna.log"))
-        say(f"writing {full.dead:,} dead letters and {full.settled:,} settled orders")
-        redis.config_set("appendonly", "no")
-        filling.fill(server.url, full)
-        redis.config_set("appendonly", "yes")
         redis.config_set("auto-aof-rewrite-percentage", 0)  # a rewrite is not what is measured
-        poll(lambda: not _is_rewriting(redis), _REWRITE_TIMEOUT_S)
+        klarna = opened.enter_context(BenchKlarna(directory / "fake-klarna.log"))
+        if not is_filled:
+            _fill(server.url, redis, full)
+        if kept and not is_filled:
+            kept.mkdir(parents=True, exist_ok=True)
+            (kept / _UNTIL).write_text(full.until.isoformat())
+            shutil.copytree(data / _FILES, kept / _FILES)
         file = directory / "accounts.toml"
         file.write_text(
             "\n".join(
@@ -119,6 +135,21 @@ def _installation(full: FullRedis, directory: Path) -> Iterator[tuple[Redis, str
         web = processes.web().wait_ready()
         yield redis, web.url, web.port
         processes.check()
+
+
+def _until(kept: Path | None) -> datetime:
+    """Say when the latest of the orders ended: when they were written."""
+    if kept and (kept / _FILES).is_dir():
+        return datetime.fromisoformat((kept / _UNTIL).read_text())
+    return datetime.now(UTC)
+
+
+def _fill(url: str, redis: Redis, full: FullRedis) -> None:
+    say(f"writing {full.dead:,} dead letters and {full.settled:,} settled orders")
+    redis.config_set("appendonly", "no")
+    filling.fill(url, full)
+    redis.config_set("appendonly", "yes")
+    poll(lambda: not _is_rewriting(redis), _REWRITE_TIMEOUT_S)
 
 
 def _is_rewriting(redis: Redis) -> bool:
