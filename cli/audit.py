@@ -1,5 +1,7 @@
 """`klarna-ack audit`: what operators did. Changes nothing."""
 
+from math import inf
+
 import click
 
 from cli import output
@@ -26,15 +28,14 @@ def audit(account: str | None, limit: int, cursor: str | None, *, as_json: bool)
     """
     with opened() as context:
         try:
-            lines = trail.newest_first(
-                context.redis, limit=limit + 1, account=account, before=cursor
+            found = trail.newest_first(
+                context.redis, limit=limit, account=account, before=cursor, look_at_most=inf
             )
         except trail.AuditPlaceError as error:
             raise click.UsageError(
                 f"cursor {cursor!r:.60}: use the next_cursor of the page before, unchanged"
             ) from error
-    items = [trail.view(line) for line in lines[:limit]]
-    next_cursor = lines[limit - 1].place if len(lines) > limit else None
+    items, next_cursor = [trail.view(line) for line in found.lines], found.next_place
     if as_json:
         output.emit_json({"items": items, "next_cursor": next_cursor})
     else:

@@ -19,12 +19,11 @@ def trail(query: AccountQuery) -> Response:
     access.check_account(query.account)
     if query.account is None and gate.accounts() is not None:
         raise InvalidError(f"account: name one of {', '.join(sorted(gate.accounts() or ()))}")
-    lines = audit.newest_first(
+    found = audit.newest_first(
         deps.current().ledger.redis,
-        limit=query.limit + 1,
+        limit=query.limit,
         account=query.account,
         before=query.cursor,
     )
-    following = lines[query.limit - 1].place if len(lines) > query.limit else None
-    items = [audit.view(line) for line in lines[: query.limit]]
-    return jsonify(items=items, next_cursor=following)
+    items = [audit.view(line) for line in found.lines]
+    return jsonify(items=items, next_cursor=found.next_place)

@@ -246,7 +246,7 @@ class TokenList(BaseModel):
 
 
 class AuditPage(BaseModel):
-    """What operators did, the latest first."""
+    """What operators did, the latest first; there may be a next page although this is not full."""
 
     items: list[AuditView]
     next_cursor: str | None

@@ -130,7 +130,7 @@ def test_it_audits_who_has_access(redis_client: Redis) -> None:
     users.remove(redis_client, "anna", by="root")
     tokens.add(redis_client, Principal("wall", UserRole.VIEWER), by="root", now=NOW)
     tokens.remove(redis_client, "wall", by="root")
-    lines = [line.entry for line in audit.newest_first(redis_client, limit=9)]
+    lines = [line.entry for line in audit.newest_first(redis_client, limit=9).lines]
     assert [(e.by, e.action, e.account, e.why) for e in lines if e] == [
         ("root", "token remove", None, "wall"),
         ("root", "token add", None, "wall, viewer"),

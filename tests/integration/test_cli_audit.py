@@ -28,13 +28,34 @@ def test_it_finds_what_concerns_one_account_among_much_else(
     wanted = [str(n) for n, account in enumerate(accounts) if account == "us"][::-1]
 
     def page(limit: int, before: str | None = None) -> list[audit.AuditLine]:
-        return audit.newest_first(redis_client, limit=limit, account="us", before=before)
+        return audit.newest_first(redis_client, limit=limit, account="us", before=before).lines
 
     whole = page(10)
     assert [line.entry.why for line in whole if line.entry] == wanted
     first = page(2)
     assert [*first, *page(2, first[-1].place)] == whole
-    assert len(audit.newest_first(redis_client, limit=20)) == len(accounts)
+    assert len(audit.newest_first(redis_client, limit=20).lines) == len(accounts)
+
+
+def test_it_says_how_far_it_has_looked_for_what_concerns_one_account(
+    redis_client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_CHUNK", 3)
+    append(redis_client, *[AuditEntry("ops", "pause", who) for who in ["us", *["eu"] * 7, "us"]])
+    everything = audit.newest_first(redis_client, limit=10)
+    places = [line.place for line in everything.lines]
+
+    def page(before: str | None = None) -> audit.AuditLines:
+        return audit.newest_first(
+            redis_client, limit=10, account="us", before=before, look_at_most=6
+        )
+
+    first = page()
+    assert first == audit.AuditLines(everything.lines[:1], places[5])
+    assert first.looked_back_to == everything.lines[5].at
+    last = page(places[5])
+    assert last == audit.AuditLines(everything.lines[-1:], None)
+    assert last.looked_back_to is None
 
 
 def test_it_lists_what_operators_did_the_newest_first(redis_client: Redis, redis_url: str) -> None:

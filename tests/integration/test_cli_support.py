@@ -118,7 +118,7 @@ def acted_on(key: PushKey, state: str, result: str | None = None) -> dict[str, s
 
 def audited(redis: "Redis") -> list[AuditEntry | None]:
     """What the audit says, the oldest first."""
-    return [line.entry for line in audit.newest_first(redis, limit=1000)][::-1]
+    return [line.entry for line in audit.newest_first(redis, limit=1000).lines][::-1]
 
 
 def events(ledger: Ledger, key: PushKey) -> list[tuple[str, str | None, str | None]]:

@@ -18,9 +18,11 @@ from pushes.access import sessions, users
 from pushes.access.principals import Principal, UserRole
 from pushes.accounts.holds import Holds
 from pushes.model import HoldReason, OrderSnapshot, Push, PushKey, Reason, State
+from pushes.operate import audit as record_acts
 from pushes.operate.runs import steer
 from pushes.operate.runs.steer import RunRequest
 from pushes.read import audit, runs
+from pushes.read.audit import AuditEntry
 from pushes.read.dead_letters import Filter
 from pushes.read.runs import RunAction
 from pushes.store import keys, records
@@ -106,7 +108,7 @@ def path(key: PushKey) -> str:
 
 
 def acts(redis: Redis) -> Iterator[tuple[str, str, str | None, str | None]]:
-    for line in audit.newest_first(redis, limit=20):
+    for line in audit.newest_first(redis, limit=20).lines:
         assert line.entry
         if not line.entry.action.startswith("user"):
             yield line.entry.by, line.entry.action, line.entry.order_id, line.entry.why
@@ -642,6 +644,21 @@ def test_it_lists_accounts_a_page_at_a_time_and_by_a_part_of_their_names(
     html = client.get("/ops/accounts/").text
     assert 'rel="next" href="/ops/accounts/?cursor=2"' in html
     assert "<strong>4</strong> accounts" in html
+
+
+def test_it_says_how_far_a_page_of_one_accounts_audit_has_looked(
+    app: Flask, redis_client: Redis
+) -> None:
+    client = sign_in(app, "viewer")
+    only = AuditEntry("otto", "pause", "us", why="the only one")
+    others = [AuditEntry("otto", "pause", "eu")] * audit.LOOK_AT_MOST
+    record_acts.append(redis_client, only, *others)
+    html = client.get("/ops/audit/?account=us").text
+    assert ("the only one" in html, "looks back to" in html) == (False, True)
+    following = re.search(r'rel="next" href="([^"]+)"', html)
+    assert following
+    html = client.get(following[1].replace("&amp;", "&")).text
+    assert ("the only one" in html, "looks back to" in html) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ def page() -> Response:
     who = access.principal()
     account = chosen_account(who)
     try:
-        lines = audit.newest_first(
+        found = audit.newest_first(
             deps.current().ledger.redis,
-            limit=PAGE_SIZE + 1,
+            limit=PAGE_SIZE,
             account=account,
             before=request.args.get("cursor") or None,
         )
@@ -27,8 +27,9 @@ def page() -> Response:
         raise BadRequest("The list was asked for in a way that no page gives.") from error
     return render(
         "audit/audit.html",
-        lines=lines[:PAGE_SIZE],
-        next_cursor=lines[PAGE_SIZE - 1].place if len(lines) > PAGE_SIZE else None,
+        lines=found.lines,
+        next_cursor=found.next_place,
+        looked_back_to=found.looked_back_to if len(found.lines) < PAGE_SIZE else None,
         account=account,
         accounts=known_accounts(who),
     )
