@@ -144,6 +144,7 @@ def worker_parts(  # noqa: PLR0913 - whatever a test wants to be different
         shares={account: Share.of(account, rate_per_s) for account in accounts},
         retry_policy=RetryPolicy(),
         outage_after_failures=outage_after_failures,
+        concurrency=1,
         redis_now=redis_now,
         clock=clock,
     )

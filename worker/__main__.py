@@ -55,6 +55,7 @@ def main() -> int:
         shares=configuration.shares,
         retry_policy=configuration.retry_policy,
         outage_after_failures=settings.outage_after_failures,
+        concurrency=settings.concurrency,
         heartbeat_url=settings.heartbeat_url,
         recipients=settings.recipients or (),
         digest_at=settings.digest_at,

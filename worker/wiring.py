@@ -23,6 +23,7 @@ from worker.attempt.settle import Settler
 from worker.attempt.start import Starter
 from worker.attempt.under_way import UnderWay, remember
 from worker.claiming.claims import Claims
+from worker.claiming.places import Places
 from worker.claiming.quota import Quota, QuotaUse
 from worker.clock import SYSTEM_CLOCK, Clock
 from worker.periodic import tasks
@@ -45,6 +46,7 @@ class Parts:
     tasks: list[PeriodicTask]
     serving: Serving
     quota: Quota
+    places: Places
     accounts: dict[str, ServedAccount]
 
     def serve(self, accounts: Mapping[str, ServedAccount], shares: Mapping[str, Share]) -> None:
@@ -55,6 +57,7 @@ class Parts:
         """
         self.accounts.update(accounts)
         self.quota.update(shares)
+        self.places.limit(_limited(accounts))
         self.serving.replace(shares.values())
 
 
@@ -66,6 +69,7 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
     shares: Mapping[str, Share],
     retry_policy: RetryPolicy,
     outage_after_failures: int,
+    concurrency: int,
     clock: Clock = SYSTEM_CLOCK,
     random: Callable[[], float] = system_random.random,
     redis_now: Now | None = None,
@@ -81,8 +85,10 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
     use = QuotaUse(redis)
     quota = Quota(redis, shares, redis_now, use)
     serving = Serving(redis, shares.values(), redis_now)
-    claims = Claims(redis, ledger.rq, serving, clock, now=redis_now, use=use)
     under_way = UnderWay(ledger, clock)
+    places = Places(concurrency, under_way.accounts)
+    places.limit(_limited(accounts))
+    claims = Claims(redis, ledger.rq, serving, clock, now=redis_now, use=use, places=places)
     health = AccountHealth(Holds(redis, redis_now), Pauses(redis, redis_now), outage_after_failures)
     served = dict(accounts)
     redis_health = RedisHealth(name, clock)
@@ -111,5 +117,13 @@ def assemble(  # noqa: PLR0913 - everything a worker is made of
         ),
         serving=serving,
         quota=quota,
+        places=places,
         accounts=served,
     )
+
+
+def _limited(accounts: Mapping[str, ServedAccount]) -> list[str]:
+    """Name the accounts that may not take all places; one that is alone takes them from nobody."""
+    if len(accounts) == 1:
+        return []
+    return [name for name, account in accounts.items() if account.merchant]

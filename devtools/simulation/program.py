@@ -78,6 +78,7 @@ class SimulatedProcess:
             shares={ACCOUNT: Share.of(ACCOUNT, QUOTA_PER_S)},
             retry_policy=RetryPolicy(),
             outage_after_failures=OUTAGE_AFTER_FAILURES,
+            concurrency=CONCURRENCY,
             clock=clock,
             random=random.random,
             redis_now=clock.now,

@@ -195,6 +195,7 @@ def _check_attempt(redis: Redis, client: KlarnaClient, said: list[Said]) -> None
         shares={"default": Share.of("default", 1_000_000)},
         retry_policy=RetryPolicy(),
         outage_after_failures=OUTAGE_AFTER_FAILURES,
+        concurrency=1,
         redis_now=clock.now,
         clock=clock,
     )

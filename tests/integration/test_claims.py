@@ -1,6 +1,7 @@
 """Which jobs a worker may take, in which order, and when each may call Klarna."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import cast
@@ -20,6 +21,7 @@ from pushes.store import counters, keys, records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, put
 from worker.claiming.claims import Claimed, ClaimKind, Claims
+from worker.claiming.places import Places
 from worker.claiming.quota import Quota, QuotaSpentError
 
 OPERATOR = Origin("queued", "ops", lane=Lane.BACKLOG)
@@ -281,6 +283,68 @@ def test_fresh_pushes_keep_their_share_and_the_backlog_its_own(redis_client: Red
 
     assert lanes.count(Lane.FRESH) == policy.TURNS.count(Lane.FRESH) + 1  # nobody is unknown
     assert lanes.count(Lane.BACKLOG) == policy.TURNS.count(Lane.BACKLOG)
+
+
+def test_an_account_that_may_be_slow_leaves_as_many_places_free_as_it_takes(
+    redis_client: Redis,
+) -> None:
+    harness = ClaimHarness(redis_client, "slow", "slower", "other", rate_per_s=1_000_000)
+    under_way: list[str] = []
+    places = Places(16, lambda: under_way)
+    places.limit(["slow", "slower"])
+    claims = Claims(
+        *(redis_client, harness.ledger.rq, harness.serving, harness.clock),
+        now=harness.clock.now,
+        places=places,
+    )
+
+    def take_all() -> dict[str, int]:
+        """Take until nothing more can be taken; who has how many places then."""
+        while taken := claims.claim(16 - len(under_way)).claims:
+            under_way.extend(claim.key.account for claim in taken)
+            harness.clock.sleep(1)
+        return dict(Counter(under_way))
+
+    harness.push(40, "slow")
+    assert take_all() == {"slow": 8}
+    assert not claims.claim(8).queue_is_empty  # it looks again, and does not wait for a push
+    harness.push(40, "slower")
+    harness.clock.sleep(1)
+    assert take_all() == {"slow": 8, "slower": 4}
+    harness.push(40, "other")
+    assert take_all() == {"slow": 8, "slower": 4, "other": 4}
+
+    places.limit([])
+    under_way.clear()
+    assert take_all().keys() <= {"slow", "slower", "other"}
+    assert len(under_way) == 16
+
+
+class ArrivingWhileWaiting(threading.Event):
+    """Lets a push arrive at the third wait, and the time pass that is waited for."""
+
+    def __init__(self, harness: ClaimHarness) -> None:
+        super().__init__()
+        self.harness = harness
+        self.waits = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits += 1
+        self.harness.clock.sleep(timeout or 0)
+        if self.waits == 3:
+            self.harness.push()
+        return False
+
+
+def test_a_push_is_not_kept_waiting_by_a_backlog_that_cannot_be_served(
+    harness: ClaimHarness,
+) -> None:
+    waiting = ArrivingWhileWaiting(harness)
+
+    harness.claims[0].wait(Claimed([], None, queue_is_empty=False), 1, waiting)
+
+    assert waiting.waits == 3
+    assert harness.clock.monotonic() < 0.02
 
 
 def test_what_klarna_does_not_know_never_takes_more_than_its_share(harness: ClaimHarness) -> None:

@@ -98,6 +98,7 @@ class OneWorker:
             shares={"default": Share.of("default", 1_000_000)},
             retry_policy=RetryPolicy(),
             outage_after_failures=3,
+            concurrency=1,
         )
         self.parts.serving.announce()
 

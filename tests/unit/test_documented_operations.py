@@ -57,6 +57,7 @@ def test_it_lists_every_periodic_task() -> None:
         shares={},
         retry_policy=RetryPolicy(),
         outage_after_failures=10,
+        concurrency=1,
         recipients=[Recipient(1, "JSON", "json://localhost")],
     )
     in_code = {task.name: f"{task.every_s:g} s" for task in worker.tasks}

@@ -48,6 +48,10 @@ class UnderWay:
         with self._lock:
             return list(self._attempts.values())
 
+    def accounts(self) -> list[str]:
+        """Name the account of each attempt that is under way."""
+        return [attempt.account for attempt in self.attempts()]
+
     def alive(self) -> set[str]:
         """Name the executions that are under way and do not hang."""
         return {attempt.execution_id for attempt in self.attempts() if not attempt.hangs}

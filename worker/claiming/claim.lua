@@ -1,7 +1,8 @@
 -- Take the jobs that may be attempted now: of the accounts that have waited longest for their turn,
 -- of each the most urgent.
 -- ARGV[1]: what is always asked for, as JSON (`claims.py` says what each field means). ARGV[2]: how
--- many at most. ARGV[3]: a job to put back in its place, or ''. ARGV[4]: the time, or ''.
+-- many at most. ARGV[3]: a job to put back in its place, or ''. ARGV[4]: the time, or ''. ARGV[5]: the
+-- worker's places, as JSON, or '' when everybody may take all of them (`places.py`).
 -- Returns the jobs taken, {kind, id, wait in s, why held, whether it stood in the queue, data, record}
 -- each; how long until more can be taken ('' when nothing waits for a time); how many jobs are left
 -- in RQ's list, which is empty only when no job waits beyond it either; and the accounts that could
@@ -11,6 +12,7 @@
 local ask = cjson.decode(ARGV[1])
 local at_most, in_hand = tonumber(ARGV[2]), ARGV[3]
 local now = time_of(ARGV[4])
+local places = ARGV[5] ~= '' and cjson.decode(ARGV[5]) or nil
 local taken, failed, wait_s = {}, {}, ''
 
 if redis.call('EXISTS', ask.shares) == 0 then return false end
@@ -100,6 +102,14 @@ local function probe(account, hold, why)
   return next_at
 end
 
+-- Returns how many jobs may be taken in all when the account has taken its own: it leaves as many
+-- places free as it has.
+local function most_with(name)
+  if not places then return at_most end
+  local room = math.ceil((places.free - #taken - (places.taken[name] or 0)) / 2)
+  return math.min(at_most, #taken + math.max(0, room))
+end
+
 -- Returns when to look at the account again; nil when nothing of it waits here.
 local function serve(account)
   local paused_s = pause_of(ask.pauses, account.name, now)
@@ -113,7 +123,7 @@ local function serve(account)
   end
   local turn = tonumber(redis.call('HGET', quota, 'turn') or '0')
   local unknown_at = tonumber(redis.call('HGET', quota, 'unknown_next_at') or '') or 0
-  local taken_before, again_at = #taken, nil
+  local taken_before, again_at, most = #taken, nil, most_with(account.name)
 
   local function can_serve(lane)
     if not waiting[lane][next_of[lane]] then return false end
@@ -131,8 +141,8 @@ local function serve(account)
   end
 
   while true do
-    if #taken >= at_most then
-      again_at = now
+    if #taken >= most then
+      again_at = most < at_most and now + ask.full_again_s or now
       break
     end
     local lane = choose()

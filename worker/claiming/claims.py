@@ -28,6 +28,7 @@ from pushes.store import counters, keys, records
 from pushes.store.connection import read_script
 from pushes.store.records import Raw
 from pushes.store.rq_mirror import RqMirror
+from worker.claiming.places import Places
 from worker.claiming.quota import TTL_S, QuotaUse, script
 from worker.clock import SYSTEM_CLOCK, Clock
 
@@ -41,6 +42,12 @@ _SHORTEST_WAIT_S = 0.02
 
 # How often the queue is looked at while what waits there cannot be attempted yet.
 _LOOK_AGAIN_S = 0.1
+
+# How often it is looked meanwhile whether something arrived, which may be of another account.
+_ARRIVAL_S = 0.005
+
+# An account that has its share of the places is looked at again after this.
+_FULL_AGAIN_S = 0.05
 
 # One claim looks at so many accounts of its own at most, and passes over some thousand of others'.
 _CHUNK = 50
@@ -120,8 +127,10 @@ class Claims:
         *,
         now: Now | None = None,
         use: QuotaUse | None = None,
+        places: Places | None = None,
     ) -> None:
         self._redis = redis
+        self._places = places
         self._use = use or QuotaUse(redis)
         self._rq = rq
         self._clock = clock
@@ -137,6 +146,7 @@ class Claims:
             "chunk": _CHUNK,
             "chunks": _CHUNKS,
             "failed_again_s": _FAILED_AGAIN_S,
+            "full_again_s": _FULL_AGAIN_S,
             "prefix": keys.PREFIX,
             "pauses": keys.PAUSES,
             "job_prefix": Job.redis_job_namespace_prefix,
@@ -178,12 +188,18 @@ class Claims:
         A job that comes into the empty queue ends the wait: it is popped, into RQ's intermediate
         list, and gets its place in the order with the next `claim`.
         """
-        if not claimed.queue_is_empty:  # what waits needs a slot, or another worker
-            stopping.wait(min(claimed.wait_s or _LOOK_AGAIN_S, _LOOK_AGAIN_S))
+        if not claimed.queue_is_empty:  # what waits needs a slot, a place, or another worker
+            self._await_arrival(min(claimed.wait_s or _LOOK_AGAIN_S, _LOOK_AGAIN_S), stopping)
             return
         names = self._rq.queue.key, self._rq.queue.intermediate_queue_key
         block_s = min(claimed.wait_s or longest_s, longest_s)
         self._popped = cast(bytes | None, self._redis.blmove(*names, block_s))  # type: ignore[arg-type]  # takes fractions
+
+    def _await_arrival(self, longest_s: float, stopping: Event) -> None:
+        end = self._clock.monotonic() + longest_s
+        while (left_s := end - self._clock.monotonic()) > 0:
+            if stopping.wait(min(_ARRIVAL_S, left_s)) or self._redis.exists(keys.WORK_ARRIVED):
+                return
 
     def reread(self, claims: list[Claim]) -> list[Claim]:
         """Read jobs and records once more, of what was claimed a while ago."""
@@ -216,6 +232,7 @@ class Claims:
             at_most,
             popped or "",
             redis_clock.argument(self._now),
+            self._places.asked() if self._places else "",
         ]
         return cast(_Answer | None, self._claim([], facts))
 
