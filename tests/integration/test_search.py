@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 
 import pytest
 from redis import Redis
@@ -8,10 +9,11 @@ from pushes import life
 from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 from pushes.operate import replay
 from pushes.read import dead_letters
-from pushes.read.cursors import CursorError
+from pushes.read.cursors import CursorError, Place
 from pushes.read.dead_letters import Filter
 from pushes.read.search import causes, find, listing
 from pushes.read.search.causes import Cause, CauseGroup
+from pushes.read.search.listing import Source
 from pushes.read.search.query import Query, parse
 from pushes.store import keys
 from pushes.store.ledger import Ledger
@@ -245,6 +247,35 @@ def test_it_merges_the_dead_of_many_accounts(ledger: Ledger, limit: int) -> None
     ]
     end(ledger, State.DEAD, a_call("c", 400, "OTHER"))
     assert walk(ledger, Query(code="BAD_VALUE"), limit) == wanted
+
+
+@pytest.mark.parametrize("limit", [1, 4, 33, 500])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_it_merges_indexes_of_any_shape(
+    redis_client: Redis, limit: int, monkeypatch: pytest.MonkeyPatch, *, backwards: bool
+) -> None:
+    """Some are empty, some hold most; many places have the same score; not all are wanted."""
+    monkeypatch.setattr(listing, "_AT_ONCE", 7)
+    chance = Random(5)  # noqa: S311 - the same each time
+    indexes = [f"index-{number}" for number in range(20)]
+    places = [(float(chance.choice([2, 3, chance.random() * 9])), f"{n:03}") for n in range(300)]
+    for score, member in places:
+        redis_client.zadd(indexes[int(17 * chance.random() ** 3)], {member: score})
+    source = Source(indexes, low="1", high="(8", backwards=backwards)
+    walked: list[Place] = []
+    after: Place | None = None
+    while True:
+        page = listing.read_members(
+            redis_client, source, after, limit=limit, wanted=lambda member: member[-1] != "7"
+        )
+        walked += page.places
+        assert len(page.places) <= limit
+        if (after := page.last) is None:
+            break
+    wanted = [place for place in places if 1 <= place[0] < 8 and place[1][-1] != "7"]
+    assert walked == sorted(wanted, reverse=backwards)
+    assert listing.count(redis_client, source) == sum(1 <= score < 8 for score, _ in places)
+    assert listing.count(redis_client, Source(indexes)) == len(places)
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING, State.ACKNOWLEDGED])

@@ -20,12 +20,11 @@ from pushes.store.connection import read_script
 # One round trip reads this many entries at least where many of them may not be wanted.
 _CHUNK = 1000
 
-# Of up to so many indexes each is read as if it held the whole page; of any at least so many.
+# Of up to so many indexes each is read as if it held the whole page.
 _FEW = 16
-_LEAST = 4
 
-# So many indexes are counted in one round trip.
-_COUNTED_AT_ONCE = 2000
+# So many indexes are counted or merged in one round trip: a millisecond or two of Redis.
+_AT_ONCE = 250
 
 _OF_ACCOUNTS = read_script("pushes.read.search", "of_accounts.lua")
 _MERGE = read_script("pushes.read.search", "merge.lua")
@@ -98,7 +97,7 @@ def read_members(
     """Find places, as `read` does, in indexes of anything."""
     found: list[Place] = []
     looked_at = 0
-    chunk = _first_chunk(source, limit)
+    chunk = limit + 1 if source.accounts is None else _CHUNK
     while source.indexes:
         entries, left_out, has_more = _round(redis, source, after, chunk)
         looked_at += left_out
@@ -126,37 +125,32 @@ def count_each(redis: Redis, source: Source) -> list[Any]:
     """Count the entries of each index of a source; an error for a key of a wrong type."""
     script = redis.register_script(_COUNT)
     found: list[Any] = []
-    for start in range(0, len(source.indexes), _COUNTED_AT_ONCE):
-        part = source.indexes[start : start + _COUNTED_AT_ONCE]
+    for start in range(0, len(source.indexes), _AT_ONCE):
+        part = source.indexes[start : start + _AT_ONCE]
         found += script(keys=part, args=[source.low, source.high])
     return found
 
 
-def _first_chunk(source: Source, limit: int) -> int:
-    """Say how many entries of each index nearly always suffice; later rounds read more.
-
-    Of very many indexes the first entries are spread over most of them.
-    """
-    if source.accounts is not None:
-        return _CHUNK
-    if len(source.indexes) <= _FEW:
-        return limit + 1
-    return max(_LEAST, _FEW * (limit + 1) // len(source.indexes))
-
-
 def _merged(
-    redis: Redis, source: Source, after: Place | None, chunk: int
+    redis: Redis, source: Source, after: Place | None, count: int
 ) -> tuple[list[Place], int, bool]:
     """Do what `_round` does, in Redis: the answers of very many indexes would be much to read."""
     first, last = (source.high, source.low) if source.backwards else (source.low, source.high)
     command = "ZREVRANGEBYSCORE" if source.backwards else "ZRANGEBYSCORE"
     behind = ("", "") if after is None else (repr(after[0]), after[1])
-    arguments: list[str | int] = [command, behind[0] or first, last, chunk, *behind]
+    arguments: list[str | int] = [command, behind[0] or first, last, count, *behind]
     merge_them = redis.register_script(_MERGE)
-    has_more, *words = merge_them(keys=source.indexes, args=arguments)
-    entries = zip(words[::2], words[1::2], strict=True)
-    places = [(float(score), member.decode(errors="replace")) for member, score in entries]
-    return places, 0, bool(has_more)
+    places: list[Place] = []
+    is_cut = False
+    for start in range(0, len(source.indexes), _AT_ONCE):
+        part = source.indexes[start : start + _AT_ONCE]
+        has_more, *words = merge_them(keys=part, args=arguments)
+        entries = zip(words[::2], words[1::2], strict=True)
+        places += [(float(score), member.decode(errors="replace")) for member, score in entries]
+        is_cut = is_cut or bool(has_more)
+    # Each part is known as far as so many places, and so are all together.
+    places.sort(reverse=source.backwards)
+    return places[:count], 0, is_cut or len(places) > count
 
 
 def _round(
