@@ -26,6 +26,9 @@ from service.deps import Deps
 # In the cookie: the name of the session, which Redis knows.
 SESSION = "session"
 
+# In the cookie, too: when its owner changed something last, epoch seconds.
+_CHANGED_AT = "changed_at"
+
 # Without OPS_URL the console is for whoever sits at the machine, or comes through a tunnel.
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
@@ -110,6 +113,17 @@ def check_host() -> None:
     hosts = (url.host or "",) if url else _LOCAL_HOSTS
     if not host_is_trusted(request.host, hosts):
         raise BadRequest("This is not the address of the console. OPS_URL says what is.")
+
+
+def note_change() -> None:
+    """Remember, for whatever process shows their next page, that they have changed something."""
+    session[_CHANGED_AT] = datetime.now(UTC).timestamp()
+
+
+def changed_at() -> datetime | None:
+    """Say when who looks at a page changed something last."""
+    at = session.get(_CHANGED_AT)
+    return datetime.fromtimestamp(at, UTC) if isinstance(at, float) else None
 
 
 def by_page(found: Deps) -> Principal | None:

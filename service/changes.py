@@ -1,6 +1,7 @@
 """A change counts as done once as many replicas have it as REDIS_WAIT_REPLICAS says.
 
-Every view of the console and of the JSON API is answered through here, so that none can forget it.
+Whoever made it sees it at once, however rarely the overview is read. Every view of the console and
+of the JSON API is answered through here, so that none can forget it.
 """
 
 from collections.abc import Callable
@@ -41,7 +42,11 @@ def _confirmed(view: Callable[..., Any]) -> Callable[..., Any]:
     def confirmed(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever a view takes
         answer = view(*arguments, **named)
         if is_change(view):
-            deps.current().ledger.replicas.confirm()
+            found = deps.current()
+            found.recent.note_change()
+            if (request.endpoint or "").startswith("ops."):
+                access.note_change()
+            found.ledger.replicas.confirm()
         return answer
 
     return confirmed

@@ -544,6 +544,29 @@ def test_it_pauses_and_resumes_an_account(app: Flask, ledger: Ledger) -> None:
     ]
 
 
+def test_it_shows_a_change_at_once_however_rarely_the_overview_is_read(
+    app: Flask, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the process that made it to all, by any other to who has made it."""
+    monkeypatch.setattr("service.recent._QUICK_S", 0.0)
+    monkeypatch.setattr("service.recent._SHARE", 1e-9)
+    other = make(redis_url)
+    client = sign_in(app, "operator")
+    colleagues = [sign_in(one, "viewer") for one in (app, other)]
+
+    def is_held(client: FlaskClient) -> bool:
+        return "held:" in client.get("/ops/").text
+
+    assert [is_held(one) for one in (client, *colleagues)] == [False] * 3
+    post(client, "/ops/accounts/default/pause", **WHY)
+    assert [is_held(one) for one in (client, *colleagues)] == [True, True, False]
+    session = client.get_cookie("klarna_ack_ops", path="/ops")
+    assert session
+    elsewhere = other.test_client()
+    elsewhere.set_cookie("klarna_ack_ops", session.value, path="/ops")
+    assert is_held(elsewhere)
+
+
 # What is shown
 
 

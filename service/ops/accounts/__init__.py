@@ -21,7 +21,7 @@ _LONGEST_CURSOR = 8
 def page() -> Response:
     """List the accounts, those that somebody should look at first."""
     who, part = access.principal(), request.args.get("name", "").strip().lower()
-    seen = deps.current().recent.read()
+    seen = deps.current().recent.read(access.changed_at())
     standings = {name: it for name, it in seen.standings.items() if who.sees(name)}
     first = sorted(
         (name for name in standings if part in name),

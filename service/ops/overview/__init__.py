@@ -35,7 +35,7 @@ _STATES = (
 def page() -> Response:
     """Show how everything is."""
     who = access.principal()
-    seen = deps.current().recent.read()
+    seen = deps.current().recent.read(access.changed_at())
     standings = {name: it for name, it in seen.standings.items() if who.sees(name)}
     if who.accounts is None:
         states = {state: seen.states[state] for state in _STATES}
