@@ -227,6 +227,14 @@ class Processes:
         self.started.append(web)
         return web
 
+    def console(self) -> Web:
+        """Start a web process for the console alone, as `deploy/systemd` does."""
+        env = {**self.env, "WEB_CONCURRENCY": "1"}
+        command = ["nice", "-n", "10", *procfile()["web"]]
+        console = Web(env, self._new_log("console"), command)
+        self.started.append(console)
+        return console
+
     def worker(self, **env: str) -> Worker:
         """Start a worker."""
         worker = Worker(self.env | env, self._new_log("worker"))

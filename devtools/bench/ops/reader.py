@@ -40,9 +40,9 @@ class ConsoleReader:
     """One person with a browser and a token, one of whose colleagues may see few accounts."""
 
     def __init__(self, url: str, redis: Redis, limited_to: Sequence[str]) -> None:
-        self._url = url
-        self._admin = self._sign_in(redis, Principal("anna", UserRole.ADMIN))
-        self._limited = self._sign_in(redis, Principal("ben", UserRole.OPERATOR, tuple(limited_to)))
+        limited = Principal("ben", UserRole.OPERATOR, tuple(limited_to))
+        self._admin = self._sign_in(url, redis, Principal("anna", UserRole.ADMIN))
+        self._limited = self._sign_in(url, redis, limited)
         who, now = Principal("board", UserRole.ADMIN), datetime.now(UTC)
         self._script = loopback_session()
         token = tokens.add(redis, who, by="bench", now=now)
@@ -53,35 +53,35 @@ class ConsoleReader:
         for session in (self._admin, self._limited, self._script):
             session.close()
 
-    def read(self, visits: Sequence[Visit], seconds: float, took: Took) -> None:
-        """Make one visit after the other for so long, and each at least once."""
+    def read(self, visits: Sequence[Visit], seconds: float, took: Took, url: str) -> None:
+        """Make one visit after the other for so long, and each at least once, to a web process."""
         paths = {visit.name: cycle(visit.paths) for visit in visits}
         deadline = time.monotonic() + seconds
         for number, visit in enumerate(cycle(visits)):
             if number >= len(visits) and time.monotonic() >= deadline:
                 return
             path = next(paths[visit.name])
-            took.ms[visit.name].append(self._ask(visit, path))
+            took.ms[visit.name].append(self._ask(visit, url + path))
 
-    def _ask(self, visit: Visit, path: str) -> float:
+    def _ask(self, visit: Visit, url: str) -> float:
         session = self._script if visit.by_token else self._admin
         session = self._limited if visit.limited else session
         began = time.perf_counter()
-        answer = session.get(self._url + path, timeout=_PATIENCE_S, allow_redirects=False)
+        answer = session.get(url, timeout=_PATIENCE_S, allow_redirects=False)
         took_ms = (time.perf_counter() - began) * 1000
         found = answer.is_redirect and answer.headers["Location"].startswith("/ops/orders/")
         if answer.status_code != HTTPStatus.OK and not found:
-            raise BenchError(f"{visit.name}: {path} was answered {answer.status_code}")
+            raise BenchError(f"{visit.name}: {url} was answered {answer.status_code}")
         return took_ms
 
-    def _sign_in(self, redis: Redis, who: Principal) -> requests.Session:
+    def _sign_in(self, url: str, redis: Redis, who: Principal) -> requests.Session:
         user = users.add(redis, who, password=None, by="bench", now=datetime.now(UTC))
         word, session = sessions.make_link(redis, user), loopback_session()
-        form = session.get(f"{self._url}/ops/link", params={"code": word}, timeout=_PATIENCE_S)
+        form = session.get(f"{url}/ops/link", params={"code": word}, timeout=_PATIENCE_S)
         token = _FORM_TOKEN.search(form.text)
         sent = {"code": word, "csrf_token": token[1] if token else ""}
         answer = session.post(
-            f"{self._url}/ops/link", data=sent, timeout=_PATIENCE_S, allow_redirects=False
+            f"{url}/ops/link", data=sent, timeout=_PATIENCE_S, allow_redirects=False
         )
         if answer.status_code != HTTPStatus.FOUND:
             raise BenchError(f"{who} could not sign in: {answer.status_code}")

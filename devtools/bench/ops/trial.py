@@ -1,6 +1,7 @@
 """A whole installation over a full Redis: the console is read while pushes come in.
 
-The same pushes come with nobody at the console, in turn, for what the console costs them.
+The same pushes come with nobody at the console, in turn, for what the console costs them; and with
+somebody at the console of the very process that takes them.
 """
 
 import multiprocessing
@@ -22,7 +23,7 @@ from devtools.bench.ops.orders import FullRedis
 from devtools.bench.ops.reader import ConsoleReader, Took
 from devtools.bench.testbed import BenchError
 from devtools.local.embedded import EmbeddedServer
-from devtools.local.processes import Processes, poll
+from devtools.local.processes import Processes, Web, poll
 from devtools.reporting.run import say
 from pushes.store import keys
 
@@ -57,12 +58,17 @@ class TrialPlan:
 
 @dataclass(slots=True)
 class TrialFigures:
-    """What was measured. `alone_ms` and `beside_ms`: pushes, nobody or somebody at the console."""
+    """What was measured: answers of the console, and of pushes with nobody at it, or somebody.
+
+    `beside`: the console is served by a process of its own; `within`: by that which takes pushes.
+    """
 
     full: FullRedis
-    took: Took = field(default_factory=Took)
+    took_beside: Took = field(default_factory=Took)
+    took_within: Took = field(default_factory=Took)
     alone_ms: list[float] = field(default_factory=list)
     beside_ms: list[float] = field(default_factory=list)
+    within_ms: list[float] = field(default_factory=list)
     errors: int = 0
     memory_bytes: int = 0
     search_index_bytes: int = 0
@@ -72,31 +78,36 @@ def run(plan: TrialPlan, directory: Path) -> TrialFigures:
     """Fill, serve and measure. Raises BenchError, ProcessError and RedisError."""
     full = FullRedis.at_scale(plan.scale, _until(plan.kept))
     figures = TrialFigures(full)
-    with _installation(full, directory, plan.kept) as (redis, url, port):
+    with _installation(full, directory, plan.kept) as (redis, web, console):
         figures.memory_bytes = redis.info("memory")["used_memory"]
         wanted = visits.every(redis, figures.full)
-        reader = ConsoleReader(url, redis, visits.limited_to(figures.full))
+        reader = ConsoleReader(console.url, redis, visits.limited_to(figures.full))
+        rounds: tuple[tuple[Web | None, Took, list[float]], ...] = (
+            (None, Took(), figures.alone_ms),
+            (console, figures.took_beside, figures.beside_ms),
+            (web, figures.took_within, figures.within_ms),
+        )
         spawning = multiprocessing.get_context("spawn")
         with closing(reader), ProcessPoolExecutor(1, spawning) as pool:
             # Each process meets each page once before: code and templates are loaded then.
-            for _ in range(2):
-                reader.read(wanted, 0, Took())
+            for url in (console.url, web.url, web.url):
+                reader.read(wanted, 0, Took(), url)
             for number in range(plan.windows):
                 say(f"window {number + 1} of {plan.windows}")
-                for is_read in (False, True):
+                for served_by, took, pushes_ms in rounds:
                     pushing = pool.submit(
                         open_loop,
-                        port,
+                        web.port,
                         connections=_CONNECTIONS,
                         rate=PUSHES_PER_S,
                         seconds=plan.seconds,
                         path=f"/push/{figures.full.names[0]}",
                     )
-                    if is_read:
-                        reader.read(wanted, plan.seconds, figures.took)
+                    if served_by:
+                        reader.read(wanted, plan.seconds, took, served_by.url)
                     load = pushing.result()
                     figures.errors += load.errors
-                    (figures.beside_ms if is_read else figures.alone_ms).extend(load.latencies_ms())
+                    pushes_ms.extend(load.latencies_ms())
         figures.search_index_bytes = _search_index_bytes(redis)
     return figures
 
@@ -104,7 +115,7 @@ def run(plan: TrialPlan, directory: Path) -> TrialFigures:
 @contextmanager
 def _installation(
     full: FullRedis, directory: Path, kept: Path | None
-) -> Iterator[tuple[Redis, str, int]]:
+) -> Iterator[tuple[Redis, Web, Web]]:
     with ExitStack() as opened:
         data, is_filled = directory / "redis", False
         if kept and (kept / _FILES).is_dir():
@@ -133,7 +144,8 @@ def _installation(
         opened.callback(processes.kill_all)
         processes.worker().wait_ready()
         web = processes.web().wait_ready()
-        yield redis, web.url, web.port
+        console = processes.console().wait_ready()
+        yield redis, web, console
         processes.check()
 
 
