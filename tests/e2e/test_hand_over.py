@@ -1,11 +1,12 @@
-"""Orders are handed over once, whenever the worker is killed: real processes, a real receiver.
+"""Orders are handed over once, whenever the worker is killed, and a shop's trouble is its own.
 
-Every step of an attempt has an order that stops there: the sandbox keeps the answer of a call, or
-the worker's own thread goes no further after it. When each order is where it stops, the worker is
-killed and another one takes over.
+Real processes and a real receiver. For the kills every step of an attempt has an order that stops
+there: the sandbox keeps the answer of a call, or the worker's own thread goes no further after it.
+When each order is where it stops, the worker is killed and another one takes over.
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from enum import StrEnum
 from functools import partial
 from itertools import product
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -58,7 +60,8 @@ def stop_after(owner, name):
 
     def stopping(self, order, *arguments, **options):
         answer = call(self, order, *arguments, **options)
-        order_id = getattr(order, "order_id", order)
+        key = getattr(order, "key", order)  # it is given an id, a key or a record
+        order_id = getattr(key, "order_id", key)
         if stops.get(order_id) == name:
             sys.stderr.write(f"stopped {order_id}\\n")
             sys.stderr.flush()
@@ -89,11 +92,16 @@ class KilledOrder:
 
 
 def accounts_file(directory: Path, sandbox: SandboxControl) -> Path:
-    """Write an account that hands its orders over to the sandbox's receiver."""
+    """Write an account that hands its orders over to the sandbox, and one that does not."""
     settings = sandbox.settings()
     file = directory / "accounts.toml"
     file.write_text(
         f"""
+        [accounts.other]
+        api_url = "{sandbox.url}"
+        username = "{settings["username"]}"
+        password = "{settings["password"]}"
+        rate_per_s = 1000
         [accounts.shop]
         api_url = "{sandbox.url}"
         username = "{settings["username"]}"
@@ -219,3 +227,63 @@ def test_a_worker_killed_there_repeats_one_call_at_the_most(
     for name in ("update_merchant_references", "acknowledge"):
         used = {one["idempotency_key"] for one in order.requests if one["operation"] == name}
         assert len(used) == 1
+
+
+# The hour of it is played in the simulator, `python -m devtools.simulation --only shop`.
+TROUBLE: dict[str, tuple[str, dict[str, object]]] = {
+    "failing": ("status", {"status": 500}),
+    "hanging": ("timeout_before_effect", {"hold_s": 3}),
+    "slow": ("slow", {"delay_s": 2}),
+}
+ROUNDS = 20
+
+# Less than a thread of the shop is waited for, and more than a busy machine differs from itself.
+UNNOTICED_S = 0.25
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+def test_a_shop_in_trouble_is_noticed_by_no_other_account(
+    redis_client: Redis, sandbox: SandboxControl, processes: Processes, tmp_path: Path, trouble: str
+) -> None:
+    worker = processes.worker(
+        ACCOUNTS_FILE=str(accounts_file(tmp_path, sandbox)),
+        **dict.fromkeys(("KLARNA_API_URL", "KLARNA_USERNAME", "KLARNA_PASSWORD"), ""),
+        WORKER_CONCURRENCY="8",
+        RETRY_DELAYS_S="1,1,1,1,1,1,1",
+        OUTAGE_AFTER_FAILURES="3",
+    )
+    worker.wait_ready()
+    ledger = Ledger(redis_client)
+
+    def accept(account: str) -> PushKey:
+        key = PushKey(account, sandbox.create_order())
+        ledger.accept(key, datetime.now(UTC))
+        return key
+
+    def until_acknowledged() -> float:
+        key = accept("other")
+        poll(partial(_is_settled, redis_client, key), 60)
+        push = records.get(redis_client, key)
+        assert push
+        assert (push.state, push.attempts) == (State.ACKNOWLEDGED, 1)
+        assert push.acknowledged_at
+        return (push.acknowledged_at - push.first_push_at).total_seconds()
+
+    alone = median(until_acknowledged() for _ in range(ROUNDS))
+    fault, params = TROUBLE[trouble]
+    sandbox.add_fault(fault, operation="receiver", params=params)
+    of_shop = [accept("shop") for _ in range(40)]
+    poll(sandbox.received, 30, "nothing is handed over")
+    beside = median(until_acknowledged() for _ in range(ROUNDS))
+    sys.stdout.write(f"measured: {alone * 1000:.1f} ms alone, {beside * 1000:.1f} ms beside\n")
+    assert beside - alone < UNNOTICED_S
+    assert any(not _is_settled(redis_client, key) for key in of_shop)
+
+    sandbox.clear_faults()
+    for key in of_shop:
+        poll(partial(_is_settled, redis_client, key), 60)
+    pushes = [push for push in records.get_many(redis_client, of_shop) if push]
+    assert {push.state for push in pushes} == {State.ACKNOWLEDGED}
+    assert all(push.handed_over_at for push in pushes)
+    taken = [message["order_id"] for message in sandbox.received() if message["taken"]]
+    assert sorted(set(taken), key=str) == sorted(key.order_id for key in of_shop)
