@@ -92,7 +92,7 @@ class PageRefusal:
 
 _UNKNOWN = f"Order {UNKNOWN_ORDER_ID} cannot be found."
 
-#: One for each call of the page, the capture, and "Error codes and messages" for the last two.
+#: One for each call of the page, the capture, and "Error codes and messages" for the last ones.
 REFUSALS = (
     PageRefusal(
         *(Operation.GET_ORDER, 400, "INVALID_ORDER_ID", "Order ID must be a valid UUID."),
@@ -142,4 +142,42 @@ REFUSALS = (
         "The size of the shipping_info/shipping_company value must be between 0 and 100",
         body={"shipping_info": [{"shipping_company": "x" * 101}]},
     ),
+    PageRefusal(
+        *(Operation.UPDATE_AUTHORIZATION, 403, "NOT_ALLOWED"),
+        "Resulting authorization amount 1 cannot be less than the captured amount 5000 for order."
+        " Order authorization cannot be updated",
+        order_status="PART_CAPTURED",
+        body={"order_amount": 1, "order_lines": []},
+    ),
+    PageRefusal(
+        *(Operation.CAPTURE, 404, "NO_SUCH_ORDER", _UNKNOWN),
+        order_id=UNKNOWN_ORDER_ID,
+    ),
 )
+
+# How the client tells of an answer: its status, Klarna's code, and the rest in words.
+Told = tuple[int, str | None, str]
+
+#: What Klarna may answer to any call: the fault of the sandbox that does, and what is told of it.
+OF_ANY_CALL: dict[str, tuple[str, dict[str, Any], Told]] = {
+    "409": ("status", {"status": 409}, (409, "CONFLICT", "HTTP 409 CONFLICT")),
+    "413": ("status", {"status": 413}, (413, "REQUEST_TOO_LARGE", "Request is too large")),
+    "429": ("rate_limited", {}, (429, "TOO_MANY_REQUESTS", "Too many requests")),
+    "500": (
+        *("status", {"status": 500}),
+        (500, "INTERNAL_SERVER_ERROR", "Unexpected server error"),
+    ),
+    "500, another code": (
+        *("status", {"status": 500, "error_code": "UNEXPECTED_ERROR"}),
+        (500, "UNEXPECTED_ERROR", "Unexpected server error"),
+    ),
+    **{
+        str(status): (
+            *("status", {"status": status}),
+            (status, "TEMPORARILY_UNAVAILABLE", "Temporarily unavailable"),
+        )
+        for status in (502, 503, 504)
+    },
+    "401 of the gateway": ("unauthorized_html", {}, (401, None, "wrong_credentials")),
+    "404 without a word": ("empty_404", {}, (404, None, "HTTP 404")),
+}

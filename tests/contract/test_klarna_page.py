@@ -13,19 +13,37 @@ from klarna import (
     AuthorizationUpdate,
     CaptureRequest,
     KlarnaClient,
+    KlarnaError,
     MerchantReferences,
+    MisconfigurationError,
     NoSuchOrderError,
     NotAllowedError,
     Operation,
     PermanentError,
+    RateLimitedError,
     RejectedError,
     ShippingInfo,
+    TransientError,
     resolve_api_url,
 )
 from klarna.documents import CustomerDetails
-from tests.klarna_page import CLEARED_REFERENCE, REFUSALS, REQUESTS, SHORT_ORDER_ID, PageRefusal
+from tests.klarna_page import (
+    CLEARED_REFERENCE,
+    OF_ANY_CALL,
+    REFUSALS,
+    REQUESTS,
+    SHORT_ORDER_ID,
+    PageRefusal,
+)
 
 ERRORS = {403: NotAllowedError, 404: NoSuchOrderError, 422: RejectedError}
+
+OF_ANY_STATUS = dict.fromkeys(OF_ANY_CALL, TransientError) | {
+    "413": RejectedError,
+    "429": RateLimitedError,
+    "401 of the gateway": MisconfigurationError,
+    "404 without a word": NoSuchOrderError,
+}
 
 # What no user of our client can send: it is refused before.
 UNSENT = [
@@ -120,6 +138,24 @@ def test_it_tells_a_refusal_with_klarnas_words(
     assert type(error) is ERRORS[refusal.status]
     assert str(error) == f"HTTP {refusal.status} {refusal.error_code} {refusal.message}"
     assert error.correlation_id == sandbox.requests()[-1]["correlation_id"]
+
+
+@pytest.mark.parametrize("operation", REQUESTS)
+@pytest.mark.parametrize("answer", OF_ANY_CALL)
+def test_it_tells_what_any_call_may_be_answered(
+    client: KlarnaClient, sandbox: SandboxControl, answer: str, operation: Operation
+) -> None:
+    fault, params, told = OF_ANY_CALL[answer]
+    order_id = sandbox.create_order()
+    sandbox.add_fault(fault, operation=operation, params=params)
+    with pytest.raises(KlarnaError) as raised:
+        call(client, operation, order_id, REQUESTS[operation])
+    error, (seen,) = raised.value, sandbox.requests(order_id)
+    assert type(error) is OF_ANY_STATUS[answer]
+    assert error.exchange
+    assert (error.exchange.http_status, error.exchange.error_code, error.exchange.error) == told
+    assert error.correlation_id == seen["correlation_id"]
+    assert not seen["effect"]
 
 
 def test_it_sends_neither_half_an_id_nor_a_billing_address(
