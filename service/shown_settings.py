@@ -36,7 +36,8 @@ def settings(settings: WebSettings) -> Iterator[ShownSetting]:
             continue
         is_default = name not in settings.model_fields_set
         if is_secret(field):
-            yield ShownSetting(field.alias, MASKED, is_default=False)
+            is_set = getattr(settings, name) is not None
+            yield ShownSetting(field.alias, MASKED if is_set else None, is_default)
         else:
             value, problem = _written(getattr(settings, name)), _problem(field.alias, settings)
             yield ShownSetting(field.alias, value, is_default, problem)

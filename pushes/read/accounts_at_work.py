@@ -5,7 +5,7 @@ longest first, so that the cost is bounded. Changes nothing.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
@@ -65,6 +65,21 @@ def read(redis: Redis, unreadable: Unreadable, at_most: int = ACCOUNTS_READ) -> 
         for name, (queued, held, firsts) in zip(chosen, answers, strict=True)
     }
     return AccountsAtWork(accounts, left_out=len(known) - len(chosen))
+
+
+def oldest_deadline(
+    redis: Redis, names: Collection[str], unreadable: Unreadable
+) -> datetime | None:
+    """Say when the first of the waiting pushes of these accounts reaches its deadline.
+
+    Raises RedisError.
+    """
+    places = [place for found in _first(redis, unreadable).values() for place in found]
+    deadlines = [each for place, each in places if _account((place, each)) in names]
+    for _, _, firsts in _ask(redis, sorted(names), unreadable):
+        deadlines += firsts
+    first = min(filter(isfinite, deadlines), default=None)
+    return None if first is None else codec.moment(str(first))
 
 
 def _first(redis: Redis, unreadable: Unreadable) -> dict[State, list[_Place]]:

@@ -1,5 +1,6 @@
 """Making a page: what every template knows, and whether it is the whole page or what renews it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,7 @@ from flask import Blueprint, Flask, Response, flash, g, make_response, render_te
 from werkzeug.exceptions import BadRequest, NotFound
 
 from pushes.access.principals import Principal, UserRole
+from pushes.accounts.holds import Standing
 from pushes.model import State
 from service import deps
 from service.ops import words
@@ -102,6 +104,16 @@ def reason() -> str:
 def say(text: str, kind: str = "good") -> None:
     """Show a sentence on the next page."""
     flash(text, kind)
+
+
+def neediest_first(standings: Mapping[str, Standing]) -> list[str]:
+    """Name the accounts, those first that somebody should look at."""
+
+    def place(name: str) -> tuple[bool, bool, str]:
+        standing = standings[name]
+        return not (standing.hold or standing.unserved_since), not standing.pause, name
+
+    return sorted(standings, key=place)
 
 
 def known_accounts(who: Principal) -> list[str]:

@@ -12,6 +12,7 @@ from devtools.local.sandbox_control import SandboxControl
 from pushes.model import PushKey, State
 from pushes.operate import hold
 from pushes.store import records
+from tests.browser import worst_case
 from tests.browser.conftest import PASSWORD, SignIn
 
 NAMES = ("orders", "dead", "accounts", "workers", "replays", "audit", "settings")
@@ -187,6 +188,44 @@ def test_axe_finds_nothing_serious_and_no_page_is_wider_than_the_screen(  # noqa
             for summary in page.locator("main summary").all():
                 summary.click()
             look(page, width)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_scrolls_sideways_whatever_is_shown(
+    web: Web, redis_client: Redis, browser: Browser, scheme: str, width: int
+) -> None:
+    letter, run_id = worst_case.fill(redis_client, PASSWORD)
+    order, run = f"/orders/{letter.account}/{letter.order_id}/", f"/replays/{run_id}/"
+    paths = (*PAGES, order, run, "/orders/?state=held", "/orders/?q=stat:x", "/dead/?code=none")
+    for name in ("admin", worst_case.LIMITED.name):
+        with browser.new_context(
+            viewport={"width": width, "height": 844},
+            color_scheme="dark" if scheme == "dark" else "light",
+        ) as context:
+            page = context.new_page()
+            page.goto(f"{web.url}/ops/")
+            page.get_by_label("Name").fill(name)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_url(f"{web.url}/ops/")
+            for path in (*paths, f"/replays/new?act=replay&account={letter.account}"):
+                page.goto(f"{web.url}/ops{path}")
+                for summary in page.locator("main summary").all()[:5]:
+                    summary.click()
+                assert scrolled_sideways(page) == [], page.url
+
+
+def scrolled_sideways(page: Page) -> list[str]:
+    """Name what is wider than the screen, or than its place in the page."""
+    found: list[str] = page.evaluate(
+        """() => [document.documentElement, ...document.querySelectorAll("body *")]
+            .filter((it) => it.scrollWidth > it.clientWidth + 1)
+            .filter((it) => it === document.documentElement
+                || ["auto", "scroll"].includes(getComputedStyle(it).overflowX))
+            .map((it) => `${it.tagName} ${it.className}: ${it.scrollWidth} > ${it.clientWidth}`)"""
+    )
+    return found
 
 
 def look(page: Page, width: int) -> None:

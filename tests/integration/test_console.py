@@ -407,6 +407,21 @@ def test_it_keeps_accounts_apart(app: Flask, ledger: Ledger, redis_client: Redis
     assert dead_one(ledger, theirs.key) == theirs
 
 
+def test_it_leads_whoever_is_limited_to_an_account_with_such_orders(
+    app: Flask, ledger: Ledger, redis_client: Redis
+) -> None:
+    now = datetime.now(UTC)
+    put(ledger, State.HELD, a_key("us"), now - timedelta(hours=47))
+    put(ledger, State.HELD, a_key("north"), now - timedelta(hours=3))
+    put(ledger, State.QUEUED, a_key("eu"), now - timedelta(minutes=1))
+    add(redis_client, "limited", UserRole.VIEWER, "eu", "north")
+    html = sign_in(app, "limited").get("/ops/").text
+    assert "state=held&amp;account=north" in html
+    assert "state=queued&amp;account=eu" in html
+    assert "<dd>3 h 00 min</dd>" in html
+    assert "deadline" not in html  # the order of another account is within 4 hours of its own
+
+
 # What is done
 
 

@@ -57,7 +57,9 @@ def test_it_draws_the_range_that_is_asked_for(app: Flask, ledger: Ledger) -> Non
 def test_it_draws_no_totals_for_whoever_is_limited(app: Flask, ledger: Ledger) -> None:
     Samples(ledger.redis).scan()
 
-    assert "series" not in sign_in(app, "eva").get("/ops/").text
+    html = sign_in(app, "eva").get("/ops/").text
+
+    assert ('class="chart"' in html, "There are no charts here" in html) == (False, True)
 
 
 def test_it_lists_workers_and_the_accounts_that_the_reader_may_see(

@@ -9,7 +9,7 @@ from pushes.operate import hold
 from pushes.read.lately import quota
 from pushes.read.unreadable import Unreadable
 from service import access, deps
-from service.ops.page import PAGE_SIZE, reason, render, say
+from service.ops.page import PAGE_SIZE, neediest_first, reason, render, say
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/accounts")
 
@@ -23,14 +23,7 @@ def page() -> Response:
     who, part = access.principal(), request.args.get("name", "").strip().lower()
     seen = deps.current().recent.read(access.changed_at())
     standings = {name: it for name, it in seen.standings.items() if who.sees(name)}
-    first = sorted(
-        (name for name in standings if part in name),
-        key=lambda name: (
-            not (standings[name].hold or standings[name].unserved_since),
-            not standings[name].pause,
-            name,
-        ),
-    )
+    first = [name for name in neediest_first(standings) if part in name]
     start, redis = _start(), deps.current().ledger.redis
     names = first[start : start + PAGE_SIZE]
     return render(

@@ -1,18 +1,23 @@
 """Overview: is everything all right? The oldest waiting order first, then what needs somebody."""
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
+from pushes.access.principals import Principal
 from pushes.accounts import clock
 from pushes.model import State
+from pushes.read import accounts_at_work, by_account
 from pushes.read.lately import quota, series
 from pushes.read.lately.series import Series
+from pushes.read.overview import Overview
 from pushes.read.unreadable import Unreadable
 from pushes.store.counted.series import Range
 from service import access, deps
 from service.ops.overview import charts
 from service.ops.overview.headline import judge
-from service.ops.page import render
+from service.ops.page import neediest_first, render
 
 blueprint = Blueprint("overview", __name__)
 
@@ -36,29 +41,49 @@ def page() -> Response:
     """Show how everything is."""
     who = access.principal()
     seen = deps.current().recent.read(access.changed_at())
-    standings = {name: it for name, it in seen.standings.items() if who.sees(name)}
-    if who.accounts is None:
-        states = {state: seen.states[state] for state in _STATES}
-    else:  # what is settled is not counted by account
-        counts = [seen.by_account.of(name) for name in standings]
-        states = {
-            state: sum(each[state] for each in counts) for state in _STATES if not state.is_settled
-        }
     redis = deps.current().ledger.redis
+    states, whose = {state: seen.states[state] for state in _STATES}, dict[State, str]()
+    if who.accounts is not None:
+        seen = _of_theirs(seen, who)
+        states, whose = _states_of(seen)
+    accounts = neediest_first(seen.standings)[:_ACCOUNTS_SHOWN]
     drawn = None if who.accounts is not None else _series()  # it is over all accounts
     return render(
         "overview/overview.html",
-        quota=quota.read(redis, list(standings)[:_ACCOUNTS_SHOWN], clock.read(redis), Unreadable()),
-        accounts_shown=_ACCOUNTS_SHOWN,
+        quota=quota.read(redis, accounts, clock.read(redis), Unreadable()),
+        accounts=accounts,
         series=drawn,
         charts=[charts.throughput(drawn), charts.times(drawn)] if drawn else [],
         ranges=list(Range),
         seen=seen,
-        standings=standings,
+        standings=seen.standings,
         states=states,
+        whose=whose,
         limited=who.accounts is not None,
-        headline=judge(seen, standings, states),
+        headline=judge(seen, states),
     )
+
+
+def _of_theirs(seen: Overview, who: Principal) -> Overview:
+    """Leave out what is of other accounts: standings, and the orders that run out of time."""
+    redis = deps.current().ledger.redis
+    standings = {name: it for name, it in seen.standings.items() if who.sees(name)}
+    oldest = accounts_at_work.oldest_deadline(redis, standings, Unreadable())
+    return replace(seen, standings=standings, oldest_deadline=oldest, at_risk=())
+
+
+def _states_of(seen: Overview) -> tuple[dict[State, int], dict[State, str]]:
+    """Count the orders of these accounts by state, and name an account that has such; not settled.
+
+    What is settled is not counted by account.
+    """
+    states, whose = dict.fromkeys(by_account.STATES, 0), dict[State, str]()
+    for name in seen.standings:
+        for state, count in seen.by_account.of(name).items():
+            states[state] += count
+            if count:
+                whose.setdefault(state, name)
+    return {state: states[state] for state in _STATES if state in states}, whose
 
 
 def _series() -> Series:

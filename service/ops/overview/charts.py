@@ -30,11 +30,15 @@ _Values = Sequence[tuple[datetime, float | None]]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a chart: what it shows, the class that gives its colour, and its path."""
+    """One line of a chart: what it shows, the class that gives its colour, and its path.
+
+    `dots` are its values between two gaps, which no line leads to.
+    """
 
     name: str
     look: str
     path: str
+    dots: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,8 @@ def throughput(series: Series) -> Chart:
         f" {sum(step.acknowledged for step in steps):,} acknowledgements"
         f" in the last {series.range}.",
         (
-            Line("pushes", "blue", _path(pushes, series, height)),
-            Line("acknowledged", "good", _path(done, series, height)),
+            _line("pushes", "blue", pushes, series, height),
+            _line("acknowledged", "good", done, series, height),
         ),
         (f"{highest:,.0f}", f"{highest / 2:,.0f}", "0"),
         _ACROSS[series.range],
@@ -90,9 +94,9 @@ def times(series: Series) -> Chart:
         "Half of the orders, 95 % of them, and how long the oldest waiting order had waited;"
         " the scale is logarithmic.",
         (
-            Line("50 %", "good", _path(p50, series, height)),
-            Line("95 %", "purple", _path(p95, series, height)),
-            Line("oldest waiting", "bad dashed", _path(oldest, series, height)),
+            _line("50 %", "good", p50, series, height),
+            _line("95 %", "purple", p95, series, height),
+            _line("oldest waiting", "bad dashed", oldest, series, height),
         ),
         tuple(reversed([_TIMES[mark] for mark in marks])),
         _ACROSS[series.range],
@@ -103,20 +107,24 @@ def _values(steps: Iterable[SeriesStep], value: Callable[[SeriesStep], float | N
     return [(step.until, value(step)) for step in steps]
 
 
-def _path(values: _Values, series: Series, height: Callable[[float], float]) -> str:
+def _line(
+    name: str, look: str, values: _Values, series: Series, height: Callable[[float], float]
+) -> Line:
     """Write the path of a line; it is broken where there is no value."""
-    found, is_drawn = list[str](), False
-    for at, value in values:
-        if value is None:
-            is_drawn = False
+    path, dots, run = list[str](), list[str](), list[str]()
+    for at, value in [*values, (series.until, None)]:
+        if value is not None:
+            across = (at - series.since) / series.range.length
+            x = WIDTH * min(1.0, max(0.0, across))
+            y = HEIGHT * (1 - min(1.0, max(0.0, height(value))))
+            run.append(f"{x:.1f} {y:.1f}")
             continue
-        across = (at - series.since) / series.range.length
-        x = WIDTH * min(1.0, max(0.0, across))
-        y = HEIGHT * (1 - min(1.0, max(0.0, height(value))))
-        # A value between two gaps is a dot: a line of no length with round ends.
-        found.append(f"L{x:.1f} {y:.1f}" if is_drawn else f"M{x:.1f} {y:.1f}h0")
-        is_drawn = True
-    return "".join(found)
+        if len(run) == 1:
+            dots.append(f"M{run[0]}h0")  # no length, but round ends
+        elif run:
+            path.append(f"M{'L'.join(run)}")
+        run = []
+    return Line(name, look, "".join(path), "".join(dots))
 
 
 def _round_up(value: float) -> float:

@@ -45,12 +45,15 @@ class Headline:
     points: tuple[Point, ...]
 
 
-def judge(
-    seen: Overview, standings: Mapping[str, Standing], states: Mapping[State, int]
-) -> Headline:
-    """Judge what was seen; `standings` and `states` are those that the reader may see."""
+def judge(seen: Overview, states: Mapping[State, int]) -> Headline:
+    """Judge what was seen of the accounts that the reader may see; `states` are of those, too."""
     points = sorted(
-        [*_of_workers(seen), *_of_accounts(standings), *_of_orders(seen, states), *_of_us(seen)],
+        [
+            *_of_workers(seen),
+            *_of_accounts(seen.standings),
+            *_of_orders(seen, states),
+            *_of_us(seen),
+        ],
         key=lambda point: list(Level).index(point.level),
         reverse=True,
     )
