@@ -5,7 +5,7 @@ import os
 from functools import partial
 from importlib.metadata import version
 
-from klarna import KlarnaClient, make_clients
+from klarna import make_clients
 from pushes import log, telemetry
 from pushes.accounts.settings import Account
 from pushes.settings import ConfigurationError, complain, log_not_reloaded
@@ -13,7 +13,7 @@ from pushes.store.connection import connect
 from pushes.store.ledger import Ledger
 from worker import alone
 from worker.alone import AloneProcess
-from worker.attempt.acknowledge import HandOverSteps, ServedAccount
+from worker.attempt.acknowledge import ServedAccount
 from worker.attempt.hand_over.shop import MerchantSystem
 from worker.periodic.heartbeat import Heartbeat
 from worker.runner import Runner
@@ -77,20 +77,19 @@ def _read() -> tuple[Configuration, dict[str, ServedAccount]]:
         raise ConfigurationError(str(error)) from error
     accounts = {
         name: ServedAccount(
-            clients[name], account.policies, _merchant(clients[name], account, pool_size)
+            clients[name], account.policies, _shop_of(account, pool_size), clients[name]
         )
         for name, account in found.accounts.items()
     }
     return found, accounts
 
 
-def _merchant(client: KlarnaClient, account: Account, pool_size: int) -> HandOverSteps | None:
+def _shop_of(account: Account, pool_size: int) -> MerchantSystem | None:
     hand_over = account.policies.hand_over
     if hand_over is None:
         return None
     user_agent = f"klarna-ack/{version('klarna-ack')}"
-    shop = MerchantSystem(hand_over, pool_size=pool_size, user_agent=user_agent)
-    return HandOverSteps(shop, client)
+    return MerchantSystem(hand_over, pool_size=pool_size, user_agent=user_agent)
 
 
 def _reload(parts: Parts, heartbeat: Heartbeat) -> None:

@@ -126,4 +126,4 @@ def _limited(accounts: Mapping[str, ServedAccount]) -> list[str]:
     """Name the accounts that may not take all places; one that is alone takes them from nobody."""
     if len(accounts) == 1:
         return []
-    return [name for name, account in accounts.items() if account.merchant]
+    return [name for name, account in accounts.items() if account.shop]

@@ -92,6 +92,7 @@ class ReceivedBody(TypedDict):
     path: str
     message_id: str | None
     order_id: str | None
+    traceparent: str | None
     body: Any  # JSON if it is any, else text
     verified: bool
     problem: str | None
@@ -110,6 +111,7 @@ class PluginCallBody(TypedDict):
     path: str
     query: str
     order_id: str | None
+    traceparent: str | None
     body: str
     read: int | None  # what Klarna's side answered to its GET and acknowledge; None: not asked
     acknowledged: int | None

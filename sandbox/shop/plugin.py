@@ -35,6 +35,7 @@ class PluginCall:
     path: str
     query: str
     order_id: str | None
+    traceparent: str | None
     body: str
     read: int | None
     acknowledged: int | None
@@ -51,6 +52,7 @@ class PluginCall:
             "path": self.path,
             "query": self.query,
             "order_id": self.order_id,
+            "traceparent": self.traceparent,
             "body": self.body,
             "read": self.read,
             "acknowledged": self.acknowledged,
@@ -85,6 +87,7 @@ def take_push(state: SandboxState, request: ApiRequest) -> tuple[Reply, PluginCa
             path=request.path,
             query=request.query,
             order_id=order_id,
+            traceparent=request.headers.get("traceparent"),
             body=request.body.decode(errors="replace"),
             read=read,
             acknowledged=acknowledged,

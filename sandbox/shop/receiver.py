@@ -32,6 +32,7 @@ class ReceivedMessage:
     path: str
     message_id: str | None
     order_id: str | None
+    traceparent: str | None
     body: str
     problem: str | None
     taken: bool
@@ -48,6 +49,7 @@ class ReceivedMessage:
             "path": self.path,
             "message_id": self.message_id,
             "order_id": self.order_id,
+            "traceparent": self.traceparent,
             "body": _parsed(self.body),
             "verified": self.problem is None,
             "problem": self.problem,
@@ -79,6 +81,7 @@ def receive(state: SandboxState, request: ApiRequest) -> tuple[Reply, ReceivedMe
             path=request.path,
             message_id=message_id,
             order_id=order_id,
+            traceparent=request.headers.get("traceparent"),
             body=body,
             problem=problem,
             taken=taken,

@@ -27,7 +27,7 @@ from pushes.model import HoldReason, Push, PushKey, Reason, State
 from pushes.operate import replay
 from pushes.store import codec, keys, records
 from pushes.store.ledger import Ledger
-from worker.attempt.acknowledge import idempotency_key
+from worker.attempt.steps import idempotency_key
 
 # Three time-outs of 10 s, the delays between them, and a machine that has other things to do.
 PATIENCE_S = 90.0

@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 from klarna.orders import parse_order
 from pushes.accounts.policies import HandOver
 from pushes.model import Entry
-from tests.builders import a_key
+from tests.builders import a_push
 from worker.attempt.hand_over.shop import MerchantSystem
 
 SECRET = "whsec_" + "AAAA" * 8
@@ -41,10 +41,12 @@ def test_it_gives_an_order_its_number_and_a_repeat_the_same(url: str) -> None:
     shop = MerchantSystem(HandOver.model_validate(table), pool_size=1, user_agent="test")
     entries: list[Entry] = []
 
-    one, other = a_key(), a_key()
+    one, other = a_push(), a_push()
     given = [
-        shop.hand_over(key, parse_order({"order_id": key.order_id, "status": "OPEN"}), entries)
-        for key in (one, other, one)
+        shop.hand_over(
+            push, parse_order({"order_id": push.key.order_id, "status": "OPEN"}), entries
+        )
+        for push in (one, other, one)
     ]
     shop.close()
 

@@ -13,11 +13,13 @@ from pushes import life
 from pushes.accounts.holds import Holds
 from pushes.accounts.policies import HandOver, Policies
 from pushes.accounts.serving import Share
+from pushes.life import KLARNA, Origin
+from pushes.log import trace
 from pushes.model import Change, Entry, HoldReason, Push, PushKey, Reason, State
 from pushes.policy import RetryPolicy
 from pushes.store import records
 from pushes.store.ledger import Ledger
-from worker.attempt.acknowledge import HandOverSteps, ServedAccount
+from worker.attempt.acknowledge import ServedAccount
 from worker.attempt.attempt import Attempt
 from worker.attempt.hand_over.shop import MerchantSystem, References
 from worker.clock import SYSTEM_CLOCK
@@ -45,8 +47,8 @@ class Dying:
 class DyingShop(MerchantSystem):
     dying = Dying()
 
-    def hand_over(self, key: PushKey, order: Order, entries: list[Entry]) -> References:
-        found = super().hand_over(key, order, entries)
+    def hand_over(self, push: Push, order: Order, entries: list[Entry]) -> References:
+        found = super().hand_over(push, order, entries)
         self.dying.step("hand_over")
         return found
 
@@ -90,7 +92,7 @@ class OneWorker:
         shop.dying = self.dying
         self._shop = shop
         client = DyingClient(self._klarna, self.dying)
-        account = ServedAccount(client, Policies(), HandOverSteps(shop, client))
+        account = ServedAccount(client, Policies(), shop, client)
         self.parts: Parts = assemble(
             self.ledger,
             name="worker-1",
@@ -102,9 +104,9 @@ class OneWorker:
         )
         self.parts.serving.announce()
 
-    def push(self, order_id: str) -> PushKey:
+    def push(self, order_id: str, origin: Origin = KLARNA) -> PushKey:
         key = PushKey("default", order_id)
-        self.ledger.accept(key, SYSTEM_CLOCK.now())
+        self.ledger.accept(key, SYSTEM_CLOCK.now(), origin)
         return key
 
     def attempt(self, key: PushKey, *, is_probe: bool = False) -> Push:
@@ -187,6 +189,25 @@ def test_it_hands_an_order_over_and_sets_what_the_shop_calls_it(
     assert body["type"] == "order.verified"
     assert body["data"]["order_amount"] == 19_900
     assert worker.reference_of(key) == f"shop-{key.order_id}"
+
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize("brought", [TRACEPARENT, None])
+@pytest.mark.parametrize("style", ["signed", "forward"])
+def test_the_shop_gets_the_trace_of_the_push(
+    start: Start, sandbox: SandboxControl, style: str, brought: str | None
+) -> None:
+    signed = style == "signed"
+    worker = start() if signed else start("/plugin/{order_id}", style=style, secret=None)
+    key = worker.push(sandbox.create_order(), Origin(trace=brought))
+
+    push = worker.attempt(key)
+
+    (got,) = sandbox.received(key.order_id) if signed else sandbox.plugin_calls(key.order_id)
+    assert got["traceparent"] == trace.header(push) == (brought or got["traceparent"])
+    assert trace.trace_id(push) in str(got["traceparent"])
 
 
 def test_it_forwards_the_push_to_a_plugin_as_klarna_would(

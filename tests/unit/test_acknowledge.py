@@ -22,7 +22,7 @@ from pushes.fraud import FraudLook
 from pushes.model import HoldReason, Push, Reason, State
 from pushes.policy import RetryPolicy
 from tests.builders import NOW, ManualClock, Unlimited, a_push
-from worker.attempt.acknowledge import Acknowledger, ServedAccount, idempotency_key
+from worker.attempt.acknowledge import Acknowledger, ServedAccount
 from worker.attempt.attempt import Report
 from worker.attempt.outcomes import (
     AccountSignal,
@@ -35,6 +35,7 @@ from worker.attempt.outcomes import (
     Retry,
     Spends,
 )
+from worker.attempt.steps import idempotency_key
 from worker.clock import SYSTEM_CLOCK, Clock
 
 PUSH = a_push(State.RUNNING)

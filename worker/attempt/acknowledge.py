@@ -5,14 +5,11 @@ Never acknowledges without a GET of the same attempt before it.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
-from uuid import UUID, uuid5
 
 from klarna import (
     KlarnaError,
     LocalError,
-    MerchantReferences,
     MisconfigurationError,
     NotAllowedError,
     Observe,
@@ -25,7 +22,6 @@ from pushes.fraud import FraudLook
 from pushes.log import trace
 from pushes.model import Push, PushKey, Reason
 from pushes.policy import RetryPolicy
-from pushes.store import codec, keys
 from worker.attempt import failures
 from worker.attempt.attempt import Attempt, Ending, Report
 from worker.attempt.failures import (
@@ -35,14 +31,12 @@ from worker.attempt.failures import (
 )
 from worker.attempt.hand_over.shop import MerchantSystem
 from worker.attempt.outcomes import Acknowledged, Dead, Looked, NotNeeded, Outcome
+from worker.attempt.steps import ReferencesClient, Remember, Steps, forget, idempotency_key
 from worker.attempt.verify import Verdict, verify
 from worker.claiming.quota import GRACE_S, QuotaSpentError
 from worker.clock import SYSTEM_CLOCK, Clock
 
 _log = log.get(__name__)
-
-# Ours alone, so that no other program's UUIDv5 of the same name is the same key.
-_NAMESPACE = UUID("9c0e6c0a-2f0b-5f3e-8d6e-6b1f2a7c4d11")
 
 # A machine so busy that a thread misses so many slots in a row calls without one.
 _SLOTS_MISSED = 3
@@ -68,35 +62,18 @@ class OrderClient(Protocol):
         """Tell Klarna that the order is known."""
 
 
-class ReferencesClient(Protocol):
-    """What an attempt that hands an order over needs of `klarna.KlarnaClient` besides."""
-
-    def update_merchant_references(
-        self,
-        order_id: str,
-        references: MerchantReferences,
-        *,
-        idempotency_key: str,
-        observe: Observe,
-    ) -> None:
-        """Set what the shop calls the order."""
-
-
-@dataclass(frozen=True, slots=True)
-class HandOverSteps:
-    """The merchant's own system, and the client that sets at Klarna what it answers."""
-
-    shop: MerchantSystem
-    client: ReferencesClient
-
-
 @dataclass(frozen=True, slots=True)
 class ServedAccount:
-    """What an attempt needs of its account; `merchant` where orders are handed over first."""
+    """What an attempt needs of its account.
+
+    `shop` where orders are handed over first, `references` where it may be set at Klarna what the
+    shop calls them.
+    """
 
     client: OrderClient
     policies: Policies = DEFAULT_POLICIES
-    merchant: HandOverSteps | None = None
+    shop: MerchantSystem | None = None
+    references: ReferencesClient | None = None
 
 
 class Slots(Protocol):
@@ -104,14 +81,6 @@ class Slots(Protocol):
 
     def reserve(self, account: str) -> float:
         """Reserve the next call of an account; return how many seconds away it is."""
-
-
-# Writes to the record of a running push what its attempt has done so far. Raises nothing.
-Remember = Callable[[Push, Report], None]
-
-
-def _forget(_push: Push, _report: Report) -> None:
-    """Leave it to the end of the attempt, which a crash may prevent."""
 
 
 class Acknowledger:
@@ -125,9 +94,9 @@ class Acknowledger:
         slots: Slots,
         clock: Clock = SYSTEM_CLOCK,
         *,
-        remember: Remember = _forget,
+        remember: Remember = forget,
     ) -> None:
-        self._remember = remember
+        self._steps = Steps(self._await_slot, remember, clock)
         self._accounts = accounts
         self._slots = slots
         self._policy = policy
@@ -187,9 +156,8 @@ class Acknowledger:
                 return
 
     def _call(self, account: ServedAccount, push: Push, report: Report) -> Outcome:
-        client, policies, order_id = account.client, account.policies, push.key.order_id
-        order = self._get(client, push.key, report)
-        verdict = verify(order, order_id, policies)
+        order = self._get(account.client, push.key, report)
+        verdict = verify(order, push.key.order_id, account.policies)
         if verdict is Verdict.MISMATCH:
             return Dead(Reason.ORDER_MISMATCH, f"Klarna answered with order {order.order_id[:36]}")
         report.verified(order)
@@ -201,46 +169,30 @@ class Acknowledger:
         if verdict is Verdict.PENDING:
             return failures.decide_pending(push)
         try:
-            if account.merchant:
-                self._hand_over(account.merchant, push, order, report)
-            self._await_slot(push.key.account)
-            client.acknowledge(
-                order_id,
-                idempotency_key=idempotency_key(push.key, push.idempotent_since),
-                observe=report.observe,
-            )
+            self._acknowledge(account, push, order, report)
         except NotAllowedError:
             self._await_slot(push.key.account)
-            order = client.get_order(order_id, observe=report.observe)
-            if verify(order, order_id, policies) is not Verdict.CLOSED:
+            order = account.client.get_order(push.key.order_id, observe=report.observe)
+            if verify(order, push.key.order_id, account.policies) is not Verdict.CLOSED:
                 raise
             report.verified(order)
             return NotNeeded()
         return Acknowledged()
 
-    def _hand_over(self, merchant: HandOverSteps, push: Push, order: Order, report: Report) -> None:
-        """Hand the order over, then set at Klarna what the shop calls it; each at most once.
-
-        What was done is remembered at once, so that a crash repeats one call at the most.
-        """
-        key, reference1, reference2 = push.key, push.reference1, push.reference2
-        if push.handed_over_at is None:
-            given = merchant.shop.hand_over(key, order, report.entries)
-            reference1, reference2 = given.merchant_reference1, given.merchant_reference2
-            report.reference1, report.reference2 = reference1, reference2
-            report.handed_over_at = self._clock.now()
-            self._remember(push, report)
-        if push.references_set_at or not (reference1 or reference2):
-            return
-        self._await_slot(key.account)
-        merchant.client.update_merchant_references(
-            key.order_id,
-            MerchantReferences(merchant_reference1=reference1, merchant_reference2=reference2),
-            idempotency_key=idempotency_key(key, push.idempotent_since, "references"),
+    def _acknowledge(
+        self, account: ServedAccount, push: Push, order: Order, report: Report
+    ) -> None:
+        """Acknowledge an order that was verified, after what its account wants done before."""
+        if account.shop:
+            self._steps.hand_over(account.shop, push, order, report)
+        if account.references:
+            self._steps.set_references(account.references, push, report)
+        self._await_slot(push.key.account)
+        account.client.acknowledge(
+            push.key.order_id,
+            idempotency_key=idempotency_key(push.key, push.idempotent_since),
             observe=report.observe,
         )
-        report.references_set_at = self._clock.now()
-        self._remember(push, report)
 
     def _look_for_fraud(self, push: Push, order: Order) -> FraudLook | None:
         """Hold a fraud notification that is due against the order; None when none is."""
@@ -302,15 +254,3 @@ def _answers(client: OrderClient) -> bool:
     except PermanentError:
         return True
     return True
-
-
-def idempotency_key(key: PushKey, since: datetime | None, what: str = "acknowledge") -> str:
-    """Name the acknowledge of one order, or `what` else is written, until its outcome is known.
-
-    For 24 h at most.
-
-    Klarna remembers a key for 24 h and looks at nothing else (Klarna docs, "Idempotency"), so
-    `since`, the start of the window the record fixed, is part of the name.
-    """
-    window = codec.epoch(since) if since else 0  # as it is read back after a crash
-    return str(uuid5(_NAMESPACE, f"{what}:{keys.job_id(key)}:{window}"))

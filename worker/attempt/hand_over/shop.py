@@ -21,7 +21,8 @@ from klarna.deadlines import DEFAULT_TIME_LIMITS, Deadline
 from klarna.failures import describe
 from klarna.transport import environment_tls
 from pushes.accounts.policies import HandOver, Style
-from pushes.model import Entry, PushKey
+from pushes.log import trace
+from pushes.model import Entry, Push, PushKey
 from pushes.store import keys
 from worker.attempt.failures import MerchantFailedError, RefusedByMerchantError
 from worker.attempt.hand_over.guard import AddressNotAllowedError, use_pools
@@ -70,13 +71,13 @@ class MerchantSystem:
         )
         use_pools(self._manager, allow_private=hand_over.allow_private)
 
-    def hand_over(self, key: PushKey, order: Order, entries: list[Entry]) -> References:
+    def hand_over(self, push: Push, order: Order, entries: list[Entry]) -> References:
         """Hand an order over; note the call in `entries`. The shop may get it more than once.
 
         Every time by the same message id. Raises RefusedByMerchantError when the shop does not
         want it, MerchantFailedError when it gave no sensible answer.
         """
-        url, body, headers = self._request(key, order)
+        url, body, headers = self._request(push, order)
         started_s = time.monotonic()
         deadline = Deadline(_LIMITS.total_s)
         try:
@@ -99,8 +100,9 @@ class MerchantSystem:
         """Close the idle connections."""
         self._manager.clear()
 
-    def _request(self, key: PushKey, order: Order) -> tuple[str, bytes, dict[str, str]]:
-        headers = {"User-Agent": self._user_agent}
+    def _request(self, push: Push, order: Order) -> tuple[str, bytes, dict[str, str]]:
+        key = push.key
+        headers = {"User-Agent": self._user_agent, trace.HEADER: trace.header(push)}
         if self._webhook is None:
             url = self._url
             for placeholder in _PLACEHOLDERS:
