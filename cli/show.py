@@ -98,6 +98,7 @@ def _facts(view: views.PushView) -> list[tuple[str, output.Cell]]:
         ("next attempt", view["next_attempt_at"]),
         ("fraud notification", view["fraud_event"] and f"{view['fraud_event']}: not verified yet"),
         ("acknowledged", view["acknowledged_at"]),
+        ("fraud decision handed over", view["decision_handed_over_at"]),
         ("references set", view["references_set_at"]),
         ("handed over", view["handed_over_at"]),
         ("verified", view["verified_at"]),

@@ -43,11 +43,13 @@ class FraudLook:
     """What Klarna's API showed when a notification was to be verified.
 
     `delay` is how long to wait before another look when the two disagree; None: no more looks.
+    `awaits_shop`: the decision is still to be handed over to the merchant's own system.
     """
 
     event: str
     shown: str | None
     delay: timedelta | None
+    awaits_shop: bool = False
 
     @property
     def agrees(self) -> bool:
@@ -58,6 +60,11 @@ class FraudLook:
 def is_event_type(text: str) -> bool:
     """Whether `text` can be the kind of a notification."""
     return _EVENT_TYPE.fullmatch(text) is not None
+
+
+def decision_of(event: str) -> str:
+    """Name what Klarna has decided by a notification of this kind."""
+    return _VERIFIED.get(event, _UNKNOWN)
 
 
 def first_notified(key: PushKey, event: str, now: datetime, origin: Origin) -> Change:
@@ -73,6 +80,7 @@ def first_notified(key: PushKey, event: str, now: datetime, origin: Origin) -> C
         source=origin.source,
         trace=origin.trace,
         fraud_event=event,
+        notified_at=now,
         only_notified=True,
     )
     return Change(None, push, (Entry(now, NOTIFIED, detail=event),))
@@ -92,6 +100,8 @@ def notified(push: Push, event: str, now: datetime, origin: Origin) -> Change | 
     entries = (Entry(now, NOTIFIED, detail=event),) if noted else ()
     due = replace(push, rev=push.rev + 1, fraud_event=event, unreadable=None)
     due = replace(due, trace=origin.trace or push.trace)
+    if event != push.fraud_seen:  # a decision of its own; else Klarna repeats what it has said
+        due = replace(due, notified_at=now, decision_handed_over_at=None)
     if push.state.is_settled:
         lane = origin.lane if push.verified_at is None else Lane.BACKLOG
         if push.fraud_seen and now - push.changed_at < policy.EXPEDITED_AFTER:
@@ -155,13 +165,15 @@ def settled(change: Change, look: FraudLook | None, now: datetime) -> Change:
     """Add to the end of an attempt what it saw of a notification, or leave that due.
 
     An order whose push is settled goes on for its notification: it is queued again when that came
-    meanwhile, and looked at later, then dead, when Klarna's API shows something else.
+    meanwhile or is still to be handed over, and looked at later, then dead, when Klarna's API shows
+    something else.
     """
     after = change.after
     if look and look.event == after.fraud_event:
-        if look.agrees:
+        if not look.agrees:
+            return _disagreed(change, look, now) if after.state.is_settled else change
+        if not look.awaits_shop:
             return _forget(_verified(change, look, now))
-        return _disagreed(change, look, now) if after.state.is_settled else change
     if after.fraud_event and after.state.is_settled:
         again = replace(after, only_notified=True, lane=Lane.BACKLOG)
         return replace(change, after=life.with_fresh_attempts(again, now))
@@ -170,7 +182,7 @@ def settled(change: Change, look: FraudLook | None, now: datetime) -> Change:
 
 def _verified(change: Change, look: FraudLook, now: datetime) -> Change:
     shown = f"Klarna shows {look.shown or 'no fraud status'}"
-    event = _VERIFIED.get(look.event, _UNKNOWN)
+    event = decision_of(look.event)
     entry = Entry(now, event, detail=shown if event != _UNKNOWN else f"{look.event}: {shown}")
     after = replace(change.after, fraud_event=None, fraud_seen=look.event)
     return replace(change, after=after, entries=(*change.entries, entry))

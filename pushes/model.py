@@ -166,6 +166,11 @@ class HoldReason(StrEnum):
     OPERATOR = "operator"
 
 
+# The calls to the merchant's own system, as timelines name them: an order, a fraud decision.
+HAND_OVER = "hand_over"
+HAND_OVER_DECISION = "hand_over_decision"
+MERCHANT_CALLS = frozenset({HAND_OVER, HAND_OVER_DECISION})
+
 # The source of every address that is trusted from the start; any other is a network's digest.
 TRUSTED = "trusted"
 
@@ -242,11 +247,12 @@ class Push:
     for `last_error` by which dead letters are grouped. `after_failure` says of a retry that a
     failure planned it, not a rate limit nor a 404. `run` names the bulk run that changed it last.
     `fraud_event` is what a fraud notification says that is not verified yet, `fraud_seen` what the
-    last one said that is; with `only_notified`
+    last one said that is, `notified_at` when that decision came first; with `only_notified`
     nothing but that is to be done: no acknowledge is due. `trace` is the `traceparent` that the
     push brought along, see `pushes.log.trace`.
     `handed_over_at` is when the merchant's own system took the order; `reference1` and `reference2`
-    are what it calls it, set at Klarna at `references_set_at`.
+    are what it calls it, set at Klarna at `references_set_at`; `decision_handed_over_at` is when it
+    took the fraud decision of `notified_at`.
     `unreadable` is set while the record in Redis cannot be read, and names its content: the rest is
     then what could be made out, and the next change writes it anew.
     """
@@ -277,6 +283,7 @@ class Push:
     discarded: bool = False
     fraud_event: str | None = None
     fraud_seen: str | None = None
+    notified_at: datetime | None = None
     only_notified: bool = False
     run: str | None = None
     lane: Lane = Lane.FRESH
@@ -286,6 +293,7 @@ class Push:
     reference1: str | None = None
     reference2: str | None = None
     references_set_at: datetime | None = None
+    decision_handed_over_at: datetime | None = None
     order: OrderSnapshot = field(default_factory=OrderSnapshot)
     unreadable: str | None = None
 
@@ -322,6 +330,11 @@ class Entry:
     correlation_id: str | None = None
     detail: str | None = None
     by: str | None = None
+
+    @property
+    def is_to_klarna(self) -> bool:
+        """Whether it is a call, and not one to the merchant's own system."""
+        return self.call is not None and self.call not in MERCHANT_CALLS
 
     @property
     def failure(self) -> str | None:

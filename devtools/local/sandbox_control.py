@@ -91,6 +91,7 @@ class ReceivedBody(TypedDict):
     at: str
     path: str
     message_id: str | None
+    type: str | None
     order_id: str | None
     traceparent: str | None
     body: Any  # JSON if it is any, else text
@@ -111,6 +112,7 @@ class PluginCallBody(TypedDict):
     path: str
     query: str
     order_id: str | None
+    event_type: str | None
     traceparent: str | None
     body: str
     read: int | None  # what Klarna's side answered to its GET and acknowledge; None: not asked

@@ -47,7 +47,8 @@ _PREFIX = "whsec_"
 class HandOver(BaseModel):
     """The [accounts.NAME.hand_over] table: where the account's orders are handed over to, and how.
 
-    The URL is not shown: that of a plugin may hold a token.
+    `fraud_url` is where fraud decisions go. The URLs are not shown: those of a plugin may hold a
+    token.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -55,6 +56,7 @@ class HandOver(BaseModel):
     style: Style = Field(Style.SIGNED, description='"signed" or "forward"')
     allow_private: bool = Field(default=False, strict=True, description="true or false")
     url: SecretStr = Field(repr=False, description="an https:// URL")
+    fraud_url: SecretStr | None = Field(default=None, repr=False, description="an https:// URL")
     secret: SecretStr | None = Field(
         default=None,
         validate_default=True,
@@ -62,9 +64,11 @@ class HandOver(BaseModel):
         description="a secret that begins with whsec_",
     )
 
-    @field_validator("url")
+    @field_validator("url", "fraud_url")
     @classmethod
-    def _check_url(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+    def _check_url(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if url is None:
+            return None
         try:
             parts = urlsplit(url.get_secret_value())
             host, _ = parts.hostname, parts.port

@@ -206,7 +206,10 @@ class AccountTable(PushTable, Policies):
 
 
 _HAND_OVER = "hand_over"
-_HAND_OVER_KEYS = (*HandOver.model_fields, "url_file", "secret_file")
+_HAND_OVER_FILES = tuple(
+    f"{name}_file" for name, field in HandOver.model_fields.items() if is_secret(field)
+)
+_HAND_OVER_KEYS = (*HandOver.model_fields, *_HAND_OVER_FILES)
 _KEYS = (*AccountTable.model_fields, "username_file", "password_file", "push_token_file")
 
 
@@ -225,7 +228,7 @@ def credential_files(environment: Mapping[str, str]) -> list[Path]:
     for table in (_tables(environment) or {}).values():
         part = table.get(_HAND_OVER)
         named += [table.get("username_file"), table.get("password_file")]
-        named += [part.get("url_file"), part.get("secret_file")] if isinstance(part, dict) else []
+        named += map(part.get, _HAND_OVER_FILES) if isinstance(part, dict) else []
     return [Path(path.strip()) for path in named if isinstance(path, str) and path.strip()]
 
 

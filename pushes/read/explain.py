@@ -110,7 +110,7 @@ def what_next(push: Push) -> str:
 
 def support_message(push: Push, timeline: Sequence[Entry], now: datetime) -> str:
     """Write to Klarna's support what it needs to find the calls: ids, times and answers."""
-    calls = [entry for entry in timeline if entry.call]
+    calls = [entry for entry in timeline if entry.is_to_klarna]
     lines = [
         f"Order {push.key.order_id}" + (f" ({ref})" if (ref := _reference(push)) else ""),
         "",

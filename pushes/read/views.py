@@ -69,6 +69,7 @@ class PushView(Brief):
     verified_at: str | None
     handed_over_at: str | None
     references_set_at: str | None
+    decision_handed_over_at: str | None
     acknowledged_at: str | None
     crashes: int
     last_error: str | None
@@ -141,6 +142,7 @@ def full(
         "verified_at": optional(push.verified_at),
         "handed_over_at": optional(push.handed_over_at),
         "references_set_at": optional(push.references_set_at),
+        "decision_handed_over_at": optional(push.decision_handed_over_at),
         "acknowledged_at": optional(push.acknowledged_at),
         "crashes": push.crashes,
         "last_error": push.last_error,

@@ -29,7 +29,7 @@ _TEXTS = (
     *("fraud_event", "fraud_seen", "run", "trace", "reference1", "reference2"),
 )
 # Times of steps that few orders go through: never written together with the others.
-_STEP_TIMES = ("handed_over_at", "references_set_at")
+_STEP_TIMES = ("handed_over_at", "references_set_at", "notified_at", "decision_handed_over_at")
 _FLAGS = ("after_failure", "discarded", "only_notified")
 _ORDER_FIELDS = tuple(field.name for field in fields(OrderSnapshot))
 _ORDER_NUMBERS = {name for name in _ORDER_FIELDS if name.endswith("_amount")}
@@ -187,6 +187,7 @@ def salvage(key: PushKey, raw: Mapping[str, str]) -> Push:
         reference1=raw.get("reference1") or None,
         reference2=raw.get("reference2") or None,
         references_set_at=at["references_set_at"],
+        decision_handed_over_at=at["decision_handed_over_at"],
         order=OrderSnapshot(**order),
     )
 

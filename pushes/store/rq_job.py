@@ -29,8 +29,8 @@ RESULT_TTL_S = 300
 # A dead letter's job never expires: it waits for an operator.
 FAILURE_TTL_S = -1
 
-# RQ's backstop for an attempt: five calls of at most 15 s each, and room to write the outcome.
-JOB_TIMEOUT_S = 90
+# RQ's backstop for an attempt: six calls of at most 15 s each, and room to write the outcome.
+JOB_TIMEOUT_S = 105
 
 # How often RQ's own tools may put an abandoned job back before they would fail it.
 _RQ_RETRIES = 3

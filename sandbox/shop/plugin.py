@@ -1,10 +1,12 @@
 """A double of a shop's plugin: on a push it does its own GET and acknowledge, as all do (code).
 
 It takes any method and finds the order id wherever it stands in path or query, so that it can
-stand for any of them. It asks the sandbox's own API, over HTTP, with the order's credentials.
+stand for any of them. A fraud notification, which names the order in its body, is answered by a
+GET alone. It asks the sandbox's own API, over HTTP, with the order's credentials.
 """
 
 import http.client
+import json
 import re
 from base64 import b64encode
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ class PluginCall:
     path: str
     query: str
     order_id: str | None
+    event_type: str | None
     traceparent: str | None
     body: str
     read: int | None
@@ -52,6 +55,7 @@ class PluginCall:
             "path": self.path,
             "query": self.query,
             "order_id": self.order_id,
+            "event_type": self.event_type,
             "traceparent": self.traceparent,
             "body": self.body,
             "read": self.read,
@@ -66,8 +70,10 @@ def take_push(state: SandboxState, request: ApiRequest) -> tuple[Reply, PluginCa
 
     A fault that lets nothing take effect strikes before the plugin has asked for anything.
     """
-    found = re.search(ORDER_ID, unquote(f"{request.path}?{request.query}"))
-    order_id = found[0].lower() if found else None
+    event_type, order_id = _notification(request.body)
+    if event_type is None:
+        found = re.search(ORDER_ID, unquote(f"{request.path}?{request.query}"))
+        order_id = found[0].lower() if found else None
     with state.lock:
         at_s = state.clock.now_s()
         fault = state.faults.strike(PLUGIN, order_id, state.chance)
@@ -75,9 +81,9 @@ def take_push(state: SandboxState, request: ApiRequest) -> tuple[Reply, PluginCa
     read = acknowledged = None
     if order_id and (fault is None or fault.runs):
         read = _ask(state.url, "GET", order_id, token)
-        if read in _OK:
+        if read in _OK and event_type is None:
             acknowledged = _ask(state.url, "POST", f"{order_id}/acknowledge", token)
-    answer = _answer(order_id, read, acknowledged)
+    answer = _answer(order_id, read, read if event_type else acknowledged)
     reply = fault.reply(StruckCall(PLUGIN, order_id, ""), answer) if fault else Reply(answer)
     with state.lock:
         entry = PluginCall(
@@ -87,6 +93,7 @@ def take_push(state: SandboxState, request: ApiRequest) -> tuple[Reply, PluginCa
             path=request.path,
             query=request.query,
             order_id=order_id,
+            event_type=event_type,
             traceparent=request.headers.get("traceparent"),
             body=request.body.decode(errors="replace"),
             read=read,
@@ -96,6 +103,19 @@ def take_push(state: SandboxState, request: ApiRequest) -> tuple[Reply, PluginCa
         )
         state.plugin_log.add(entry)
     return reply, entry
+
+
+def _notification(body: bytes) -> tuple[str | None, str | None]:
+    """Read the kind of a fraud notification, and the order it is about; None when it is none."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return None, None
+    named = content if isinstance(content, dict) else {}
+    event_type, order_id = named.get("event_type"), named.get("order_id")
+    if not isinstance(event_type, str) or not isinstance(order_id, str):
+        return None, None
+    return event_type, order_id.lower() if ORDER_ID.fullmatch(order_id) else None
 
 
 def _token(state: SandboxState, order_id: str | None) -> str:
@@ -118,10 +138,11 @@ def _ask(url: str, method: str, path: str, token: str) -> int | None:
         connection.close()
 
 
-def _answer(order_id: str | None, read: int | None, acknowledged: int | None) -> ApiAnswer:
+def _answer(order_id: str | None, read: int | None, last: int | None) -> ApiAnswer:
+    """Answer for the plugin: well when the last call it had to make went well."""
     if order_id is None:
         return json_answer(400, {"error": "there is no order id in path or query"})
-    if acknowledged in _OK:
+    if last in _OK:
         return ApiAnswer(200, b"", content_type=None)
-    problem = f"GET answered {read}, acknowledge {acknowledged}"
+    problem = f"GET answered {read}, the last call {last}"
     return json_answer(500, {"error": problem})

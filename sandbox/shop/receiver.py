@@ -22,6 +22,9 @@ from sandbox.state import SandboxState
 
 _PLACEHOLDER = "{order_id}"
 
+# What Klarna has decided about an order: nothing is answered about its references.
+_DECISIONS = "fraud."
+
 
 @dataclass(slots=True)
 class ReceivedMessage:
@@ -31,6 +34,7 @@ class ReceivedMessage:
     at_s: float
     path: str
     message_id: str | None
+    type: str | None
     order_id: str | None
     traceparent: str | None
     body: str
@@ -48,6 +52,7 @@ class ReceivedMessage:
             "at": iso(self.at_s),
             "path": self.path,
             "message_id": self.message_id,
+            "type": self.type,
             "order_id": self.order_id,
             "traceparent": self.traceparent,
             "body": _parsed(self.body),
@@ -64,6 +69,7 @@ def receive(state: SandboxState, request: ApiRequest) -> tuple[Reply, ReceivedMe
     """Verify a message, take the order in, log it; the reply is still to be sent."""
     settings = state.settings
     body = request.body.decode(errors="replace")
+    kind = _type_of(_parsed(body))
     message_id = request.headers.get("webhook-id")
     order_id = _order_id(_parsed(body))
     problem = _problem(settings.receiver_secret, request)
@@ -73,13 +79,14 @@ def receive(state: SandboxState, request: ApiRequest) -> tuple[Reply, ReceivedMe
         repeat = message_id in state.taken_messages
         if taken and message_id:
             state.taken_messages.add(message_id)
-        answer = _answer(settings, order_id, problem)
+        answer = _answer(settings, order_id, kind, problem)
         reply = fault.reply(StruckCall(RECEIVER, order_id, ""), answer) if fault else Reply(answer)
         entry = ReceivedMessage(
             seq=state.receiver_log.next_seq,
             at_s=state.clock.now_s(),
             path=request.path,
             message_id=message_id,
+            type=kind,
             order_id=order_id,
             traceparent=request.headers.get("traceparent"),
             body=body,
@@ -103,9 +110,13 @@ def _problem(secret: str, request: ApiRequest) -> str | None:
     return None
 
 
-def _answer(settings: SandboxSettings, order_id: str | None, problem: str | None) -> ApiAnswer:
+def _answer(
+    settings: SandboxSettings, order_id: str | None, kind: str | None, problem: str | None
+) -> ApiAnswer:
     if problem is not None:
         return json_answer(401, {"error": problem})
+    if kind and kind.startswith(_DECISIONS):
+        return json_answer(200, {})
     answered = {
         "merchant_reference1": settings.receiver_reference1,
         "merchant_reference2": settings.receiver_reference2,
@@ -125,6 +136,11 @@ def _parsed(body: str) -> object:
         return json.loads(body)
     except (ValueError, RecursionError):
         return body
+
+
+def _type_of(content: object) -> str | None:
+    kind = content.get("type") if isinstance(content, Mapping) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _order_id(content: object) -> str | None:

@@ -1,5 +1,7 @@
 """Fraud notifications from Klarna's side to the timeline, through a real web process and worker."""
 
+from pathlib import Path
+
 import pytest
 import requests
 from redis import Redis
@@ -84,3 +86,37 @@ def test_it_looks_again_when_klarna_shows_something_else_and_leaves_it_to_an_ope
     )
     calls = [one["operation"] for one in sandbox.requests(order_id)]
     assert calls == ["get_order"] * 3
+
+
+def test_it_hands_what_klarna_decided_over_to_the_shop(
+    processes: Processes, sandbox: SandboxControl, redis_client: Redis, tmp_path: Path
+) -> None:
+    secret = sandbox.settings()["receiver_secret"]
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text(
+        f'[accounts.shop]\napi_url = "{sandbox.url}"\nusername = "sandbox"\n'
+        'password = "sandbox"\n[accounts.shop.hand_over]\n'
+        f'url = "{sandbox.url}/receiver/orders"\nsecret = "{secret}"\nallow_private = true\n'
+    )
+    for name in ("KLARNA_API_URL", "KLARNA_USERNAME", "KLARNA_PASSWORD"):
+        processes.env.pop(name, None)
+    processes.worker(ACCOUNTS_FILE=str(accounts)).wait_ready()
+    web = processes.web(ACCOUNTS_FILE=str(accounts)).wait_ready()
+    order_id = sandbox.create_order(fraud_status="PENDING")
+    key = PushKey("shop", order_id)
+    requests.post(f"{web.url}/push/shop/{order_id}", timeout=10).raise_for_status()
+    wait_for(redis_client, key, State.ACKNOWLEDGED)
+
+    sandbox.change_order(order_id, fraud_status="REJECTED")
+    assert sandbox.notify(order_id, "FRAUD_RISK_REJECTED", f"{web.url}/notification/shop") == 200
+
+    poll(lambda: "fraud_rejected" in events(redis_client, key), 20)
+    sent = sandbox.received(order_id)
+    assert [(one["type"], one["verified"]) for one in sent] == [
+        ("order.verified", True),
+        ("fraud.rejected", True),
+    ]
+    push = wait_for(redis_client, key, State.ACKNOWLEDGED)
+    assert push.handed_over_at
+    assert push.decision_handed_over_at
+    assert sandbox.order(order_id)["acknowledge_effects"] == 1

@@ -62,6 +62,7 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
         "overdue": False,
         "verified_at": NOW_TEXT,
         "handed_over_at": None,
+        "decision_handed_over_at": None,
         "references_set_at": None,
         "acknowledged_at": None,
         "crashes": 0,

@@ -1,5 +1,6 @@
 """Handing orders over: the parts of a worker, against the sandbox's receiver and plugin."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -7,7 +8,7 @@ from functools import partial
 import pytest
 from redis import Redis
 
-from devtools.local.sandbox_control import SandboxControl
+from devtools.local.sandbox_control import ReceivedBody, SandboxControl
 from klarna import KlarnaClient, MerchantReferences, Observe, Order, resolve_api_url
 from pushes import life
 from pushes.accounts.holds import Holds
@@ -21,6 +22,7 @@ from pushes.store import records
 from pushes.store.ledger import Ledger
 from worker.attempt.acknowledge import ServedAccount
 from worker.attempt.attempt import Attempt
+from worker.attempt.hand_over.messages import decision_message_id
 from worker.attempt.hand_over.shop import MerchantSystem, References
 from worker.clock import SYSTEM_CLOCK
 from worker.wiring import Parts, assemble
@@ -51,6 +53,10 @@ class DyingShop(MerchantSystem):
         found = super().hand_over(push, order, entries)
         self.dying.step("hand_over")
         return found
+
+    def hand_over_decision(self, push: Push, order: Order, entries: list[Entry]) -> None:
+        super().hand_over_decision(push, order, entries)
+        self.dying.step("hand_over_decision")
 
 
 @dataclass
@@ -126,6 +132,9 @@ class OneWorker:
         push = records.get(self.redis, key)
         assert push
         return push
+
+    def notify(self, key: PushKey, event: str) -> Push:
+        return self.ledger.notify(key, event, SYSTEM_CLOCK.now(), KLARNA)
 
     def reference_of(self, key: PushKey) -> str | None:
         """What Klarna has been told that the shop calls the order."""
@@ -320,6 +329,226 @@ def test_a_worker_that_dies_at_any_step_repeats_one_call_at_the_most(
     } | dict.fromkeys(STEPS[at + 1 :], 1)
     assert worker.reference_of(key) == "shop-1"
     assert sandbox.order(key.order_id)["acknowledge_effects"] == 1
+
+
+ACCEPTED, STOPPED = "FRAUD_RISK_ACCEPTED", "FRAUD_RISK_STOPPED"
+
+
+def decisions(sandbox: SandboxControl, key: PushKey) -> list[ReceivedBody]:
+    return [one for one in sandbox.received(key.order_id) if one["type"] != "order.verified"]
+
+
+def test_a_fraud_decision_is_handed_over_once_klarna_shows_it(
+    start: Start, sandbox: SandboxControl, redis_client: Redis
+) -> None:
+    worker = start()
+    key = worker.push(sandbox.create_order(fraud_status="PENDING"))
+    worker.attempt(key)
+    sandbox.change_order(key.order_id, fraud_status="ACCEPTED")
+    notified = worker.notify(key, ACCEPTED)
+
+    push = worker.attempt(key)
+
+    assert (push.state, push.fraud_event, push.fraud_seen) == (
+        State.ACKNOWLEDGED,
+        None,
+        ACCEPTED,
+    )
+    assert push.decision_handed_over_at
+    assert push.acknowledged_at
+    (message,) = decisions(sandbox, key)
+    assert (message["verified"], message["type"]) == (True, "fraud.accepted")
+    assert message["message_id"] == decision_message_id(notified)
+    data = message["body"]["data"]
+    assert (data["event_type"], data["fraud_status"]) == (ACCEPTED, "ACCEPTED")
+    assert (data["account"], data["order_id"]) == ("default", key.order_id)
+    assert calls(redis_client, key)[-2:] == [("get_order", 200), ("hand_over_decision", 200)]
+    last = records.timeline(redis_client, key)[-1]
+    assert (last.event, last.detail) == ("fraud_accepted", "Klarna shows ACCEPTED")
+
+
+def test_a_decision_follows_its_order_in_one_attempt(start: Start, sandbox: SandboxControl) -> None:
+    worker = start()
+    key = worker.push(sandbox.create_order(fraud_status="ACCEPTED"))
+    worker.notify(key, ACCEPTED)
+
+    push = worker.attempt(key)
+
+    assert (push.state, push.fraud_event) == (State.ACKNOWLEDGED, None)
+    assert [one["type"] for one in sandbox.received(key.order_id)] == [
+        "order.verified",
+        "fraud.accepted",
+    ]
+
+
+def test_a_decision_about_an_order_that_was_never_pushed_is_handed_over_and_no_order(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    worker = start()
+    key = PushKey("default", sandbox.create_order(fraud_status="STOPPED"))
+    worker.notify(key, STOPPED)
+
+    push = worker.attempt(key)
+
+    assert (push.state, push.fraud_seen, push.acknowledged_at) == (State.NOT_NEEDED, STOPPED, None)
+    assert [one["type"] for one in sandbox.received(key.order_id)] == ["fraud.stopped"]
+
+
+def test_what_klarna_does_not_show_is_not_handed_over(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    worker = start()
+    key = PushKey("default", sandbox.create_order(fraud_status="PENDING"))
+    worker.notify(key, ACCEPTED)
+
+    push = worker.attempt(key)
+
+    assert (push.state, push.fraud_event) == (State.RETRYING, ACCEPTED)
+    assert sandbox.received(key.order_id) == []
+
+
+def test_a_shop_that_does_not_take_a_decision_gets_it_again_and_holds_up_no_acknowledge(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    worker = start()
+    key = worker.push(sandbox.create_order(fraud_status="ACCEPTED"))
+    sandbox.add_fault("status", operation="acknowledge", times=1, params={"status": 503})
+    assert worker.attempt(key).handed_over_at
+    worker.notify(key, ACCEPTED)
+    sandbox.add_fault("status", operation="receiver", times=2, params={"status": 503})
+
+    first, second, third = (worker.attempt(key) for _ in range(3))
+
+    assert (first.state, first.only_notified) == (State.QUEUED, True)
+    assert first.acknowledged_at
+    assert (second.state, second.failures) == (State.RETRYING, 1)
+    assert str(second.last_error).startswith("the shop answered HTTP 503")
+    assert (third.state, third.fraud_seen) == (State.ACKNOWLEDGED, ACCEPTED)
+    assert len({one["message_id"] for one in decisions(sandbox, key)}) == 1
+    assert [one["taken"] for one in decisions(sandbox, key)] == [False, False, True]
+    assert sandbox.order(key.order_id)["acknowledge_effects"] == 1
+
+
+def test_a_decision_that_the_shop_refuses_is_dead_with_its_words(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    worker = start()
+    key = PushKey("default", sandbox.create_order(fraud_status="STOPPED"))
+    worker.notify(key, STOPPED)
+    refusal = {"status": 422, "body": {"reason": "shipped already"}}
+    sandbox.add_fault("status", operation="receiver", times=1, params=refusal)
+
+    push = worker.attempt(key)
+
+    assert (push.state, push.reason) == (State.DEAD, Reason.REFUSED_BY_MERCHANT)
+    assert push.last_error == "the shop refuses the fraud decision, HTTP 422: shipped already"
+    replayed = worker.ledger.advance(
+        key, lambda push: life.replayed(push, "anna", "sent back", SYSTEM_CLOCK.now())
+    )
+    assert replayed
+    assert worker.attempt(key).fraud_seen == STOPPED
+    assert len({one["message_id"] for one in decisions(sandbox, key)}) == 1
+
+
+def test_shops_that_take_no_decision_hold_their_account(
+    start: Start, sandbox: SandboxControl, redis_client: Redis
+) -> None:
+    worker = start()
+    pushed = [PushKey("default", sandbox.create_order(fraud_status="ACCEPTED")) for _ in range(3)]
+    for key in pushed:
+        worker.notify(key, ACCEPTED)
+    sandbox.add_fault("status", operation="receiver", params={"status": 500})
+
+    states = [worker.attempt(key).state for key in pushed]
+
+    assert states == [State.RETRYING, State.RETRYING, State.HELD]
+    hold = Holds(redis_client).get("default")
+    assert hold
+    assert hold.reason is HoldReason.MERCHANT
+    sandbox.clear_faults()
+    assert worker.attempt(pushed[2], is_probe=True).fraud_seen == ACCEPTED
+    assert Holds(redis_client).get("default") is None
+
+
+def test_a_worker_that_dies_after_a_decision_sends_it_by_the_same_id(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    worker = start()
+    key = PushKey("default", sandbox.create_order(fraud_status="ACCEPTED"))
+    worker.notify(key, ACCEPTED)
+    worker.dying.after = "hand_over_decision"
+
+    died, push = worker.attempt(key), worker.attempt(key)
+
+    assert (died.state, died.crashes) == (State.RETRYING, 1)
+    assert (push.state, push.fraud_event) == (State.NOT_NEEDED, None)
+    assert [one["repeat"] for one in decisions(sandbox, key)] == [False, True]
+
+
+def test_a_decision_that_was_handed_over_is_not_handed_over_again(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    worker = start()
+    key = worker.push(sandbox.create_order(fraud_status="ACCEPTED"))
+    worker.notify(key, ACCEPTED)
+    worker.dying.after = "acknowledge"
+
+    died, push = worker.attempt(key), worker.attempt(key)
+
+    assert (died.state, died.fraud_event) == (State.RETRYING, ACCEPTED)
+    assert (push.state, push.fraud_seen) == (State.ACKNOWLEDGED, ACCEPTED)
+    assert len(decisions(sandbox, key)) == 1
+
+
+def test_a_decision_that_changes_meanwhile_is_handed_over_as_well(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    worker = start()
+    key = worker.push(sandbox.create_order(fraud_status="ACCEPTED"))
+    worker.notify(key, ACCEPTED)
+    worker.dying.after = "acknowledge"
+    worker.attempt(key)
+    sandbox.change_order(key.order_id, fraud_status="STOPPED")
+    worker.notify(key, STOPPED)
+
+    push = worker.attempt(key)
+
+    assert (push.state, push.fraud_seen) == (State.ACKNOWLEDGED, STOPPED)
+    sent = decisions(sandbox, key)
+    assert [one["type"] for one in sent] == ["fraud.accepted", "fraud.stopped"]
+    assert len({one["message_id"] for one in sent}) == 2
+
+
+def test_a_plugin_gets_klarnas_own_notification(
+    start: Start, sandbox: SandboxControl, redis_client: Redis
+) -> None:
+    fraud_url = f"{sandbox.url}/plugin/fraud?store=2"
+    worker = start("/plugin/{order_id}", style="forward", secret=None, fraud_url=fraud_url)
+    key = PushKey("default", sandbox.create_order(fraud_status="ACCEPTED"))
+    worker.notify(key, ACCEPTED)
+
+    push = worker.attempt(key)
+
+    assert (push.state, push.fraud_seen) == (State.NOT_NEEDED, ACCEPTED)
+    (call,) = sandbox.plugin_calls(key.order_id)
+    assert (call["method"], call["path"], call["query"]) == ("POST", "/plugin/fraud", "store=2")
+    assert json.loads(call["body"]) == {"order_id": key.order_id, "event_type": ACCEPTED}
+    assert (call["event_type"], call["read"], call["acknowledged"]) == (ACCEPTED, 200, None)
+    assert calls(redis_client, key) == [("get_order", 200), ("hand_over_decision", 200)]
+
+
+def test_a_plugin_without_an_address_for_it_gets_none(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    worker = start("/plugin/{order_id}", style="forward", secret=None)
+    key = PushKey("default", sandbox.create_order(fraud_status="ACCEPTED"))
+    worker.notify(key, ACCEPTED)
+
+    push = worker.attempt(key)
+
+    assert (push.state, push.fraud_seen) == (State.NOT_NEEDED, ACCEPTED)
+    assert push.decision_handed_over_at is None
+    assert sandbox.plugin_calls(key.order_id) == []
 
 
 def test_an_order_that_was_handed_over_is_not_handed_over_again(

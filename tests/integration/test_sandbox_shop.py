@@ -67,6 +67,7 @@ def test_it_takes_an_order_with_a_good_signature(shop: RunningSandbox) -> None:
     assert message == {
         "path": "/receiver/orders",
         "message_id": "msg-1",
+        "type": "order",
         "order_id": UNKNOWN_ID,
         "traceparent": None,
         "body": {"type": "order", "data": {"order_id": UNKNOWN_ID.upper()}},
@@ -222,6 +223,7 @@ def test_its_plugin_reads_and_acknowledges_by_itself(
         "path": path.format(order_id.upper()).partition("?")[0],
         "query": path.format(order_id.upper()).partition("?")[2],
         "order_id": order_id,
+        "event_type": None,
         "traceparent": None,
         "body": "",
         "read": 200,
@@ -234,6 +236,43 @@ def test_its_plugin_reads_and_acknowledges_by_itself(
         ("get_order", False, "sandbox-plugin"),
         ("acknowledge", True, "sandbox-plugin"),
     ]
+
+
+@pytest.mark.parametrize(("status", "answered"), [(200, 200), (503, 500)])
+def test_its_plugin_reads_an_order_it_is_notified_of_and_acknowledges_nothing(
+    shop: RunningSandbox, status: int, answered: int
+) -> None:
+    order_id = shop.new_order()
+    if status != 200:
+        add_fault(shop, "status", "get_order", params={"status": status})
+    notification = {"order_id": order_id.upper(), "event_type": "FRAUD_RISK_ACCEPTED"}
+
+    answer = shop.ask("POST", "/plugin/fraud", json.dumps(notification).encode(), {})
+
+    (call,) = shop.control("GET", f"plugin/calls?order_id={order_id}")
+    assert answer.status == call["status"] == answered
+    assert (call["event_type"], json.loads(call["body"])) == ("FRAUD_RISK_ACCEPTED", notification)
+    assert (call["read"], call["acknowledged"]) == (status, None)
+
+
+@pytest.mark.parametrize("body", [b"[" * 9999, b"[1]", b'{"event_type": 1}', b"\xff"])
+def test_its_plugin_takes_whatever_else_it_is_sent_for_a_push(
+    shop: RunningSandbox, body: bytes
+) -> None:
+    order_id = shop.new_order()
+
+    assert shop.ask("POST", f"/plugin/{order_id}", body, {}).status == 200
+
+
+def test_it_answers_a_decision_without_references(shop: RunningSandbox) -> None:
+    shop.control("PUT", "settings", {"receiver_reference1": "shop-1"})
+    body = json.dumps({"type": "fraud.accepted", "data": {"order_id": UNKNOWN_ID}}).encode()
+    secret = shop.control("GET", "settings")["receiver_secret"]
+
+    answer = shop.ask("POST", "/receiver/", body, signed(secret, body))
+
+    assert (answer.status, answer.json()) == (200, {})
+    assert [each["type"] for each in messages(shop, UNKNOWN_ID)] == ["fraud.accepted"]
 
 
 def test_its_plugin_uses_the_credentials_of_the_orders_merchant(shop: RunningSandbox) -> None:

@@ -54,6 +54,7 @@ def test_it_queues_an_order_that_was_never_pushed_to_be_looked_at_only() -> None
         lane=Lane.BACKLOG,
         source="192.0.2.0/24",
         fraud_event=ACCEPTED,
+        notified_at=NOW,
         only_notified=True,
     )
     assert change.entries == (Entry(NOW, "notified", detail=ACCEPTED),)
@@ -69,6 +70,7 @@ def test_it_queues_what_is_settled_to_be_looked_at_only(state: State) -> None:
         rev=push.rev + 1,
         changed_at=LATER,
         fraud_event=ACCEPTED,
+        notified_at=LATER,
         only_notified=True,
         lane=Lane.BACKLOG,
     )
@@ -77,7 +79,9 @@ def test_it_queues_what_is_settled_to_be_looked_at_only(state: State) -> None:
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.HELD, State.RETRYING])
 def test_it_is_due_with_the_next_attempt_of_what_waits(state: State) -> None:
     push = a_push(state)
-    assert notified(push) == replace(push, rev=push.rev + 1, fraud_event=ACCEPTED)
+    assert notified(push) == replace(
+        push, rev=push.rev + 1, fraud_event=ACCEPTED, notified_at=LATER
+    )
 
 
 def test_it_looks_at_once_at_a_real_order_that_is_retrying_but_not_often() -> None:
@@ -248,6 +252,35 @@ def test_it_stays_due_while_the_push_is_not_settled() -> None:
     assert seen.after == replace(failed.after, fraud_event=None, fraud_seen=ACCEPTED)
 
 
+def test_it_stays_due_until_the_shop_has_it_and_holds_no_acknowledge_up() -> None:
+    push = running(due(State.QUEUED))
+    look = FraudLook(ACCEPTED, "ACCEPTED", SOON, awaits_shop=True)
+
+    failed = life.retrying(push, LATER + SOON, LATER, error="HTTP 500", failed=True)
+    assert ended(failed, look) == failed
+    change = ended(life.acknowledged(push, LATER), look)
+
+    after = change.after
+    assert (after.state, after.only_notified, after.lane) == (State.QUEUED, True, Lane.BACKLOG)
+    assert (after.fraud_event, after.fraud_seen, after.acknowledged_at) == (ACCEPTED, None, LATER)
+    assert change.entries == (Entry(LATER, "acknowledged"),)
+
+
+def test_a_decision_is_one_until_klarna_says_something_else() -> None:
+    told = a_push(
+        State.ACKNOWLEDGED,
+        fraud_seen=ACCEPTED,
+        notified_at=NOW,
+        decision_handed_over_at=NOW,
+        verified_at=NOW,
+    )
+    repeated, stopped = notified(told), notified(told, STOPPED)
+    assert repeated
+    assert (repeated.notified_at, repeated.decision_handed_over_at) == (NOW, NOW)
+    assert stopped
+    assert (stopped.notified_at, stopped.decision_handed_over_at) == (LATER, None)
+
+
 def test_it_lets_nothing_be_changed_without_a_notification() -> None:
     change = life.acknowledged(running(a_push(State.QUEUED)), LATER)
     assert ended(change) is change
@@ -314,7 +347,14 @@ def test_it_treats_every_other_push_as_ever() -> None:
 
 @pytest.mark.parametrize("state", list(State))
 def test_it_is_kept_in_the_record(state: State) -> None:
-    push = a_push(state, fraud_event=ACCEPTED, fraud_seen=STOPPED, only_notified=True)
+    push = a_push(
+        state,
+        fraud_event=ACCEPTED,
+        fraud_seen=STOPPED,
+        only_notified=True,
+        notified_at=NOW,
+        decision_handed_over_at=LATER,
+    )
     assert decode(push.key, encode(push)) == push
 
 

@@ -1,5 +1,7 @@
 """The address guard and the settings of a hand-over."""
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,9 +9,10 @@ import pytest
 from pushes.accounts.policies import HandOver, Style
 from pushes.accounts.settings import read_accounts
 from pushes.settings import ConfigurationError
-from tests.builders import a_key
+from pushes.store.codec import decode, encode
+from tests.builders import NOW, a_key, a_push
 from worker.attempt.hand_over.guard import is_public
-from worker.attempt.hand_over.shop import message_id
+from worker.attempt.hand_over.messages import decision_message_id, order_message_id
 
 SECRET = "whsec_" + "AAAA" * 8
 ACCOUNT = """
@@ -41,9 +44,21 @@ def test_others_may_not(address: str) -> None:
 
 def test_the_message_id_of_an_order_is_always_the_same() -> None:
     key = a_key()
-    assert (
-        message_id(key) == message_id(type(key)(key.account, key.order_id)) != message_id(a_key())
-    )
+    again = type(key)(key.account, key.order_id)
+    assert order_message_id(key) == order_message_id(again) != order_message_id(a_key())
+
+
+def test_the_message_id_of_a_decision_is_that_of_its_notification() -> None:
+    accepted = a_push(fraud_event="FRAUD_RISK_ACCEPTED", notified_at=NOW)
+    read_back = decode(accepted.key, encode(accepted))
+    stopped = replace(accepted, fraud_event="FRAUD_RISK_STOPPED")
+    later = replace(accepted, notified_at=NOW + timedelta(minutes=1))
+    of_old_record = replace(accepted, notified_at=None)
+
+    every = [accepted, stopped, later, of_old_record]
+    assert decision_message_id(accepted) == decision_message_id(read_back)
+    ids = {decision_message_id(push) for push in every}
+    assert len(ids | {order_message_id(accepted.key)}) == len(every) + 1
 
 
 def read(tmp_path: Path, *lines: str) -> HandOver | None:
@@ -92,6 +107,7 @@ GIVEN = f'secret = "{SECRET}"'
         ([GIVEN, 'url = "https://hush:x@shop.example"'], "hand_over.url: must hold no user name"),
         ([GIVEN, 'url = "ftp://shop.example/hush"'], "hand_over.url: must be an https:// URL"),
         ([GIVEN, 'url = "https://[hush"'], "hand_over.url: is no URL"),
+        ([GIVEN, URL, 'fraud_url = "http://hush"'], "hand_over.fraud_url: must begin with https"),
     ],
 )
 def test_it_says_what_is_wrong_and_shows_no_secret(

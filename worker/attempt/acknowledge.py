@@ -163,7 +163,11 @@ class Acknowledger:
         report.verified(order)
         report.fraud = self._look_for_fraud(push, order)
         if push.only_notified:
+            if account.shop:
+                self._steps.hand_over_decision(account.shop, push, order, report)
             return Looked()
+        if account.shop and verdict is not Verdict.OPEN:
+            self._steps.try_to_hand_over_decision(account.shop, push, order, report)
         if verdict is Verdict.CLOSED:
             return NotNeeded()
         if verdict is Verdict.PENDING:
@@ -185,6 +189,7 @@ class Acknowledger:
         """Acknowledge an order that was verified, after what its account wants done before."""
         if account.shop:
             self._steps.hand_over(account.shop, push, order, report)
+            self._steps.try_to_hand_over_decision(account.shop, push, order, report)
         if account.references:
             self._steps.set_references(account.references, push, report)
         self._await_slot(push.key.account)

@@ -51,8 +51,9 @@ class Attempt:
 class Report:
     """What an attempt did, call by call, and the order if Klarna showed the right one.
 
-    `fraud` is what it saw of a fraud notification, if one was due. The last four are the steps
-    before the acknowledge that it has done, as the record remembers them.
+    `fraud` is what it saw of a fraud notification, if one was due. The others are the steps before
+    the acknowledge that it has done, as the record remembers them; `notified_at` says which
+    decision was handed over.
     """
 
     clock: Clock = SYSTEM_CLOCK
@@ -63,9 +64,13 @@ class Report:
     reference1: str | None = None
     reference2: str | None = None
     references_set_at: datetime | None = None
+    notified_at: datetime | None = None
+    decision_handed_over_at: datetime | None = None
 
     def added_to(self, push: Push) -> Push:
         """Return the record with the steps that this attempt has done."""
+        if self.decision_handed_over_at and push.notified_at == self.notified_at:
+            push = replace(push, decision_handed_over_at=self.decision_handed_over_at)
         if self.handed_over_at is None and self.references_set_at is None:
             return push
         return replace(
@@ -140,7 +145,8 @@ class Ending:
         """Whether the merchant's own system said what becomes of the order."""
         outcome = self.outcome
         refused = isinstance(outcome, Dead) and outcome.reason is Reason.REFUSED_BY_MERCHANT
-        return refused or self.report.handed_over_at is not None
+        taken = self.report.handed_over_at or self.report.decision_handed_over_at
+        return refused or taken is not None
 
     def with_outcome(self, outcome: Outcome) -> Self:
         """Return the same ending with another judgement."""

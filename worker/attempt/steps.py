@@ -4,6 +4,8 @@ What a step has done is remembered at once, so that a crash repeats one call at 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID, uuid5
@@ -12,6 +14,7 @@ from klarna import MerchantReferences, Observe, Order
 from pushes.model import Push, PushKey
 from pushes.store import codec, keys
 from worker.attempt.attempt import Report
+from worker.attempt.failures import MerchantFailedError, RefusedByMerchantError
 from worker.attempt.hand_over.shop import MerchantSystem
 from worker.clock import Clock
 
@@ -56,6 +59,28 @@ class Steps:
         report.reference1, report.reference2 = given.merchant_reference1, given.merchant_reference2
         report.handed_over_at = self._clock.now()
         self._remember(push, report)
+
+    def hand_over_decision(
+        self, shop: MerchantSystem, push: Push, order: Order, report: Report
+    ) -> None:
+        """Hand the fraud decision over that is due and verified. Raises as `hand_over` does."""
+        look = report.fraud
+        if look is None or not (look.agrees and shop.takes_decisions):
+            return
+        if push.decision_handed_over_at is None:
+            report.fraud = replace(look, awaits_shop=True)
+            shop.hand_over_decision(push, order, report.entries)
+            report.notified_at = push.notified_at
+            report.decision_handed_over_at = self._clock.now()
+            self._remember(push, report)
+        report.fraud = look
+
+    def try_to_hand_over_decision(
+        self, shop: MerchantSystem, push: Push, order: Order, report: Report
+    ) -> None:
+        """Hand the fraud decision over, or leave it due: the acknowledge does not wait for it."""
+        with suppress(MerchantFailedError, RefusedByMerchantError):
+            self.hand_over_decision(shop, push, order, report)
 
     def set_references(self, client: ReferencesClient, push: Push, report: Report) -> None:
         """Set at Klarna what the shop calls the order, if it has said so. Raises KlarnaError."""
