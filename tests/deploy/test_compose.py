@@ -15,7 +15,7 @@ from service.settings import WebSettings
 from worker.settings import WorkerSettings
 
 FILE = ROOT / "deploy" / "compose.yaml"
-OURS = ("web", "worker", "terminal", "sandbox")
+OURS = ("web", "console", "worker", "terminal", "sandbox")
 _NO_FIELDS = {"PUSH_TOKEN", "KLARNA_API_URL", "KLARNA_USERNAME", "KLARNA_PASSWORD"}
 
 
@@ -58,7 +58,10 @@ def test_each_secret_that_a_setting_names_is_mounted(compose: Mapping[str, Any])
             assert mounted == named, name
 
 
-@pytest.mark.parametrize(("service", "model"), [("web", WebSettings), ("worker", WorkerSettings)])
+@pytest.mark.parametrize(
+    ("service", "model"),
+    [("web", WebSettings), ("console", WebSettings), ("worker", WorkerSettings)],
+)
 def test_each_setting_is_one_of_the_process(
     compose: Mapping[str, Any], service: str, model: type[WebSettings] | type[WorkerSettings]
 ) -> None:
@@ -70,10 +73,11 @@ def test_each_setting_is_one_of_the_process(
 def test_each_process_comes_to_redis_as_its_own_user(compose: Mapping[str, Any]) -> None:
     users = {
         name: compose["services"][name]["environment"]["REDIS_URL_FILE"]
-        for name in ("web", "worker", "terminal")
+        for name in ("web", "console", "worker", "terminal")
     }
     assert users == {
         "web": f"/run/secrets/{Role.WEB}-url",
+        "console": f"/run/secrets/{Role.WEB}-url",
         "worker": f"/run/secrets/{Role.WORKER}-url",
         "terminal": f"/run/secrets/{Role.OPERATOR}-url",
     }

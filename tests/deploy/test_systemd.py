@@ -1,17 +1,24 @@
 """The unit files: systemd finds nothing to complain of, and they fit the processes they start."""
 
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from devtools.local.processes import ROOT
 from pushes.settings import EXIT_CONFIGURATION
 from tests.deploy.unit_files import CURRENT, UNITS, ServiceUnit
 
 SERVICES = ("klarna-ack-web.service", "klarna-ack-worker@.service", "klarna-ack-notify.service")
 _MOST_EXPOSED = 2.0
+APP = "service:create_app()"
+
+# Beside the units, for those who give the console a process of its own.
+CONSOLE = UNITS / "console"
 
 
 @pytest.fixture
@@ -33,10 +40,36 @@ def test_systemd_has_nothing_to_complain_of(
 ) -> None:
     installed = tmp_path / "systemd"
     installed.mkdir()
-    for file in UNITS.iterdir():
+    files = sorted(UNITS.glob("*.*"))
+    for file in files:
         (installed / file.name).write_text(file.read_text().replace(CURRENT, str(release)))
-    units = [str(installed / file.name.replace("@", "@1")) for file in sorted(UNITS.iterdir())]
+    units = [str(installed / file.name.replace("@", "@1")) for file in files]
     assert analyze("verify", "--man=no", *units) == ""
+
+
+def test_the_console_is_the_web_process_under_another_name(
+    analyze: Callable[..., str], release: Path, tmp_path: Path
+) -> None:
+    installed = tmp_path / "systemd"
+    shutil.copytree(UNITS, installed)
+    shutil.copytree(CONSOLE, installed, dirs_exist_ok=True)
+    unit = installed / "klarna-ack-console.service"
+    unit.write_text((UNITS / SERVICES[0]).read_text().replace(CURRENT, str(release)))
+    assert analyze("verify", "--man=no", str(unit)) == ""
+
+    (drop_in,) = CONSOLE.glob("klarna-ack-console.service.d/*.conf")
+    (set_here,) = ServiceUnit(drop_in.read_text()).all("Environment")
+    name, _, arguments = set_here.strip('"').partition("=")
+    shown = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "--print-config", APP],
+        cwd=ROOT,
+        env={"REDIS_URL": "redis://localhost", "PROXY_HOPS": "1", "PORT": "9", name: arguments},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = dict(re.findall(r"^(bind|workers) += (.+)$", shown, re.MULTILINE))
+    assert found == {"bind": "['127.0.0.1:8001']", "workers": "1"}
 
 
 def test_systemd_does_complain_of_what_is_wrong(
