@@ -15,6 +15,10 @@ from klarna.connections import PlainConnection, PlainPool, TLSConnection, TLSPoo
 # IPv4 inside IPv6, by a gateway of the network. Source: RFC 6052.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
+# Of IPv6 only these belong to the internet; elsewhere a network may have routes of its own, such as
+# fec0::/10 and ::/96. Source: IANA, "IPv6 Address Space".
+_INTERNET = ipaddress.ip_network("2000::/3")
+
 
 class AddressNotAllowedError(Exception):
     """The shop's host is at no public address."""
@@ -62,5 +66,7 @@ def is_public(address: str) -> bool:
         inner = ip.ipv4_mapped or ip.sixtofour
         if ip in _NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is None and ip not in _INTERNET:
+            return False
         ip = inner or ip
     return ip.is_global and not ip.is_multicast
