@@ -29,6 +29,9 @@ DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 _BASE = "docker.io/library/debian:bookworm-slim"
 _USER = 10001
 _BUILD_TIMEOUT_S = 900
+
+# The first test builds the image, and that has a time limit of its own.
+pytestmark = pytest.mark.timeout(2 * _BUILD_TIMEOUT_S)
 _FROM_A_FOLDER = "FROM scratch\nADD root.tar /\n"
 
 # Of the machine that builds, since it may trust authorities of its own.
