@@ -240,11 +240,17 @@ class RqMirror:
 
 
 def _unchanging_fields(redis: Redis) -> tuple[Word, ...]:
-    """List the fields that all our jobs share, as RQ itself writes them."""
+    """List the fields that all our jobs share, as RQ itself writes them, but for empty ones.
+
+    RQ reads an empty one as one that is not there.
+    """
     fields = rq_job.new_job(rq_job.EXAMPLE, redis).to_dict() | {"data": rq_job.DATA}
     changing = {"created_at", "enqueued_at", "description"}
     return tuple(
-        word for name, value in fields.items() if name not in changing for word in (name, value)
+        word
+        for name, value in fields.items()
+        if name not in changing and value != ""
+        for word in (name, value)
     )
 
 

@@ -146,11 +146,12 @@ def contents(redis: Redis, name: str) -> Any:  # noqa: ANN401 - whatever the key
 
 
 def fields(name: str, raw: dict[bytes, bytes]) -> dict[str, str]:
+    """Name the fields that say something: to RQ's readers an empty one is none."""
     family = ":".join(name.split(":")[:2])
     return {
         field.decode(): quiet(unpacked(value).decode())
         for field, value in raw.items()
-        if (family, field.decode()) not in ON_PURPOSE
+        if value and (family, field.decode()) not in ON_PURPOSE
     }
 
 
