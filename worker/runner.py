@@ -5,13 +5,14 @@ each. One thread claims jobs and begins attempts, many make them, one settles th
 a Redis that is away, and ends on SIGTERM once what it has under way is settled.
 """
 
+import queue
 import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from queue import SimpleQueue
 
 from redis.exceptions import RedisError
 
@@ -30,6 +31,15 @@ _log = log.get(__name__)
 
 # One round trip begins, or settles, up to this many attempts; with more, the first would wait.
 _BATCH = 32
+
+# With fewer than this, a round trip waits a moment for more: it costs nearly as much for one.
+_FEW = 8
+_GATHER_S = 0.005
+
+# So many attempts are begun before a thread is free to make them, so that none waits meanwhile: a
+# part of the threads, and no more, for whoever else has a free thread could make them now.
+_AHEAD_SHARE = 4
+_AHEAD_AT_MOST = 16
 
 # How long one wait for work blocks: also how soon a stop is noticed by an idle worker.
 _BLOCK_S = 1.0
@@ -71,9 +81,13 @@ class Runner:
         self._alone = alone
         self._concurrency = concurrency
         self._reload = reload
-        self._slots = threading.Semaphore(concurrency)
-        self._begun: SimpleQueue[Attempt] = SimpleQueue()
-        self._ended: SimpleQueue[Ending] = SimpleQueue()
+        ahead = min(concurrency // _AHEAD_SHARE, _AHEAD_AT_MOST)
+        self._few = min(_FEW, ahead)
+        self._slots = threading.Semaphore(concurrency + ahead)
+        self._begun: queue.SimpleQueue[Attempt] = queue.SimpleQueue()
+        self._ended: queue.Queue[Ending] = queue.Queue(
+            concurrency
+        )  # when it is full, slots stay taken
         self._in_hand: list[Claim] = []
         self._stopping = threading.Event()
         self._at_once = threading.Event()
@@ -190,8 +204,16 @@ class Runner:
     def _acquire_slots(self) -> int:
         if not self._slots.acquire(timeout=_BLOCK_S):
             return 0
-        acquired = 1
-        while acquired < _BATCH and self._slots.acquire(blocking=False):
+        acquired = 1 + self._acquire_free(_BATCH - 1)
+        if acquired < self._few:
+            time.sleep(_GATHER_S)
+            acquired += self._acquire_free(_BATCH - acquired)
+        return acquired
+
+    def _acquire_free(self, at_most: int) -> int:
+        """Take slots that are free now, at most so many; say how many."""
+        acquired = 0
+        while acquired < at_most and self._slots.acquire(blocking=False):
             acquired += 1
         return acquired
 
@@ -204,25 +226,27 @@ class Runner:
         return True
 
     def _make_attempts(self) -> None:
+        under_way, acknowledger = self._parts.under_way, self._parts.acknowledger
         while True:
-            self._ended.put(self._parts.acknowledger.run(self._begun.get()))
+            self._ended.put(acknowledger.run(under_way.take(self._begun.get())))
+            self._slots.release()
 
     def _settle_attempts(self) -> None:
         while True:
             ended = [self._ended.get()]
+            if self._ended.qsize() < self._few:
+                time.sleep(_GATHER_S)
             while len(ended) < _BATCH and not self._ended.empty():
                 ended.append(self._ended.get())
             self._parts.settler.settle(ended)
-            for _ in ended:
-                self._slots.release()
 
     def _beat(self) -> None:
         under_way, redis_health = self._parts.under_way, self._parts.redis_health
         try:
             succeeded = {loop.name: at for loop in self._loops if (at := loop.succeeded_at)}
-            self._heartbeat.beat(
-                len(under_way.attempts()), under_way.done, succeeded, self._parts.serving.key
-            )
+            # What is begun ahead, or is being settled, is no attempt that is made.
+            busy = min(len(under_way.attempts()), self._concurrency)
+            self._heartbeat.beat(busy, under_way.done, succeeded, self._parts.serving.key)
         except RedisError as error:
             redis_health.note_away(error)
         else:
@@ -239,6 +263,9 @@ class Runner:
 
     def _leave(self) -> None:
         """Put back what is left and deregister, as far as Redis lets us in a moment."""
+        with suppress(queue.Empty):  # nobody is to make what is put back
+            while True:
+                self._begun.get_nowait()
         for loop in self._loops:
             loop.stop()
         self._alone.stop()

@@ -325,6 +325,34 @@ def test_a_worker_told_twice_to_stop_puts_back_what_it_has_at_once(
     assert len(world.keys_used(after_effect)) == 1
 
 
+def test_what_is_begun_ahead_is_put_back_unmade(world: Scene, processes: Processes) -> None:
+    web = processes.web().wait_ready()
+    order_ids = world.sandbox.create_orders(count=12)
+    for order_id in order_ids:
+        world.sandbox.add_fault(
+            "timeout_before_effect", operation="get_order", order_id=order_id, params=FOR_LONG
+        )
+    push_all(web, order_ids)
+    worker = processes.worker(WORKER_CONCURRENCY="8").wait_ready()
+
+    # A quarter more than there are threads; and those that have one call Klarna.
+    poll(lambda: world.counts() == {"queued": 2, "running": 10})
+    poll(lambda: len(world.sandbox.requests()) == 8)
+
+    def told_again() -> bool:
+        worker.signal(signal.SIGTERM)
+        return worker.exit_code is not None
+
+    poll(told_again, STOP_S)
+    assert (worker.exit_code, world.counts()) == (0, {"queued": 12})
+    assert len(world.sandbox.requests()) == 8
+
+    world.sandbox.clear_faults()
+    processes.worker()
+    world.wait_until(order_ids, State.ACKNOWLEDGED)
+    assert {world.effects(order_id) for order_id in order_ids} == {1}
+
+
 def freeze(server: EmbeddedServer) -> None:
     server.freeze()
 

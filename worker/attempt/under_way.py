@@ -32,6 +32,13 @@ class UnderWay:
         with self._lock:
             self._attempts |= {attempt.execution_id: attempt for attempt in begun}
 
+    def take(self, attempt: Attempt) -> Attempt:
+        """Let the time of an attempt begin now that a thread makes it; return it so."""
+        taken = replace(attempt, began=self._clock.monotonic())
+        with self._lock:
+            self._attempts[taken.execution_id] = taken
+        return taken
+
     def remove(self, ended: list[Attempt]) -> None:
         """Keep no lease for these any more."""
         with self._lock:
