@@ -1,11 +1,16 @@
 """Accounts: served or held, and why; pausing and resuming one."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify
 
+from pushes.accounts import clock
 from pushes.operate import hold
 from pushes.read import overview as read
+from pushes.read.lately import quota
+from pushes.read.overview import AccountStatusView
+from pushes.read.unreadable import Unreadable
 from service import access, deps
 from service.api import overview
 from service.api.document import answers, tree
@@ -17,8 +22,8 @@ blueprint = Blueprint("accounts", __name__, url_prefix="/accounts")
 @blueprint.get("")
 @tree.validate(resp=answers(Accounts))
 def every() -> Response:
-    """Tell of each account whether it is held, why, and what waits there."""
-    return jsonify(overview.seen()["accounts"])
+    """Tell of each account whether it is held, why, what waits there, and the quota it used."""
+    return _with_quota(overview.seen()["accounts"])
 
 
 @blueprint.post("/<account>/pause")
@@ -41,4 +46,10 @@ def resume(account: str, json: PerhapsBecause) -> Response:
 
 def _one(account: str) -> Response:
     ledger = deps.current().ledger
-    return jsonify({account: read.read_account(ledger, datetime.now(UTC), account)})
+    return _with_quota({account: read.read_account(ledger, datetime.now(UTC), account)})
+
+
+def _with_quota(accounts: Mapping[str, AccountStatusView]) -> Response:
+    redis = deps.current().ledger.redis
+    used = quota.read(redis, accounts, clock.read(redis), Unreadable())
+    return jsonify(quota.with_quota(accounts, used))

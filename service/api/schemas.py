@@ -12,8 +12,9 @@ from pushes.access.tokens import TokenView
 from pushes.access.users import UserView
 from pushes.model import Reason
 from pushes.read.audit import AuditView
+from pushes.read.lately.quota import AccountAndQuotaView
 from pushes.read.lately.series import SeriesView
-from pushes.read.overview import AccountStatusView, StatusView
+from pushes.read.overview import StatusView
 from pushes.read.runs import RunAction, RunView
 from pushes.read.search.causes import CauseView
 from pushes.read.search.moments import parse as parse_moment
@@ -212,7 +213,7 @@ class RunPreview(BaseModel):
     sample: list[DeadLetterView]
 
 
-class Accounts(RootModel[dict[str, AccountStatusView]]):
+class Accounts(RootModel[dict[str, AccountAndQuotaView]]):
     """The accounts by name."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from redis import Redis
 
 from notify.messages import Message
@@ -19,6 +20,7 @@ from notify.recipients import Recipient
 from pushes.access import sessions, tokens, users
 from pushes.access.principals import Principal, UserRole
 from pushes.accounts.holds import Holds
+from pushes.accounts.serving import Serving, Share
 from pushes.model import HoldReason, State
 from pushes.store import keys
 from pushes.store.ledger import Ledger
@@ -26,6 +28,7 @@ from service import make_app
 from service.settings import load
 from tests.builders import a_key, put
 from tests.integration.test_cli_support import answer, run
+from worker.claiming.quota import QuotaUse
 from worker.periodic.heartbeat import Heartbeat
 
 # State, account, and how many hours ago the first push came. A lease must not have lapsed, and RQ
@@ -49,6 +52,9 @@ BY_ACCOUNT = Counter((account, state) for state, account, _ in ORDERS)
 WAITING = (State.QUEUED, State.RUNNING, State.RETRYING, State.HELD)
 ACCOUNTS = ("eu", "us")
 TOLERATED_S = 30
+
+# Half of what the slots of 50 a second allow in a minute.
+CALLS = 1410
 
 Json = dict[str, Any]
 
@@ -89,10 +95,7 @@ def test_the_status_tells_what_there_is(status: Json) -> None:
 
 
 def test_the_api_tells_what_the_status_does(app: Flask, ledger: Ledger, status: Json) -> None:
-    who = Principal("dashboard", UserRole.VIEWER)
-    token = tokens.add(ledger.redis, who, by="test", now=datetime.now(UTC))
-    headers = {"Authorization": f"Bearer {token}"}
-    told: Json = json.loads(app.test_client().get("/ops/api/v1/status", headers=headers).data)
+    told = ask(app, ledger, "status")
 
     for view in (told, status):
         del view["read_at"]
@@ -130,15 +133,7 @@ def test_the_metrics_tell_what_the_status_does(app: Flask, status: Json) -> None
 
 
 def test_the_console_tells_what_the_status_does(app: Flask, ledger: Ledger, status: Json) -> None:
-    who = Principal("ops", UserRole.VIEWER)
-    user = users.add(ledger.redis, who, password=None, by="test", now=datetime.now(UTC))
-    client = app.test_client()
-    code = sessions.make_link(ledger.redis, user)
-    form = client.get(f"/ops/link?code={code}").text
-    token = re.search(r'name="csrf_token" value="([^"]+)"', form)
-    assert token
-    client.post(f"/ops/link?code={code}", data={"csrf_token": token[1], "code": code})
-    html = client.get("/ops/").text
+    html = console(app, ledger).get("/ops/").text
 
     tiles = re.findall(r'<li class="tile (\w+).*?class="count">([\d,]+)<', html, re.DOTALL)
     assert {name: int(n) for name, n in tiles} == status["states"]
@@ -148,11 +143,53 @@ def test_the_console_tells_what_the_status_does(app: Flask, ledger: Ledger, stat
         states = status["accounts"][name]["states"]
         row = re.search(rf'<th scope="row">{name}</th>(.*?)</tr>', html, re.DOTALL)
         assert row
-        numbers = [int(n) for n in re.findall(r'class="num">(\d+)<', row[1])]
+        numbers = [int(n) for n in re.findall(r'class="num"[^>]*>(\d+)<', row[1])]
         assert numbers == [sum(states[state] for state in WAITING), states[State.DEAD]]
     alive = re.search(r"<dt>Workers alive</dt><dd><a [^>]*>(\d+)</a>", html)
     assert alive
     assert int(alive[1]) == status["workers"]
+
+
+def test_metrics_console_and_api_tell_the_same_of_the_quota(app: Flask, ledger: Ledger) -> None:
+    now, use = datetime.now(UTC), QuotaUse(ledger.redis)
+    Serving(ledger.redis, [Share.of("eu", 50)]).announce()
+    for minute in (now - timedelta(minutes=1), now):  # whichever is the last whole one
+        use.note("eu", [0.0] * CALLS)
+        use.hand_on(minute)
+
+    accounts = ask(app, ledger, "accounts")
+    told = {name: accounts[name]["quota_used"] for name in ACCOUNTS}
+    assert told == {"eu": {"calls_per_s": 23.5, "allowed_per_s": 47.0, "share": 0.5}, "us": None}
+    counted = 'klarna_ack_quota_slots_total{account="eu"} '
+    assert f"{counted}{2 * CALLS:.1f}\n" in app.test_client().get("/metrics").text
+    client = console(app, ledger)
+    used = "50% of its quota used in the last minute: 23.5 of 47 calls a second."
+    assert used in client.get("/ops/accounts/").text
+    row = re.search(r'<th scope="row">eu</th>(.*?)</tr>', client.get("/ops/").text, re.DOTALL)
+    assert row
+    assert 'data-column="Quota used">50%<' in row[1]
+
+
+def ask(app: Flask, ledger: Ledger, what: str) -> Json:
+    """What the API answers."""
+    who = Principal("dashboard", UserRole.VIEWER)
+    token = tokens.add(ledger.redis, who, by="test", now=datetime.now(UTC))
+    headers = {"Authorization": f"Bearer {token}"}
+    told: Json = json.loads(app.test_client().get(f"/ops/api/v1/{what}", headers=headers).data)
+    return told
+
+
+def console(app: Flask, ledger: Ledger) -> FlaskClient:
+    """Somebody who is signed in to the console."""
+    who = Principal("ops", UserRole.VIEWER)
+    user = users.add(ledger.redis, who, password=None, by="test", now=datetime.now(UTC))
+    client = app.test_client()
+    code = sessions.make_link(ledger.redis, user)
+    form = client.get(f"/ops/link?code={code}").text
+    token = re.search(r'name="csrf_token" value="([^"]+)"', form)
+    assert token
+    client.post(f"/ops/link?code={code}", data={"csrf_token": token[1], "code": code})
+    return client
 
 
 def test_the_messages_tell_what_the_status_does(ledger: Ledger, status: Json) -> None:

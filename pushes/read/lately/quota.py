@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import cast
 
 from redis import Redis
+from typing_extensions import TypedDict
 
+from pushes.read.overview import AccountStatusView
 from pushes.read.unreadable import Unreadable
 from pushes.store import keys
 from pushes.store.counted import totals
@@ -25,6 +27,20 @@ class QuotaUsed:
         return self.calls_per_s / self.allowed_per_s
 
 
+class QuotaUsedView(TypedDict):
+    """The calls of the last whole minute, each second, of how many are allowed; 1 is all of it."""
+
+    calls_per_s: float
+    allowed_per_s: float
+    share: float
+
+
+class AccountAndQuotaView(AccountStatusView):
+    """How an account is; `quota_used` is null while no worker serves it."""
+
+    quota_used: QuotaUsedView | None
+
+
 def read(
     redis: Redis, accounts: Iterable[str], now: datetime, unreadable: Unreadable
 ) -> dict[str, QuotaUsed]:
@@ -35,6 +51,24 @@ def read(
         "the quota that was used", lambda: totals.quota_lately(redis, names, now), {}
     )
     return {name: QuotaUsed(used.get(name, 0) / 60, per_s) for name, per_s in allowed.items()}
+
+
+def with_quota(
+    accounts: Mapping[str, AccountStatusView], used: Mapping[str, QuotaUsed]
+) -> dict[str, AccountAndQuotaView]:
+    """Show accounts with what they use."""
+    return {
+        name: {**status, "quota_used": _view(used[name]) if name in used else None}
+        for name, status in accounts.items()
+    }
+
+
+def _view(used: QuotaUsed) -> QuotaUsedView:
+    return {
+        "calls_per_s": round(used.calls_per_s, 3),
+        "allowed_per_s": round(used.allowed_per_s, 3),
+        "share": round(used.share, 4),
+    }
 
 
 def _allowed(redis: Redis, names: list[str]) -> dict[str, float]:
