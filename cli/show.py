@@ -108,6 +108,7 @@ def _facts(view: views.PushView) -> list[tuple[str, output.Cell]]:
         ("pushes", view["pushes"]),
         ("attempts", view["attempts"]),
         ("crashes", view["crashes"] or None),
+        ("trace id", view["trace_id"]),
     ]
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from typing_extensions import TypedDict
 
+from pushes.log import trace
 from pushes.model import Entry, OrderSnapshot, Push, Reason
 
 
@@ -55,7 +56,8 @@ class PushView(Brief):
 
     `overdue`: the deadline passed, and the order is neither settled nor discarded. `kept_aside`
     holds what Redis held of it and nobody could read, by the name of its key. `fraud_event` is what
-    a fraud notification says that is not verified yet.
+    a fraud notification says that is not verified yet. Every line of the logs about it has
+    the `trace_id`; `traceparent` is what a shop gets that it is handed over to.
     """
 
     reason: str | None
@@ -75,6 +77,8 @@ class PushView(Brief):
     last_error: str | None
     error_code: str | None
     correlation_id: str | None
+    trace_id: str
+    traceparent: str
     discarded: bool
     fraud_event: str | None
     next_step: str | None
@@ -148,6 +152,8 @@ def full(
         "last_error": push.last_error,
         "error_code": push.error_code,
         "correlation_id": push.correlation_id,
+        "trace_id": trace.trace_id(push),
+        "traceparent": trace.header(push),
         "discarded": push.discarded,
         "fraud_event": push.fraud_event,
         "next_step": _next_step(push),

@@ -5,9 +5,10 @@ import pytest
 from redis import Redis
 
 from pushes import life
+from pushes.log import trace
 from pushes.model import Change, Entry, OrderSnapshot, Push, PushKey, Reason, State
 from pushes.store.ledger import Ledger
-from tests.builders import a_key, put
+from tests.builders import a_key, a_push, put
 from tests.integration.test_cli_support import (
     NOW_TEXT,
     UNKNOWN_ID,
@@ -48,6 +49,7 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
     called = {**nothing, "at": NOW_TEXT, "event": "called"}
     with at():
         shown = answer(run(redis_url, "show", rejected.order_id.upper(), "--json"))
+    push = a_push(key=rejected)
     assert shown == {
         "order_id": rejected.order_id,
         "account": "default",
@@ -69,6 +71,8 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
         "last_error": "HTTP 400 BAD_VALUE",
         "error_code": "BAD_VALUE",
         "correlation_id": "c-2",
+        "trace_id": trace.trace_id(push),
+        "traceparent": trace.header(push),
         "discarded": False,
         "fraud_event": None,
         "next_step": Reason.REJECTED.next_step,
@@ -116,6 +120,7 @@ def test_it_shows_everything_about_an_order(rejected: PushKey, redis_url: str) -
 def test_it_lays_an_order_out_in_aligned_text(rejected: PushKey, redis_url: str) -> None:
     with at():
         result = run(redis_url, "show", rejected.order_id)
+    push = a_push(key=rejected)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout == (
         f"Order {rejected.order_id}\n"
@@ -130,6 +135,7 @@ def test_it_lays_an_order_out_in_aligned_text(rejected: PushKey, redis_url: str)
         "deadline    2026-03-03T12:00:00.000Z\n"
         "pushes      1\n"
         "attempts    1\n"
+        f"trace id    {trace.trace_id(push)}\n"
         "\n"
         "At Klarna, when last seen (amounts in minor units)\n"
         "status             AUTHORIZED\n"
@@ -169,6 +175,7 @@ def test_it_says_who_discarded_an_order_and_leaves_out_what_is_not_known(
         "deadline    2026-03-03T12:00:00.000Z\n"
         "pushes      1\n"
         "attempts    1\n"
+        f"trace id    {trace.trace_id(a_push(key=key))}\n"
         "\n"
         "at                        event      detail\n"
         "2026-03-01T12:00:00.000Z  pushed     -\n"

@@ -5,6 +5,7 @@ from typing import Any
 
 from pushes.accounts.holds import AccountHold, Standing
 from pushes.accounts.pauses import Pause
+from pushes.log import trace
 from pushes.model import Entry, HoldReason, OrderSnapshot, Push, PushKey, Reason, State
 from pushes.read import overview, views
 from pushes.read.alarms import Alarm
@@ -18,6 +19,9 @@ from pushes.store.counted.refusals import RefusalReason
 ORDER_ID = "0c3e1f2a-1111-6222-a333-444455556666"
 KEY = PushKey("eu", ORDER_ID)
 AT = datetime(2026, 1, 31, 8, 15, 0, 250_000, tzinfo=UTC)
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+BROUGHT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 NO_ORDER = {
     "status": None,
@@ -66,6 +70,8 @@ def test_it_shows_every_key_of_a_push_that_has_only_just_come() -> None:
         "last_error": None,
         "error_code": None,
         "correlation_id": None,
+        "trace_id": trace.trace_id(push),
+        "traceparent": trace.header(push),
         "discarded": False,
         "fraud_event": None,
         "next_step": None,
@@ -110,6 +116,7 @@ def test_it_shows_everything_that_is_known() -> None:
         error_code="NOT_ALLOWED",
         correlation_id="corr-9",
         discarded=True,
+        trace=BROUGHT,
         order=order,
     )
     timeline = [
@@ -140,6 +147,8 @@ def test_it_shows_everything_that_is_known() -> None:
         "last_error": "HTTP 403 NOT_ALLOWED",
         "error_code": "NOT_ALLOWED",
         "correlation_id": "corr-9",
+        "trace_id": TRACE,
+        "traceparent": BROUGHT,
         "discarded": True,
         "fraud_event": None,
         "next_step": "Nothing: an operator discarded it. To take that back, replay it.",

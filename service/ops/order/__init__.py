@@ -8,6 +8,7 @@ from flask import Blueprint, Response, redirect, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
+from pushes.log import trace
 from pushes.model import Push, PushKey
 from pushes.operate import batch, replay, retry
 from pushes.operate.batch import Operator
@@ -45,6 +46,7 @@ def page(account: str, order_id: str) -> Response:
         timeline=timeline,
         explanation=explain.why_dead(push),
         next=explain.what_next(push),
+        trace_id=trace.trace_id(push),
         message=explain.support_message(push, timeline, now),
         needs_help=push.is_unacknowledged and push.last_error is not None,
     )
