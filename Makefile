@@ -51,7 +51,7 @@ simulate: $(VENV) ## Play days of trouble in minutes, write docs/reports/simulat
 bench: $(VENV) ## Measure us beside our peers, write docs/reports/performance.md; 8 minutes, ARGS=--quick: 1
 	@$(BIN)/python -m devtools.bench $(ARGS)
 
-bench-ops: $(VENV) ## Read the console over 1.2 million orders, write docs/reports/console.md; 7 minutes, ARGS='--keep DIR' keeps the orders
+bench-ops: $(VENV) ## Read the console over 1.2 million orders, write docs/reports/console.md; 8 minutes, ARGS='--keep DIR' keeps the orders
 	@$(BIN)/python -m devtools.bench.ops $(ARGS)
 
 fuzz: $(VENV) $(VENV)/fuzz/installed ## Try requests, answers and records that reach new branches; ARGS='--minutes 60', 10 without
