@@ -40,6 +40,7 @@ class RecentOverview:
         self._again = soon(self._read_again, 0.0)
         self._seen: Overview | None = None
         self._began_at = 0.0
+        self._error: RedisError | None = None
         self._good_until = self._shown_until = 0.0
         self._changed_at = datetime.min.replace(tzinfo=UTC)
 
@@ -53,9 +54,11 @@ class RecentOverview:
         if (seen := self._shown(since)) is not None:
             return seen
         with self._reading:
-            seen = self._seen
-            if seen and self._began_at >= asked_at and seen.at > since:  # by somebody else
-                return seen
+            if self._began_at >= asked_at:  # somebody else has read it
+                if self._error:
+                    raise self._error
+                if self._seen and self._seen.at > since:
+                    return self._seen
             return self._read_now()
 
     def note_change(self) -> None:
@@ -77,10 +80,14 @@ class RecentOverview:
 
     def _read_now(self) -> Overview:
         began = self._clock()
-        seen = self._read()
+        try:
+            seen = self._read()
+        except RedisError as error:
+            self._began_at, self._error = began, error
+            raise
+        self._seen, self._began_at, self._error = seen, began, None
         took_s = self._clock() - began
         is_quick = took_s <= _QUICK_S
-        self._seen, self._began_at = seen, began
         self._good_until = began if is_quick else began + took_s / _SHARE
         self._shown_until = began if is_quick else self._good_until + _STILL_SHOWN_S
         return seen

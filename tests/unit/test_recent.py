@@ -111,15 +111,19 @@ def test_it_shows_the_last_reading_for_a_while_when_redis_is_away() -> None:
         reading.at(15.1)
 
 
-def test_it_reads_once_for_all_who_wait() -> None:
+@pytest.mark.parametrize("is_away", [False, True])
+def test_it_reads_once_for_all_who_wait(*, is_away: bool) -> None:
+    """One has begun before the others asked, perhaps; the next one's answer is theirs, too."""
     all_asked = threading.Event()
-    found: list[Overview] = []
+    found: list[Overview | RedisConnectionError] = []
     times = 0
 
     def read() -> Overview:
         nonlocal times
         times += 1
         assert all_asked.wait(10)
+        if is_away:
+            raise RedisConnectionError
         return cast(Overview, NumberedReading(times, datetime.now(UTC)))
 
     ticks = count()
@@ -131,9 +135,17 @@ def test_it_reads_once_for_all_who_wait() -> None:
         return float(tick)
 
     recent = RecentOverview(read, clock)
-    readers = [threading.Thread(target=lambda: found.append(recent.read())) for _ in range(4)]
+
+    def ask() -> None:
+        try:
+            found.append(recent.read())
+        except RedisConnectionError as error:
+            found.append(error)
+
+    readers = [threading.Thread(target=ask) for _ in range(4)]
     for reader in readers:
         reader.start()
     for reader in readers:
         reader.join()
     assert (len(found), times <= 2) == (4, True)
+    assert [isinstance(each, RedisConnectionError) for each in found] == [is_away] * 4
