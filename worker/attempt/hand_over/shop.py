@@ -153,6 +153,7 @@ class MerchantSystem:
             answer = response.read(_MAX_ANSWER_BYTES + 1, decode_content=False)
             is_whole = len(answer) <= _MAX_ANSWER_BYTES
             if is_whole:
+                response.read(1)  # raises when less came than was announced
                 response.release_conn()
             else:
                 response.close()
