@@ -303,6 +303,20 @@ def test_a_shop_that_is_away_holds_its_account_until_it_takes_an_order(
     assert holds.get("default") is None
 
 
+def test_the_hold_of_a_shop_ends_when_its_orders_are_not_handed_over_any_more(
+    start: Start, sandbox: SandboxControl, redis_client: Redis
+) -> None:
+    worker, holds = start(), Holds(redis_client)
+    assert holds.begin("default", HoldReason.MERCHANT, "the shop answered HTTP 500")
+    before = worker.parts.accounts["default"]
+    worker.parts.accounts["default"] = replace(before, shop=None)
+
+    push = worker.attempt(worker.push(sandbox.create_order()), is_probe=True)
+
+    assert (push.state, push.handed_over_at) == (State.ACKNOWLEDGED, None)
+    assert holds.get("default") is None
+
+
 STEPS = ("get_order", "hand_over", "references", "acknowledge")
 
 

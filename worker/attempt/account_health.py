@@ -92,10 +92,13 @@ class AccountHealth:
         """Serve a held account again when this shows that what held it is over.
 
         Klarna's answer does not show that of the merchant's own system, nor the other way round.
+        That no longer matters once the account's orders are not handed over any more.
         """
-        if ending.outcome.signal in {AccountSignal.WELL, AccountSignal.MERCHANT}:
+        signal = ending.outcome.signal
+        if signal in {AccountSignal.WELL, AccountSignal.MERCHANT}:
             self._resume(ending.account, ending.at)
-        if ending.merchant_answered:
+        unneeded = signal is AccountSignal.WELL and not ending.report.hands_over
+        if ending.merchant_answered or unneeded:
             self._resume(ending.account, ending.at, HoldReason.MERCHANT)
 
     def _is_limited_alone(self, key: PushKey, outcome: RateLimited) -> bool:

@@ -156,6 +156,7 @@ class Acknowledger:
                 return
 
     def _call(self, account: ServedAccount, push: Push, report: Report) -> Outcome:
+        report.hands_over = account.shop is not None
         order = self._get(account.client, push.key, report)
         verdict = verify(order, push.key.order_id, account.policies)
         if verdict is Verdict.MISMATCH:

@@ -53,13 +53,14 @@ class Report:
 
     `fraud` is what it saw of a fraud notification, if one was due. The others are the steps before
     the acknowledge that it has done, as the record remembers them; `notified_at` says which
-    decision was handed over.
+    decision was handed over. `hands_over` is whether the account asks for that at all.
     """
 
     clock: Clock = SYSTEM_CLOCK
     entries: list[Entry] = field(default_factory=list)
     order: OrderSnapshot | None = None
     fraud: FraudLook | None = None
+    hands_over: bool = False
     handed_over_at: datetime | None = None
     reference1: str | None = None
     reference2: str | None = None
