@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from devtools.simulation import program
+from devtools.simulation.klarna.model import KlarnaModel
 from devtools.simulation.testbed import SimulationTestbed
+from devtools.simulation.traffic import Shop
 from pushes.model import Push, PushKey
 from pushes.store import records
 
@@ -53,11 +55,11 @@ def _judge(
         outcomes.lost.append(order_id)
 
 
-def waits_s(testbed: SimulationTestbed, since_s: float, until_s: float) -> list[float]:
+def waits_s(shop: Shop, klarna: KlarnaModel, since_s: float, until_s: float) -> list[float]:
     """List how long the orders first pushed within a span waited; for ever, if not acknowledged."""
-    acknowledged_at = testbed.klarna.journal.acknowledged_at
+    acknowledged_at = klarna.journal.acknowledged_at
     return [
         acknowledged_at.get(order_id, float("inf")) - pushed_at
-        for order_id, pushed_at in testbed.shop.pushed_at.items()
+        for order_id, pushed_at in shop.pushed_at.items()
         if since_s <= pushed_at < until_s
     ]

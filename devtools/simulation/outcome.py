@@ -39,7 +39,8 @@ class ResultBuilder:
 
     def measure_fresh(self, which: str, since_s: float, until_s: float) -> None:
         """Measure how long the orders first pushed within a span took to be acknowledged."""
-        waits_s = audit.waits_s(self._testbed, since_s, until_s)
+        testbed = self._testbed
+        waits_s = audit.waits_s(testbed.shop, testbed.klarna, since_s, until_s)
         self.result.fresh = f"{len(waits_s):,} {which}"
         self.result.fresh_p95_s = percentile(waits_s, _P95) if waits_s else 0.0
 

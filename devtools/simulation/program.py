@@ -4,6 +4,7 @@ A worker is put together by `worker.wiring`, as in life; only its threads are no
 `worker.runner`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -17,11 +18,14 @@ from pushes.model import Push, PushKey, State
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
 from pushes.store.ledger import Ledger
 from service.push.admission import Admission, TooManyWaitingError
-from worker.attempt.acknowledge import OrderClient, ServedAccount
+from worker.attempt.acknowledge import ServedAccount
 from worker.attempt.attempt import Attempt, Ending
 from worker.wiring import assemble
 
 ACCOUNT = "default"
+
+# Beside it in the scenario of the merchant: it has nothing to do with the shop.
+OTHER = "other"
 
 # What would wake an operator: one is raised when an account is held, and none by a single push.
 ALARMS = frozenset({"account.held"})
@@ -48,8 +52,9 @@ class SimulatedTake:
 class SimulatedIntake:
     """The web process, without HTTP."""
 
-    def __init__(self, ledger: Ledger, clock: VirtualClock) -> None:
+    def __init__(self, ledger: Ledger, clock: VirtualClock, account: str = ACCOUNT) -> None:
         self._ledger = ledger
+        self._account = account
         self._clock = clock
         self._admission = Admission(ledger.redis, clock.monotonic)
 
@@ -57,11 +62,11 @@ class SimulatedIntake:
         """Take in one push that came from `source`; False is a 503."""
         now = self._clock.now()
         try:
-            lane = self._admission.lane_of(source, ACCOUNT)
+            lane = self._admission.lane_of(source, self._account)
         except TooManyWaitingError:
             return False
         origin = Origin(source=source, lane=lane)
-        self._ledger.accept(PushKey(ACCOUNT, order_id), now, origin)
+        self._ledger.accept(PushKey(self._account, order_id), now, origin)
         return True
 
 
@@ -69,13 +74,18 @@ class SimulatedProcess:
     """One worker process: the real parts on virtual time. Only `run` and `settle` take time."""
 
     def __init__(
-        self, name: str, redis: Redis, clock: VirtualClock, client: OrderClient, random: Random
+        self,
+        name: str,
+        redis: Redis,
+        clock: VirtualClock,
+        accounts: Mapping[str, ServedAccount],
+        random: Random,
     ) -> None:
         self._parts = assemble(
             Ledger(redis),
             name=name,
-            accounts={ACCOUNT: ServedAccount(client)},
-            shares={ACCOUNT: Share.of(ACCOUNT, QUOTA_PER_S)},
+            accounts=accounts,
+            shares={account: Share.of(account, QUOTA_PER_S) for account in accounts},
             retry_policy=RetryPolicy(),
             outage_after_failures=OUTAGE_AFTER_FAILURES,
             concurrency=CONCURRENCY,

@@ -15,12 +15,14 @@ from devtools.simulation import alarms
 from devtools.simulation.alarms import Alarms, Lookout
 from devtools.simulation.clock import VirtualClock
 from devtools.simulation.klarna.model import KlarnaModel
-from devtools.simulation.program import SimulatedIntake, SimulatedProcess
+from devtools.simulation.merchant import MerchantModel
+from devtools.simulation.program import ACCOUNT, OTHER, SimulatedIntake, SimulatedProcess
 from devtools.simulation.traffic import Forger, Shop
 from devtools.simulation.worker import SimulatedWorker
 from pushes.model import State
 from pushes.read import overview
 from pushes.store.ledger import Ledger
+from worker.attempt.acknowledge import ServedAccount
 
 # In the past of every real clock: what RQ stamps with the real time never looks lapsed.
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -47,6 +49,9 @@ class SimulationTestbed:
     ledger: Ledger
     klarna: KlarnaModel
     shop: Shop
+    merchant: MerchantModel
+    other_klarna: KlarnaModel
+    other_shop: Shop
     forger: Forger
     workers: list[SimulatedWorker]
     alarms: Alarms
@@ -105,10 +110,13 @@ class _WakingIntake:
 
 
 @contextmanager
-def running_testbed(seed: str, interval_factor: float = 1.0) -> Iterator[SimulationTestbed]:
+def running_testbed(
+    seed: str, interval_factor: float = 1.0, *, hands_over: bool = False
+) -> Iterator[SimulationTestbed]:
     """Start all of it; everything is gone at the end, also after a failure or ctrl-c.
 
-    The workers do their periodic tasks `interval_factor` times less often than in life.
+    The workers do their periodic tasks `interval_factor` times less often than in life. With
+    `hands_over` the account's orders go to the merchant first, and another account is served.
     """
     with ExitStack() as stack:
         server = stack.enter_context(EmbeddedServer())
@@ -116,16 +124,26 @@ def running_testbed(seed: str, interval_factor: float = 1.0) -> Iterator[Simulat
         redis.config_set("appendonly", "no")  # it costs time, and is not what is looked at
         heard = stack.enter_context(alarms.listening())
         clock = stack.enter_context(closing(VirtualClock(START)))
-        testbed = _assembled(clock, redis, heard, seed)
+        testbed = _assembled(clock, redis, heard, seed, hands_over=hands_over)
         for number, worker in enumerate(testbed.workers):
             worker.start(number * _TASKS_APART_S, interval_factor)
         testbed.watch()
         yield testbed
 
 
-def _assembled(clock: VirtualClock, redis: Redis, heard: Alarms, seed: str) -> SimulationTestbed:
+def _assembled(
+    clock: VirtualClock, redis: Redis, heard: Alarms, seed: str, *, hands_over: bool
+) -> SimulationTestbed:
     """Put the parts together; each has a chance of its own, so that one more draws no other."""
     klarna = KlarnaModel(clock, seeded(seed, "klarna"))
+    merchant = MerchantModel(clock, seeded(seed, "merchant"))
+    other_klarna = KlarnaModel(clock, seeded(seed, "other klarna"))
+    accounts = {ACCOUNT: ServedAccount(klarna)}
+    if hands_over:
+        accounts = {
+            ACCOUNT: ServedAccount(klarna, shop=merchant),
+            OTHER: ServedAccount(other_klarna),
+        }
     workers: list[SimulatedWorker] = []
 
     def wake_all() -> None:
@@ -134,14 +152,28 @@ def _assembled(clock: VirtualClock, redis: Redis, heard: Alarms, seed: str) -> S
 
     for number in range(WORKERS):
         name = f"worker-{number + 1}"
-        process = SimulatedProcess(name, redis, clock, klarna, seeded(seed, name))
+        process = SimulatedProcess(name, redis, clock, accounts, seeded(seed, name))
         workers.append(SimulatedWorker(process, clock, wake_all))
     ledger = Ledger(redis)
     intake = _WakingIntake(SimulatedIntake(ledger, clock), list(workers))
     shop = Shop(clock, klarna, intake, seeded(seed, "shop"))
+    other_intake = _WakingIntake(SimulatedIntake(ledger, clock, OTHER), list(workers))
+    other_shop = Shop(clock, other_klarna, other_intake, seeded(seed, "other shop"))
     forger = Forger(clock, intake, seeded(seed, "forger"))
     chance = seeded(seed, "scenario")
     lookout = Lookout(ledger, clock)
     return SimulationTestbed(
-        clock, redis, ledger, klarna, shop, forger, workers, heard, lookout, chance
+        clock=clock,
+        redis=redis,
+        ledger=ledger,
+        klarna=klarna,
+        shop=shop,
+        merchant=merchant,
+        other_klarna=other_klarna,
+        other_shop=other_shop,
+        forger=forger,
+        workers=workers,
+        alarms=heard,
+        lookout=lookout,
+        random=chance,
     )

@@ -14,7 +14,7 @@ from tests.builders import an_order_id
 SEED = "1"
 
 # How small a scenario is played here.
-SMALL = {"outage": 0.002, "password": 0.01, "flood": 0.005, "calm": 0.005}
+SMALL = {"outage": 0.002, "password": 0.01, "flood": 0.005, "calm": 0.005, "merchant": 0.005}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
