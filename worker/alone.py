@@ -51,6 +51,9 @@ _STOP_S = 2.0
 # No slot was reserved with the order: its first call reserves one.
 _NO_SLOT = float("-inf")
 
+# Among so many orders it is looked for one of another account: what a few workers had under way.
+_LOOKED_AT = 512
+
 # An order whose account is held, or unknown here, is looked at again after this.
 _AGAIN_AFTER = timedelta(seconds=60)
 
@@ -159,7 +162,9 @@ def work(  # noqa: PLR0913 - the parts of the process, and what tests replace
     keeping = Loop(PeriodicTask("alone", _KEEP_EVERY_S, lambda: keep(lock, parts.under_way)))
     keeping.start()
     try:
-        while not stopping.is_set() and (key := _next_due(redis, clock.now())) is not None:
+        last = ""
+        while not stopping.is_set() and (key := _next_due(redis, clock.now(), last)) is not None:
+            last = key.account
             if key.account not in accounts or Holds(redis).get(key.account):
                 _look_again_later(redis, key, clock.now())
             else:
@@ -181,12 +186,17 @@ def keep(lock: Lock, under_way: UnderWay) -> None:
             lock.reacquire()
 
 
-def _next_due(redis: Redis, now: datetime) -> PushKey | None:
+def _next_due(redis: Redis, now: datetime, last: str) -> PushKey | None:
+    """Find an order that is due; one of another account than the last, if there is any.
+
+    So the orders of a slow shop do not keep those of others waiting.
+    """
     until = codec.epoch(now)
-    while found := cast(list[bytes], redis.zrangebyscore(keys.ALONE, "-inf", until, 0, 1)):
-        if key := keys.find_key(found[0]):
-            return key
-        redis.zrem(keys.ALONE, found[0])  # no order of ours: it would come up for ever
+    while found := cast(list[bytes], redis.zrangebyscore(keys.ALONE, "-inf", until, 0, _LOOKED_AT)):
+        ours = [key for name in found if (key := keys.find_key(name))]
+        if ours:
+            return next((key for key in ours if key.account != last), ours[0])
+        redis.zrem(keys.ALONE, *found)  # no orders of ours: they would come up for ever
     return None
 
 

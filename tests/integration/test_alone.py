@@ -50,10 +50,13 @@ def crashed(ledger: Ledger, key: PushKey | None = None) -> PushKey:
     return push.key
 
 
-def work(ledger: Ledger, acknowledger: ScriptedAcknowledger, clock: ManualClock) -> int:
+def work(
+    ledger: Ledger, acknowledger: ScriptedAcknowledger, clock: ManualClock, *accounts: str
+) -> int:
     parts = dataclasses.replace(worker_parts(ledger.redis, clock=clock), acknowledger=acknowledger)
     stopping = threading.Event()
-    return alone.work(parts, ledger, "worker-alone", ["default"], stopping, clock=clock)
+    served = accounts or ("default",)
+    return alone.work(parts, ledger, "worker-alone", served, stopping, clock=clock)
 
 
 def present(ledger: Ledger, key: PushKey) -> Push:
@@ -74,6 +77,19 @@ def test_it_attempts_each_alone_and_blames_none_of_them(ledger: Ledger) -> None:
     assert [(one.state, one.crashes) for one in ended] == [(State.ACKNOWLEDGED, 0)] * 5
     assert not alone.is_due(ledger.redis, NOW + timedelta(days=1))
     assert ledger.redis.exists(keys.ALONE, keys.ALONE_LOCK) == 0
+
+
+def test_no_account_waits_for_all_orders_of_another(ledger: Ledger) -> None:
+    for account in ("a-slow-shop", "default"):
+        for _ in range(3):
+            crashed(ledger, a_key(account))
+    ledger.redis.zadd(keys.ALONE, {"no order of ours": 0})
+    acknowledger = Watched(ledger)
+
+    assert work(ledger, acknowledger, ManualClock(), "a-slow-shop", "default") == 6
+
+    accounts = [key.account for (key,) in acknowledger.under_way]
+    assert accounts == ["a-slow-shop", "default"] * 3
 
 
 def test_it_lets_one_process_at_a_time_do_it(ledger: Ledger) -> None:
