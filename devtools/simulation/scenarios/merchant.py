@@ -35,7 +35,7 @@ _JUDGED_FROM_SCALE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Trouble:
+class _ShopTrouble:
     """One way to be in trouble, at which rate of orders, and whether the account is held for it."""
 
     name: str
@@ -61,9 +61,9 @@ def _be_well(merchant: MerchantModel) -> None:
 
 
 _TROUBLES = (
-    _Trouble("failing", _fail, _RATE_PER_S, is_held=True),
-    _Trouble("hanging", _hang, _RATE_PER_S, is_held=True),
-    _Trouble("slow", _be_slow, _BUSY_RATE_PER_S, is_held=False),
+    _ShopTrouble("failing", _fail, _RATE_PER_S, is_held=True),
+    _ShopTrouble("hanging", _hang, _RATE_PER_S, is_held=True),
+    _ShopTrouble("slow", _be_slow, _BUSY_RATE_PER_S, is_held=False),
 )
 
 
