@@ -314,8 +314,13 @@ def test_an_account_that_may_be_slow_leaves_as_many_places_free_as_it_takes(
     harness.push(40, "other")
     assert take_all() == {"slow": 8, "slower": 4, "other": 4}
 
+    assert claims.claim(0).claims == []
+    ahead = claims.claim(2).claims  # all places are taken, and two attempts may be begun ahead
+    assert [claim.key.account for claim in ahead] == ["other"]
+
     places.limit([])
     under_way.clear()
+    harness.clock.sleep(1)
     assert take_all().keys() <= {"slow", "slower", "other"}
     assert len(under_way) == 16
 

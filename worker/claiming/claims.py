@@ -232,7 +232,7 @@ class Claims:
             at_most,
             popped or "",
             redis_clock.argument(self._now),
-            self._places.asked() if self._places else "",
+            self._places.asked(at_most) if self._places else "",
         ]
         return cast(_Answer | None, self._claim([], facts))
 

@@ -23,13 +23,14 @@ class Places:
         """From now on limit these accounts, and no others."""
         self._limited = frozenset(accounts)
 
-    def asked(self) -> str:
+    def asked(self, at_most: int) -> str:
         """Say as JSON how many places are free, and how many each limited account has.
 
-        Empty when nobody is limited.
+        Empty when nobody is limited. At least `at_most` are free, those that are to be filled: an
+        attempt that is being settled is under way without a place, and a few are begun ahead.
         """
         if not self._limited:
             return ""
         under_way = self._under_way()
         taken = Counter(account for account in under_way if account in self._limited)
-        return codec.to_json({"free": self._count - len(under_way), "taken": taken})
+        return codec.to_json({"free": max(at_most, self._count - len(under_way)), "taken": taken})
