@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pushes import life, policy
-from pushes.life import Origin
 from pushes.model import Change, Entry, Lane, Push, PushKey, Reason, State
+from pushes.origin import Origin, target_of
 
 # The event of a notification in the timeline.
 NOTIFIED = "notified"
@@ -139,6 +139,7 @@ def pushed_again(push: Push, now: datetime, origin: Origin) -> Change:
         only_notified=False,
         unreadable=None,
         trace=origin.trace or push.trace,
+        push_target=target_of(push, origin),
     )
     if push.state in {State.QUEUED, State.RUNNING, State.HELD} or push.runs_alone:
         return Change(push, counted, (entry,))

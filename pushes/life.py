@@ -4,7 +4,7 @@ Whoever acts (intake, worker, recovery, operator) asks here what becomes of the 
 commits the answer in the ledger. A step that does not apply returns None.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from pushes import policy
@@ -19,23 +19,10 @@ from pushes.model import (
     Reason,
     State,
 )
+from pushes.origin import KLARNA, Origin, target_of
 
 # These deaths leave open whether the last acknowledge reached Klarna.
 _UNCLEAR = frozenset({Reason.RETRIES_EXHAUSTED, Reason.INTERNAL_ERROR, Reason.CRASH_LOOP})
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who pushed: the event's name, an operator's, the network, its lane, its `traceparent`."""
-
-    event: str = "pushed"
-    by: str | None = None
-    source: str | None = None
-    lane: Lane = Lane.FRESH
-    trace: str | None = None
-
-
-KLARNA = Origin()
 
 
 def first_pushed(key: PushKey, now: datetime, origin: Origin = KLARNA) -> Change:
@@ -44,6 +31,8 @@ def first_pushed(key: PushKey, now: datetime, origin: Origin = KLARNA) -> Change
     push = Push(
         key, State.QUEUED, 1, now, now, now, pushes=1, lane=lane, source=source, trace=trace
     )
+    if origin.target:
+        push = replace(push, push_target=origin.target)
     return Change(None, push, (Entry(now, origin.event, by=origin.by),))
 
 
@@ -55,7 +44,12 @@ def pushed_again(push: Push, now: datetime, origin: Origin = KLARNA) -> Change:
     """
     event, by, lane = origin.event, origin.by, origin.lane
     counted = replace(
-        push, rev=push.rev + 1, pushes=push.pushes + 1, last_push_at=now, unreadable=None
+        push,
+        rev=push.rev + 1,
+        pushes=push.pushes + 1,
+        last_push_at=now,
+        unreadable=None,
+        push_target=target_of(push, origin),
     )
     if _is_to_be_revived(push, now) and (by or not _is_unknown_of_late(push, now)):
         entry = Entry(now, event, detail=f"was {push.state}", by=by)

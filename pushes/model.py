@@ -250,6 +250,7 @@ class Push:
     last one said that is, `notified_at` when that decision came first; with `only_notified`
     nothing but that is to be done: no acknowledge is due. `trace` is the `traceparent` that the
     push brought along, see `pushes.log.trace`.
+    `push_target` is what a shop's plugin is to get of the push URL, which followed the account.
     `handed_over_at` is when the merchant's own system took the order; `reference1` and `reference2`
     are what it calls it, set at Klarna at `references_set_at`; `decision_handed_over_at` is when it
     took the fraud decision of `notified_at`.
@@ -289,6 +290,7 @@ class Push:
     lane: Lane = Lane.FRESH
     source: str | None = None
     trace: str | None = None
+    push_target: str | None = None
     handed_over_at: datetime | None = None
     reference1: str | None = None
     reference2: str | None = None

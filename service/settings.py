@@ -68,7 +68,7 @@ class WebSettings(shared.PromisingSettings, SenderSettings, TelemetrySettings):
     """The settings of the web process.
 
     `tokens` is the push token of each account; `pushes_from` whom an account trusts besides those
-    that `trusted_addresses` names for all.
+    that `trusted_addresses` names for all; `forwarded` whose pushes a shop's plugin gets.
     """
 
     order_id_params: Annotated[
@@ -113,6 +113,7 @@ class WebSettings(shared.PromisingSettings, SenderSettings, TelemetrySettings):
     )
     tokens: Mapping[str, SecretStr | None] = Field(default_factory=dict, repr=False)
     pushes_from: Mapping[str, tuple[IPvAnyNetwork, ...]] = Field(default_factory=dict)
+    forwarded: frozenset[str] = frozenset()
 
     @property
     def listens_on(self) -> str:
@@ -149,7 +150,10 @@ def load(environment: Mapping[str, str]) -> WebSettings:
         raise problems.error()
     tokens = {name: one.token for name, one in rules.items()}
     pushes_from = {name: one.pushes_from for name, one in rules.items() if one.pushes_from}
-    return settings.model_copy(update={"tokens": tokens, "pushes_from": pushes_from})
+    forwarded = frozenset(name for name, one in rules.items() if one.is_forwarded)
+    return settings.model_copy(
+        update={"tokens": tokens, "pushes_from": pushes_from, "forwarded": forwarded}
+    )
 
 
 class Reading:

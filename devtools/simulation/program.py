@@ -13,8 +13,8 @@ from redis import Redis
 from devtools.simulation.clock import VirtualClock
 from devtools.simulation.klarna.model import QUOTA_PER_S
 from pushes.accounts.serving import Share
-from pushes.life import Origin
 from pushes.model import Push, PushKey, State
+from pushes.origin import Origin
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
 from pushes.store.ledger import Ledger
 from service.push.admission import Admission, TooManyWaitingError

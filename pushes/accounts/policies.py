@@ -39,6 +39,9 @@ class Style(StrEnum):
     FORWARD = "forward"
 
 
+# Where the URL of a plugin takes the path that followed the account in the push URL.
+PATH = "{path}"
+
 # How long the key of a signature is. Source: the Standard Webhooks specification.
 _KEY_BYTES = range(24, 65)
 _PREFIX = "whsec_"
@@ -78,6 +81,8 @@ class HandOver(BaseModel):
             raise ValueError("must be an https:// URL with a host and without a fragment")
         if parts.username is not None or parts.password is not None:
             raise ValueError("must hold no user name; a signature says who calls")
+        if PATH in parts.netloc or PATH in parts.query:
+            raise ValueError(f"may hold {PATH} in its path, and nowhere else")
         if parts.scheme == "http" and not info.data.get("allow_private"):
             raise ValueError("must begin with https://; http:// needs allow_private = true")
         return url

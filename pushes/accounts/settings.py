@@ -23,7 +23,7 @@ from pydantic import (
     ValidationInfo,
 )
 
-from pushes.accounts.policies import DEFAULT_POLICIES, HandOver, Policies
+from pushes.accounts.policies import DEFAULT_POLICIES, HandOver, Policies, Style
 from pushes.model import is_account
 from pushes.policy import OUTAGE_AFTER_FAILURES, RetryPolicy
 from pushes.settings import ConfigurationError, Problems, Settings
@@ -61,10 +61,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class PushRules:
-    """Who may push for one account: the token (None: anybody), and addresses trusted for it."""
+    """Who may push for one account: the token (None: anybody), and addresses trusted for it.
+
+    `is_forwarded`: a shop's plugin gets the pushes, with their parameters.
+    """
 
     token: SecretStr | None = field(default=None, repr=False)
     pushes_from: tuple[IPvAnyNetwork, ...] = ()
+    is_forwarded: bool = False
 
 
 def _split(value: object) -> object:
@@ -247,9 +251,17 @@ def read_push_rules(environment: Mapping[str, str]) -> dict[str, PushRules]:
     if problems:
         raise problems.error()
     return {
-        name: PushRules(table.push_token or common.push_token, table.pushes_from)
+        name: PushRules(
+            table.push_token or common.push_token, table.pushes_from, _is_forwarded(tables, name)
+        )
         for name, table in own.items()
     }
+
+
+def _is_forwarded(tables: Mapping[str, Mapping[str, object]] | None, name: str) -> bool:
+    """Whether an account has the style that a worker will hold its hand-over to be."""
+    part = tables[name].get(_HAND_OVER) if tables else None
+    return isinstance(part, dict) and part.get("style") == Style.FORWARD
 
 
 def _shared_tokens(tables: Mapping[str, PushTable]) -> Iterator[str]:

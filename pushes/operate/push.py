@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from pushes.life import Origin
 from pushes.model import Lane, Push, PushKey
+from pushes.origin import Origin
 from pushes.store.ledger import Ledger
 
 # The name of the event in the timeline: Klarna's own are `pushed`.

@@ -27,6 +27,7 @@ _TIMES = (
 _TEXTS = (
     *("worker", "execution_id", "last_error", "error_code", "source", "correlation_id"),
     *("fraud_event", "fraud_seen", "run", "trace", "reference1", "reference2"),
+    "push_target",
 )
 # Times of steps that few orders go through: never written together with the others.
 _STEP_TIMES = ("handed_over_at", "references_set_at", "notified_at", "decision_handed_over_at")

@@ -18,8 +18,8 @@ from redis import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from pushes import fraud, life, log, policy
-from pushes.life import KLARNA, Origin
 from pushes.model import Change, Push, PushKey
+from pushes.origin import KLARNA, Origin
 from pushes.store import codec, indexes, keys, records
 from pushes.store.connection import is_of_one_key, read_script
 from pushes.store.counted import resend_counts, run_counts, totals

@@ -11,9 +11,9 @@ from werkzeug.exceptions import BadRequest, NotFound, RequestEntityTooLarge, Ser
 from pushes import log, telemetry
 from pushes.accounts.settings import DEFAULT_ACCOUNT
 from pushes.accounts.sources import SEEN_FROM
-from pushes.life import Origin
 from pushes.log import trace
 from pushes.model import Push, PushKey, is_order_id
+from pushes.origin import Origin
 from pushes.store import codec
 from pushes.store.counted.refusals import RefusalReason
 from service import deps
@@ -21,6 +21,7 @@ from service.deps import Deps
 from service.errors import RETRY_AFTER_S, not_stored
 from service.push import order_id
 from service.push.admission import TooManyWaitingError
+from service.push.forwarded import MAX_CHARS, forwarded_part
 from service.push.refusals import RefusedPushError
 from service.settings import WebSettings
 
@@ -39,6 +40,8 @@ blueprint.register_error_handler(RedisError, not_stored)
 def take(first: str | None = None, second: str | None = None) -> Response:
     """Take one push: `/push`, `/push/<order_id>`, `/push/<account>`, `/push/<account>/<order_id>`.
 
+    And `/push/<account>/<path>`, where a shop's plugin gets the pushes: that is the plugin's path.
+
     Answers 200 only after Redis confirmed the push. Refuses a wrong account or token (404), a
     missing or malformed order id (400) and a large body (413); whatever fails on our side is a
     503, and Klarna sends the push again. So is a push from an unverified source while thousands
@@ -49,16 +52,17 @@ def take(first: str | None = None, second: str | None = None) -> Response:
     try:
         read_body()
         refuse_wrong_token(account, uses.settings)
-        wanted = _order_id(in_path, uses.settings)
+        wanted = _order_id(account, in_path, uses.settings)
         key = PushKey(account, wanted)
+        target = _target(key, in_path, uses.settings)
         push = store(
-            account, uses, lambda origin: uses.ledger.accept(key, datetime.now(UTC), origin)
+            account, uses, lambda origin: uses.ledger.accept(key, datetime.now(UTC), origin), target
         )
     except RefusedPushError as error:
         known = account if account in uses.settings.tokens else None
         if error.reason is RefusalReason.MALFORMED_ID and uses.settings.tokens[account]:
             after_this_request(_say_whence)
-        uses.refusals.note(known, error.reason, _named_order(in_path, uses.settings))
+        uses.refusals.note(known, error.reason, _named_order(account, in_path, uses.settings))
         raise error.answer from error
 
     _log.info(
@@ -73,7 +77,16 @@ def take(first: str | None = None, second: str | None = None) -> Response:
     return Response(codec.to_json(answer), mimetype="application/json")
 
 
-def store(account: str, uses: Deps, take_in: Callable[[Origin], Push]) -> Push:
+def take_with_path(first: str, second: str) -> Response:
+    """Take a push whose URL has the path of a shop's plugin behind the account."""
+    if first not in deps.current().settings.forwarded:
+        raise NotFound
+    return take(first, second)
+
+
+def store(
+    account: str, uses: Deps, take_in: Callable[[Origin], Push], target: str | None = None
+) -> Push:
     """Store what came for an account, on Redis's word. Raises RefusedPushError or RedisError."""
     source = uses.sources.of(request.remote_addr, account)
     brought = trace.read(request.headers.get(trace.HEADER))
@@ -85,7 +98,7 @@ def store(account: str, uses: Deps, take_in: Callable[[Origin], Push]) -> Push:
             answer = ServiceUnavailable(detail, retry_after=RETRY_AFTER_S)
             raise RefusedPushError(RefusalReason.UNVERIFIED, answer) from error
         with telemetry.taking(brought) as span:
-            push = take_in(Origin(source=source, lane=lane, trace=span.traceparent))
+            push = take_in(Origin(source=source, lane=lane, trace=span.traceparent, target=target))
             span.note(push)
             return push
 
@@ -98,6 +111,15 @@ for _path in ("/push", "/push/<first>", "/push/<first>/<second>"):
         strict_slashes=False,
         provide_automatic_options=False,  # OPTIONS is refused like every method but POST
     )
+
+
+blueprint.add_url_rule(
+    "/push/<first>/<path:second>",
+    view_func=take_with_path,
+    methods=["POST"],
+    strict_slashes=False,
+    provide_automatic_options=False,
+)
 
 
 def read_body() -> bytes:
@@ -154,8 +176,10 @@ def refuse_wrong_token(account: str, settings: WebSettings) -> None:
         raise RefusedPushError(RefusalReason.WRONG_TOKEN, NotFound())
 
 
-def _order_id(in_path: str | None, settings: WebSettings) -> str:
+def _order_id(account: str, in_path: str | None, settings: WebSettings) -> str:
     try:
+        if in_path is not None and account in settings.forwarded:  # then it is the plugin's path
+            in_path = order_id.segment(in_path) or (None if _names_an_order(settings) else in_path)
         if in_path is not None:
             return order_id.read(in_path, "the path")
         found = order_id.find(settings.order_id_params, request.args)
@@ -172,15 +196,35 @@ def _order_id(in_path: str | None, settings: WebSettings) -> str:
     return found
 
 
+def _target(key: PushKey, in_path: str | None, settings: WebSettings) -> str | None:
+    """Return what of this push's URL a plugin gets, if one does; log when it cannot get it."""
+    if key.account not in settings.forwarded:
+        return None
+    token = settings.tokens[key.account]
+    found = forwarded_part(
+        in_path or "", request.query_string, token.get_secret_value() if token else None
+    )
+    if found is None:
+        _log.warning(
+            "push.not_forwardable",
+            order_id=key.order_id,
+            account=key.account,
+            meaning="the shop's plugin gets the order id, and nothing else of this push's URL: it"
+            f" has more than {MAX_CHARS} characters, or a path that leads elsewhere than it says",
+            action="put the push URL at Klarna right",
+        )
+    return found
+
+
 def _say_whence(answer: Response) -> Response:
     """Tell who has the token by which address it is known here: for `klarna-ack doctor`."""
     answer.headers[SEEN_FROM] = request.remote_addr or ""
     return answer
 
 
-def _named_order(in_path: str | None, settings: WebSettings) -> str | None:
+def _named_order(account: str, in_path: str | None, settings: WebSettings) -> str | None:
     """Return the order that a refused push names, if it names one."""
     try:
-        return _order_id(in_path, settings)
+        return _order_id(account, in_path, settings)
     except RefusedPushError:
         return None

@@ -45,6 +45,12 @@ def read(text: str, where: str) -> str:
     )
 
 
+def segment(path: str) -> str | None:
+    """Return the last segment of a path that is an order id, if one is."""
+    found = [part for part in path.split("/") if is_order_id(part.lower())]
+    return found[-1] if found else None
+
+
 def _last_segment(text: str) -> str:
     if "/" not in text:
         return text

@@ -19,10 +19,10 @@ from structlog.testing import capture_logs
 
 from pushes.access import tokens, users
 from pushes.access.principals import Principal, UserRole
-from pushes.life import Origin
 from pushes.model import PushKey, State
 from pushes.operate import replay, retry
 from pushes.operate.step import WrongStateError
+from pushes.origin import Origin
 from pushes.store import records
 from pushes.store.ledger import Ledger
 from pushes.store.repair.sweep import Sweep

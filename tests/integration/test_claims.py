@@ -14,9 +14,9 @@ from pushes import life, policy
 from pushes.accounts.holds import Holds
 from pushes.accounts.pauses import Pauses
 from pushes.accounts.serving import Serving, Share
-from pushes.life import Origin
 from pushes.model import HoldReason, Lane, PushKey, State
 from pushes.operate import replay
+from pushes.origin import Origin
 from pushes.store import counters, keys, records
 from pushes.store.ledger import Ledger
 from tests.builders import NOW, a_key, put

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from pushes import life, policy
 from pushes.accounts import sources
 from pushes.accounts.sources import KLARNA_ADDRESSES, KnownSources, SourceNames, known_sources
-from pushes.life import Origin
 from pushes.model import TRUSTED, Change, Lane, OrderSnapshot, PushKey, State
+from pushes.origin import Origin
 from pushes.read import dead_letters
 from pushes.read.dead_letters import Filter
 from pushes.store import counters, keys, records

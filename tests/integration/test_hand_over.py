@@ -14,9 +14,9 @@ from pushes import life
 from pushes.accounts.holds import Holds
 from pushes.accounts.policies import HandOver, Policies
 from pushes.accounts.serving import Share
-from pushes.life import KLARNA, Origin
 from pushes.log import trace
 from pushes.model import Change, Entry, HoldReason, Push, PushKey, Reason, State
+from pushes.origin import KLARNA, Origin
 from pushes.policy import RetryPolicy
 from pushes.store import records
 from pushes.store.ledger import Ledger

@@ -25,13 +25,13 @@ from rq.utils import as_text
 
 from pushes.accounts.holds import Holds
 from pushes.accounts.serving import Serving, Share
-from pushes.life import Origin
 from pushes.model import HoldReason, Lane, Push, PushKey, Reason, State
 from pushes.operate import replay, write
 from pushes.operate.batch import Operator
 from pushes.operate.retry import retry
 from pushes.operate.step import WrongStateError
 from pushes.order_write import OrderAnswer, OrderWrite, WriteResult
+from pushes.origin import Origin
 from pushes.read import dead_letters
 from pushes.store import indexes, keys, records
 from pushes.store.ledger import CommitResult, Ledger

@@ -6,8 +6,8 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from pushes import life
-from pushes.life import Origin
 from pushes.model import Push, PushKey, Reason, State
+from pushes.origin import Origin
 from pushes.read import alarms
 from pushes.read.alarms import Alarm
 from pushes.resends import ResendCounts

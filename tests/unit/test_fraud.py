@@ -7,8 +7,8 @@ import pytest
 
 from pushes import fraud, life
 from pushes.fraud import FraudLook
-from pushes.life import Origin
 from pushes.model import Change, Entry, Lane, OrderSnapshot, Push, Reason, State
+from pushes.origin import Origin
 from pushes.policy import ALREADY_ACKNOWLEDGED, EXPEDITED_AFTER
 from pushes.store.codec import decode, encode
 from tests.builders import NOW, a_key, a_push

@@ -108,6 +108,8 @@ GIVEN = f'secret = "{SECRET}"'
         ([GIVEN, 'url = "https://hush:x@shop.example"'], "hand_over.url: must hold no user name"),
         ([GIVEN, 'url = "ftp://shop.example/hush"'], "hand_over.url: must be an https:// URL"),
         ([GIVEN, 'url = "https://[hush"'], "hand_over.url: is no URL"),
+        ([GIVEN, 'url = "https://{path}/"'], "hand_over.url: may hold {path} in its path, and"),
+        ([GIVEN, 'url = "https://s/?p={path}"'], "hand_over.url: may hold {path} in its path,"),
         ([GIVEN, URL, 'fraud_url = "http://hush"'], "hand_over.fraud_url: must begin with https"),
     ],
 )

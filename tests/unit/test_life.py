@@ -5,8 +5,18 @@ from datetime import timedelta
 import pytest
 
 from pushes import life, policy
-from pushes.life import Origin
-from pushes.model import Change, Entry, HoldReason, Lane, OrderSnapshot, Push, Reason, State
+from pushes.model import (
+    TRUSTED,
+    Change,
+    Entry,
+    HoldReason,
+    Lane,
+    OrderSnapshot,
+    Push,
+    Reason,
+    State,
+)
+from pushes.origin import Origin
 from tests.builders import NOW, a_key, a_push
 
 LATER = NOW + timedelta(minutes=10)
@@ -26,6 +36,19 @@ def test_it_queues_the_first_push_of_an_order() -> None:
 
     assert change.after == Push(key, State.QUEUED, 1, NOW, NOW, NOW, pushes=1)
     assert [entry.event for entry in change.entries] == ["pushed"]
+
+
+def test_the_first_push_says_what_a_plugin_gets_unless_a_trusted_one_says_otherwise() -> None:
+    first = life.first_pushed(a_key(), NOW, Origin(target="?a=1")).after
+    other, trusted = Origin(target="?a=2"), Origin(target="?a=3", source=TRUSTED)
+
+    assert first.push_target == "?a=1"
+    assert after(life.pushed_again(first, SOON, other)).push_target == "?a=1"
+    assert after(life.pushed_again(first, SOON, trusted)).push_target == "?a=3"
+    assert after(life.pushed_again(first, SOON)).push_target == "?a=1"
+    assert after(life.pushed_again(a_push(), SOON, other)).push_target == "?a=2"
+    told = a_push(handed_over_at=NOW)
+    assert after(life.pushed_again(told, SOON, trusted)).push_target is None
 
 
 @pytest.mark.parametrize(

@@ -284,6 +284,19 @@ def test_each_account_has_the_policies_of_its_table_and_else_the_defaults(tmp_pa
     assert load_web(environment).pushes_from == {"one": (ip_network("192.0.2.7/32"),)}
 
 
+def test_the_web_process_knows_whose_pushes_a_plugin_gets_and_not_where(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text(
+        '[accounts.one.hand_over]\nstyle = "forward"\nurl_file = "/nowhere"\n'
+        '[accounts.two.hand_over]\nstyle = "signed"\n[accounts.three.hand_over]\n'
+        '[accounts.four]\nhand_over = "forward"\n'
+    )
+
+    settings = load_web({"REDIS_URL": WEB["REDIS_URL"], "ACCOUNTS_FILE": str(accounts)})
+
+    assert settings.forwarded == {"one"}
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

@@ -4,8 +4,8 @@ from datetime import timedelta
 import pytest
 
 from pushes import life
-from pushes.life import Origin
 from pushes.model import Change, Entry, Lane, Push, Reason, State
+from pushes.origin import Origin
 from pushes.store.counted import totals
 from pushes.store.counted.totals import ACKNOWLEDGED_AFTER, Distribution
 from tests.builders import NOW, a_key, a_push, history

@@ -4,9 +4,9 @@ from datetime import timedelta
 import pytest
 
 from pushes import fraud, life
-from pushes.life import Origin
 from pushes.log import trace
 from pushes.model import State
+from pushes.origin import Origin
 from pushes.policy import ALREADY_ACKNOWLEDGED
 from pushes.store.codec import decode, encode
 from tests.builders import NOW, a_key, a_push

@@ -76,6 +76,7 @@ class Report:
             return push
         return replace(
             push,
+            push_target=None if self.handed_over_at else push.push_target,
             handed_over_at=self.handed_over_at or push.handed_over_at,
             reference1=self.reference1 or push.reference1,
             reference2=self.reference2 or push.reference2,

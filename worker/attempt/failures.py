@@ -66,6 +66,10 @@ class MerchantFailedError(Exception):
     """The merchant's own system did not say whether it has the order."""
 
 
+class NoPathError(MerchantFailedError):
+    """The shop's plugin cannot be called: the push did not say by which path."""
+
+
 def decide(
     error: Exception, push: Push, policy: RetryPolicy, random: Callable[[], float]
 ) -> Outcome:
@@ -93,7 +97,10 @@ def decide(
         case MerchantFailedError():
             delay = delay_after(push.failures, policy.delays_s, random)
             outcome = _again(delay, left, Spends.FAILURE, Reason.RETRIES_EXHAUSTED, text)
-            outcome = replace(outcome, signal=AccountSignal.MERCHANT)
+            is_shops = not isinstance(error, NoPathError)
+            outcome = replace(
+                outcome, signal=AccountSignal.MERCHANT if is_shops else AccountSignal.WELL
+            )
         case MisconfigurationError():
             outcome = Hold(HoldReason.CREDENTIALS, text)
         case NoSuchOrderError():

@@ -6,9 +6,9 @@ Refused: writing the outcome of an attempt whose push was given to another worke
 from redis.exceptions import RedisError, ResponseError
 
 from pushes import log
-from pushes.life import Origin
 from pushes.log import trace
 from pushes.model import Change, Push, Reason, State
+from pushes.origin import Origin
 from pushes.read.views import optional
 from pushes.store import keys, records
 from pushes.store.connection import is_of_one_key

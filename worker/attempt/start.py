@@ -9,8 +9,8 @@ from datetime import datetime
 
 from pushes import life, log
 from pushes.accounts.holds import AccountHold, Holds
-from pushes.life import Origin
 from pushes.model import Change, HoldReason, Lane, Push, PushKey, Reason, State
+from pushes.origin import Origin
 from pushes.store import counters, rq_job
 from pushes.store.ledger import CommitResult, Ledger
 from worker.attempt.attempt import Attempt

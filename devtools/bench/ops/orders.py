@@ -10,8 +10,8 @@ from functools import cache
 from typing import Any
 
 from pushes import life
-from pushes.life import Origin
 from pushes.model import TRUSTED, Change, Entry, OrderSnapshot, Push, PushKey, Reason
+from pushes.origin import Origin
 
 _PUSHED = Origin(source=TRUSTED)
 

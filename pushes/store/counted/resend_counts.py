@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from redis import Redis
 
 from pushes import resends
-from pushes.life import KLARNA
 from pushes.model import Change, Push
+from pushes.origin import KLARNA
 from pushes.resends import ResendCounts
 from pushes.store import codec, keys
 from pushes.store.rq_mirror import Command

@@ -14,8 +14,8 @@ from typing import cast
 
 from redis import Redis
 
-from pushes.life import KLARNA
 from pushes.model import Change, Entry, Push, State
+from pushes.origin import KLARNA
 from pushes.store import codec, keys
 from pushes.store.rq_mirror import Command
 

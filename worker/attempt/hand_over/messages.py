@@ -5,12 +5,15 @@ Amounts are in minor units. Never a person's data.
 
 import json
 from datetime import datetime
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 from uuid import UUID, uuid5
 
 from klarna import Order
 from pushes import fraud
+from pushes.accounts.policies import PATH
 from pushes.model import Push, PushKey
 from pushes.store import codec, keys
+from worker.attempt.failures import NoPathError
 
 # Ours alone, so that no other program's UUIDv5 of the same name is the same id.
 _NAMESPACE = UUID("5b1f2c1e-8f0d-5a44-9a37-3d1c6a0e7f52")
@@ -51,11 +54,39 @@ def notification(push: Push) -> bytes:
     return _json({"order_id": push.key.order_id, "event_type": push.fraud_event})
 
 
-def plugin_url(url: str, push: Push) -> str:
-    """Put the order id where the URL of a plugin wants it."""
+def push_url(url: str, push: Push) -> str:
+    """Return the URL to which a plugin gets the push: its own, with what our push URL brought.
+
+    `{path}` in it stands for the path, the query is added to its own. The order id is in it always.
+    Raises NoPathError when the push brought no path and the URL wants one.
+    """
+    path, _, query = (push.push_target or "").partition("?")
+    if PATH in url and not path:
+        raise NoPathError("the push brought no path, and the url of hand_over wants one: {path}")
+    url = with_order_id(url, push).replace(PATH, path)
+    own = {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    url = _with_query(url, *(part for part in query.split("&") if part and _name(part) not in own))
+    if push.key.order_id not in url.lower():  # nothing is known of the push: `klarna-ack push`
+        url = _with_query(url, f"klarna_order_id={push.key.order_id}")
+    return url
+
+
+def with_order_id(url: str, push: Push) -> str:
+    """Put the order id where a URL wants it."""
     for placeholder in _PLACEHOLDERS:
         url = url.replace(placeholder, push.key.order_id)
     return url
+
+
+def _with_query(url: str, *parts: str) -> str:
+    for part in parts:
+        separator = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
+        url = f"{url}{separator}{part}"
+    return url
+
+
+def _name(part: str) -> str:
+    return unquote_plus(part.partition("=")[0])
 
 
 def _body(kind: str, at: datetime, data: Document) -> bytes:

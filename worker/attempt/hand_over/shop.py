@@ -86,7 +86,7 @@ class MerchantSystem:
         want it, MerchantFailedError when it gave no sensible answer.
         """
         if self._webhook is None:
-            url = messages.plugin_url(self._url, push)
+            url = messages.push_url(self._url, push)
             message = _Message(HAND_OVER, "the order", url, b"", {})
             self._deliver(message, push, entries)
             return References()
@@ -98,8 +98,9 @@ class MerchantSystem:
 
     def hand_over_decision(self, push: Push, order: Order, entries: list[Entry]) -> None:
         """Hand over the fraud decision that is due on the record, as `hand_over` does the order."""
-        url = messages.plugin_url(self._decision_url or self._url, push)
+        url = self._decision_url or self._url
         if self._webhook is None:
+            url = messages.with_order_id(url, push)
             body, headers = messages.notification(push), dict(_JSON)
         else:
             at, identity = datetime.now(UTC), messages.decision_message_id(push)
