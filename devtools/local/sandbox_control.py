@@ -27,6 +27,8 @@ class NewOrder(TypedDict, total=False):
     visible_after_s: float
     merchant: str
     push: bool
+    merchant_reference1: str
+    merchant_reference2: str
     push_url: str
     first_push_after_s: float
     count: int

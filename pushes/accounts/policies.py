@@ -3,6 +3,7 @@
 import binascii
 import re
 from base64 import b64decode
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -107,6 +109,26 @@ class HandOver(BaseModel):
         return secret
 
 
+# What Klarna calls a shop's names of an order, and what may stand for something in one.
+_REFERENCES = ("merchant_reference1", "merchant_reference2")
+_FILLED_IN = ("{order_id}", "{account}", "{klarna_reference}")
+_IN_BRACES = re.compile(r"\{[^{}]*\}?|\}")
+
+# Klarna takes 255 characters; what is filled in has 40 at most.
+_REFERENCE_CHARS = 120
+
+
+def _check_references(value: object) -> object:
+    if not isinstance(value, Mapping) or not value or value.keys() - set(_REFERENCES):
+        raise ValueError(f"must be a table of {' and '.join(_REFERENCES)}, one of them or both")
+    for name, text in value.items():
+        if not isinstance(text, str) or not 0 < len(text.strip()) <= _REFERENCE_CHARS:
+            raise ValueError(f"{name} must be a text of 1 to {_REFERENCE_CHARS} characters")
+        if unknown := set(_IN_BRACES.findall(text)) - set(_FILLED_IN):
+            raise ValueError(f"{name} holds {min(unknown)}; it may hold {', '.join(_FILLED_IN)}")
+    return value
+
+
 class Policies(BaseModel):
     """What an attempt for one account goes by; each is a key of its [accounts.NAME] table."""
 
@@ -118,11 +140,27 @@ class Policies(BaseModel):
         description='a list of Klarna\'s order statuses, such as ["CANCELLED", "CAPTURED"]',
     )
 
+    set_merchant_references: Annotated[
+        Mapping[str, str] | None, BeforeValidator(_check_references)
+    ] = Field(
+        default=None, description='a table such as { merchant_reference1 = "{klarna_reference}" }'
+    )
     hand_over: HandOver | None = Field(default=None, description="a table with a url")
 
     def leave_nothing_to_acknowledge(self, status: str) -> bool:
         """Whether an order of this status, one of Klarna's, is left as it is."""
         return status in self.not_needed_states
+
+    def reference(self, name: str, facts: Mapping[str, str | None]) -> str | None:
+        """Return what an order is called where nobody has said so; None when nothing is to be set.
+
+        `facts` are what may be filled in; without one that is wanted there is no name.
+        """
+        text = (self.set_merchant_references or {}).get(name)
+        for fact, value in facts.items():
+            if text and f"{{{fact}}}" in text:
+                text = text.replace(f"{{{fact}}}", value) if value else None
+        return text
 
 
 DEFAULT_POLICIES = Policies()

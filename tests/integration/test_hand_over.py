@@ -12,7 +12,7 @@ from devtools.local.sandbox_control import ReceivedBody, SandboxControl
 from klarna import KlarnaClient, MerchantReferences, Observe, Order, resolve_api_url
 from pushes import life
 from pushes.accounts.holds import Holds
-from pushes.accounts.policies import HandOver, Policies
+from pushes.accounts.policies import DEFAULT_POLICIES, HandOver, Policies
 from pushes.accounts.serving import Share
 from pushes.log import trace
 from pushes.model import Change, Entry, HoldReason, Push, PushKey, Reason, State
@@ -90,7 +90,13 @@ class DyingClient:
 class OneWorker:
     """A worker that makes one attempt when it is told to."""
 
-    def __init__(self, redis: Redis, sandbox: SandboxControl, hand_over: HandOver) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        sandbox: SandboxControl,
+        hand_over: HandOver,
+        policies: Policies = DEFAULT_POLICIES,
+    ) -> None:
         self.dying = Dying()
         self.redis, self.ledger = redis, Ledger(redis)
         self._klarna = KlarnaClient(resolve_api_url(sandbox.url), "sandbox", "sandbox")
@@ -98,7 +104,7 @@ class OneWorker:
         shop.dying = self.dying
         self._shop = shop
         client = DyingClient(self._klarna, self.dying)
-        account = ServedAccount(client, Policies(), shop, client)
+        account = ServedAccount(client, policies, shop, client)
         self.parts: Parts = assemble(
             self.ledger,
             name="worker-1",
@@ -140,6 +146,12 @@ class OneWorker:
         """What Klarna has been told that the shop calls the order."""
         return self._klarna.get_order(key.order_id).merchant_reference1
 
+    def without_names(self, order_id: str) -> str:
+        """Take from an order what the sandbox calls it; return its id."""
+        nothing = MerchantReferences(merchant_reference1="", merchant_reference2="")
+        self._klarna.update_merchant_references(order_id, nothing, idempotency_key="test")
+        return order_id
+
     def close(self) -> None:
         self._klarna.close()
         self._shop.close()
@@ -152,14 +164,16 @@ Start = Callable[..., OneWorker]
 def start(redis_client: Redis, sandbox: SandboxControl) -> Iterator[Start]:
     started: list[OneWorker] = []
 
-    def make(path: str = "/receiver/orders", **facts: object) -> OneWorker:
+    def make(
+        path: str = "/receiver/orders", policies: Policies = DEFAULT_POLICIES, **facts: object
+    ) -> OneWorker:
         table = {
             "url": sandbox.url + path,
             "secret": sandbox.settings()["receiver_secret"],
             "allow_private": True,
         }
         hand_over = HandOver.model_validate(table | facts)
-        started.append(OneWorker(redis_client, sandbox, hand_over))
+        started.append(OneWorker(redis_client, sandbox, hand_over, policies))
         return started[-1]
 
     yield make
@@ -343,6 +357,72 @@ def test_a_worker_that_dies_at_any_step_repeats_one_call_at_the_most(
     } | dict.fromkeys(STEPS[at + 1 :], 1)
     assert worker.reference_of(key) == "shop-1"
     assert sandbox.order(key.order_id)["acknowledge_effects"] == 1
+
+
+NAMED = Policies(
+    set_merchant_references={
+        "merchant_reference1": "{account}-{klarna_reference}",
+        "merchant_reference2": "{order_id}",
+    }
+)
+
+
+def test_its_account_names_an_order_that_nobody_has_named(
+    start: Start, sandbox: SandboxControl, redis_client: Redis
+) -> None:
+    worker = start(policies=NAMED)
+    key = worker.push(worker.without_names(sandbox.create_order()))
+
+    push = worker.attempt(key)
+
+    assert push.state is State.ACKNOWLEDGED
+    assert push.references_set_at
+    assert worker.reference_of(key) == f"default-{push.order.klarna_reference}"
+    assert calls(redis_client, key)[2:] == [
+        ("update_merchant_references", 204),
+        ("acknowledge", 204),
+    ]
+
+
+def test_the_shops_own_names_of_an_order_are_not_replaced(
+    start: Start, sandbox: SandboxControl, redis_client: Redis
+) -> None:
+    worker = start(policies=NAMED)
+    named = worker.push(
+        sandbox.create_order(merchant_reference1="shop-7", merchant_reference2="shop-8")
+    )
+    worker.attempt(named)
+    sandbox.settings(receiver_reference1="shop-{order_id}")
+    answered = worker.push(sandbox.create_order())
+    worker.attempt(answered)
+
+    assert worker.reference_of(named) == "shop-7"
+    assert ("update_merchant_references", 204) not in calls(redis_client, named)
+    assert worker.reference_of(answered) == f"shop-{answered.order_id}"
+
+
+def test_an_order_is_named_by_one_key_however_often_klarna_says_nothing(
+    start: Start, sandbox: SandboxControl
+) -> None:
+    worker = start(policies=NAMED)
+    key = worker.push(worker.without_names(sandbox.create_order()))
+    sandbox.add_fault(
+        "timeout_before_effect",
+        operation="update_merchant_references",
+        times=1,
+        params={"hold_s": 0.1},
+    )
+
+    failed, push = worker.attempt(key), worker.attempt(key)
+
+    assert (failed.state, push.state) == (State.RETRYING, State.ACKNOWLEDGED)
+    used = [
+        one["idempotency_key"]
+        for one in sandbox.requests(key.order_id)
+        if one["operation"] == "update_merchant_references" and one["idempotency_key"] != "test"
+    ]
+    assert len(used) == 2
+    assert len(set(used)) == 1
 
 
 ACCEPTED, STOPPED = "FRAUD_RISK_ACCEPTED", "FRAUD_RISK_STOPPED"

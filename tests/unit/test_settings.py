@@ -278,6 +278,7 @@ def test_each_account_has_the_policies_of_its_table_and_else_the_defaults(tmp_pa
     assert read["one"].policies.model_dump() == {
         "acknowledge_pending": False,
         "not_needed_states": ("CANCELLED", "CAPTURED"),
+        "set_merchant_references": None,
         "hand_over": None,
     }
     assert read["two"].policies == DEFAULT_POLICIES
@@ -297,6 +298,14 @@ def test_the_web_process_knows_whose_pushes_a_plugin_gets_and_not_where(tmp_path
     assert settings.forwarded == {"one"}
 
 
+NO_REFERENCES = (
+    "must be a table of merchant_reference1 and merchant_reference2, one of them or both"
+)
+UNKNOWN_WORD = (
+    "merchant_reference1 holds {number}; it may hold {order_id}, {account}, {klarna_reference}"
+)
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
@@ -307,6 +316,22 @@ def test_the_web_process_knows_whose_pushes_a_plugin_gets_and_not_where(tmp_path
         (
             'not_needed_states = ["closed"]',
             "not_needed_states: 'closed' is no order status of Klarna's; they look like CANCELLED",
+        ),
+        (
+            'set_merchant_references = "S-1"',
+            f"set_merchant_references: {NO_REFERENCES}",
+        ),
+        (
+            'set_merchant_references = { reference1 = "S-1" }',
+            f"set_merchant_references: {NO_REFERENCES}",
+        ),
+        (
+            'set_merchant_references = { merchant_reference1 = "S-{number}" }',
+            f"set_merchant_references: {UNKNOWN_WORD}",
+        ),
+        (
+            'set_merchant_references = { merchant_reference2 = " " }',
+            "set_merchant_references: merchant_reference2 must be a text of 1 to 120 characters",
         ),
         (
             'pushes_from = ["0.0.0.0/0"]',

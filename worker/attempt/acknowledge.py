@@ -66,8 +66,8 @@ class OrderClient(Protocol):
 class ServedAccount:
     """What an attempt needs of its account.
 
-    `shop` where orders are handed over first, `references` where it may be set at Klarna what the
-    shop calls them.
+    `shop` where orders are handed over first; `references` where it may be set at Klarna what they
+    are called.
     """
 
     client: OrderClient
@@ -192,7 +192,7 @@ class Acknowledger:
             self._steps.hand_over(account.shop, push, order, report)
             self._steps.try_to_hand_over_decision(account.shop, push, order, report)
         if account.references:
-            self._steps.set_references(account.references, push, report)
+            self._steps.set_references(account.references, account.policies, push, order, report)
         self._await_slot(push.key.account)
         account.client.acknowledge(
             push.key.order_id,

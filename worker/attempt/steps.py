@@ -7,10 +7,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 from uuid import UUID, uuid5
 
 from klarna import MerchantReferences, Observe, Order
+from pushes.accounts.policies import Policies
 from pushes.model import Push, PushKey
 from pushes.store import codec, keys
 from worker.attempt.attempt import Report
@@ -82,10 +84,23 @@ class Steps:
         with suppress(MerchantFailedError, RefusedByMerchantError):
             self.hand_over_decision(shop, push, order, report)
 
-    def set_references(self, client: ReferencesClient, push: Push, report: Report) -> None:
-        """Set at Klarna what the shop calls the order, if it has said so. Raises KlarnaError."""
-        known = report.added_to(push)
+    def set_references(
+        self, client: ReferencesClient, policies: Policies, push: Push, order: Order, report: Report
+    ) -> None:
+        """Set at Klarna what the shop calls the order, or else its account. Raises KlarnaError.
+
+        What the shop answers counts; its account says something only where Klarna shows nothing.
+        """
+        known, key = report.added_to(push), push.key
+        facts = {"order_id": key.order_id, "account": key.account}
+        of_account = partial(
+            policies.reference, facts=facts | {"klarna_reference": order.klarna_reference}
+        )
         reference1, reference2 = known.reference1, known.reference2
+        if not reference1 and not order.merchant_reference1:
+            reference1 = of_account("merchant_reference1")
+        if not reference2 and not order.merchant_reference2:
+            reference2 = of_account("merchant_reference2")
         if known.references_set_at or not (reference1 or reference2):
             return
         self._await_slot(push.key.account)
