@@ -58,8 +58,7 @@ def examine(
     somebody: str | None = None
     checks: list[Check] = []
     try:
-        role = Role.WORKER if _is_workers(environment) else Role.OPERATOR
-        checks += _redis(context.ledger, role)
+        checks += _redis(context.ledger, _role(context.redis, environment))
         seen = overview.read(context.ledger, datetime.now(UTC), context.configured, in_detail=False)
         checks += [
             *redis_checks.workers(seen.workers),
@@ -194,6 +193,14 @@ def _read_accounts(environment: Mapping[str, str]) -> dict[str, Account] | Check
     remedy = "Correct them; a worker ends with exit code 78 until they are right."
     seen = "; ".join(str(problems.error()).splitlines())
     return Check("worker settings", Severity.FAILED, seen, remedy)
+
+
+def _role(redis: Redis, environment: Mapping[str, str]) -> Role:
+    """Return whose rights are wanted: of the user that we come as, if it is one of ours by name."""
+    user = redis.connection_pool.connection_kwargs.get("username")
+    if user in set(Role):
+        return Role(user)
+    return Role.WORKER if _is_workers(environment) else Role.OPERATOR
 
 
 def _is_workers(environment: Mapping[str, str]) -> bool:

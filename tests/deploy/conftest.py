@@ -1,8 +1,11 @@
-"""An installed release, and the tools that these tests need: Debian's, and those of a lock."""
+"""An installed release, a Debian, and the tools that these tests need: Debian's, and a lock's."""
 
+import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from devtools.local.processes import ROOT
 
 # Where Debian puts servers; it is not on every user's PATH.
 _SBIN = "/usr/sbin:/sbin"
+_DEBIAN_TIMEOUT_S = 900
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +41,18 @@ def check_tool() -> Callable[[str], str]:
         return str(found)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def debian(debian_tool: Callable[[str, str], str]) -> Iterator[Path]:
+    """A folder that holds root.tar: a Debian 12 with next to nothing in it."""
+    if os.geteuid() != 0:
+        pytest.fail("a Debian is made as root here: run `make check-deploy` as root")
+    folder = Path(tempfile.mkdtemp(prefix="klarna-ack-debian-"))
+    make = [debian_tool("mmdebstrap", "mmdebstrap"), "--quiet", "--variant=minbase", "bookworm"]
+    subprocess.run([*make, str(folder / "root.tar")], timeout=_DEBIAN_TIMEOUT_S, check=True)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

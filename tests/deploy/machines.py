@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 _NETWORK = "10.213.77"  # no route leads there: it ends with the test
+GATEWAY = f"{_NETWORK}.254"  # this machine, as those in namespaces see it
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def in_namespaces(count: int) -> Iterator[list[Machine]]:
     switch = f"ka{os.getpid()}"
     with ExitStack() as opened:
         _add(opened, ("link", "add", switch, "type", "bridge"), ("link", "del", switch))
-        _ip("address", "add", f"{_NETWORK}.254/24", "dev", switch)
+        _ip("address", "add", f"{GATEWAY}/24", "dev", switch)
         _ip("link", "set", switch, "up")
         machines = []
         for number in range(1, count + 1):

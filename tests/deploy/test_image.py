@@ -101,19 +101,13 @@ def builder(debian_tool: Callable[[str, str], str]) -> Iterator[Builder]:
 @pytest.fixture(scope="session")
 def image(
     builder: Builder,
+    debian: Path,
     debian_tool: Callable[[str, str], str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Image:
     base = tmp_path_factory.mktemp("base")
     (base / "Dockerfile").write_text(_FROM_A_FOLDER)
-    debootstrap = debian_tool("mmdebstrap", "mmdebstrap")
-    subprocess.run(
-        [debootstrap, "--quiet", "--variant=minbase", "bookworm", str(base / "root.tar")],
-        timeout=_BUILD_TIMEOUT_S,
-        check=True,
-    )
-    builder.build(base / "Dockerfile", _BASE, base)
-    (base / "root.tar").unlink()
+    builder.build(base / "Dockerfile", _BASE, debian)
 
     (base / "pip.conf").write_text(f"[global]\ncert = {_AUTHORITIES}\n")
     authorities = ssl.get_default_verify_paths()

@@ -1,8 +1,9 @@
-"""nginx with the site of deploy/, in front of the web process as its unit file starts it."""
+"""nginx with the sites of deploy/, in front of the web process as its unit file starts it."""
 
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -11,13 +12,17 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from redis import Redis
 
 from devtools.local.loopback import free_port
 from devtools.local.processes import ROOT, LoggedProcess, poll
+from pushes.access import users
+from pushes.access.principals import Principal, UserRole
 from pushes.accounts.sources import KLARNA_ADDRESSES, SourceNames
 from pushes.model import PushKey
 from pushes.store import records
@@ -26,7 +31,10 @@ from tests.deploy.unit_files import ServiceUnit
 from tests.raw_http import CERTIFICATE
 
 SITE = ROOT / "deploy" / "nginx" / "klarna-ack.conf"
+OPS_SITE = ROOT / "deploy" / "nginx" / "klarna-ack-ops.conf"
+OPS_NAME = "ops.example.com"  # as in the file
 TOKEN = "a-token-that-no-log-may-hold"
+OFFICE, AT_THE_OFFICE = "127.7.0.0/16", "127.7.7.7"
 _SLOW_CLIENTS = 50
 _NOBODY = 65534
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -41,15 +49,15 @@ class NginxSetup:
     web_port: int
 
 
-def site(setup: NginxSetup) -> str:
-    """The site of deploy/ on this machine's free ports, its files in a folder of the test's."""
-    text = SITE.read_text()
+def site(setup: NginxSetup, file: Path, *own: tuple[str, str]) -> str:
+    """A site of deploy/ on this machine's free ports, its files in a folder of the test's."""
+    text = file.read_text()
     for stands, instead in (
-        ("listen 443 ssl;", f"listen 127.0.0.1:{setup.port} ssl;"),
-        ("    listen [::]:443 ssl;\n", ""),  # not every machine has IPv6
-        ("server 127.0.0.1:8000 ", f"server 127.0.0.1:{setup.web_port} "),
+        ("    listen 443 ssl", f"    listen 127.0.0.1:{setup.port} ssl"),
+        ("    listen [::]:443 ssl", "    # [::]:443"),  # not every machine has IPv6
         ("/etc/nginx/klarna-ack/", f"{setup.directory}/"),
         ("/var/log/nginx/", f"{setup.directory}/"),
+        *own,
     ):
         assert stands in text
         text = text.replace(stands, instead)
@@ -57,11 +65,11 @@ def site(setup: NginxSetup) -> str:
 
 
 def main_configuration(directory: Path) -> str:
-    """An nginx.conf for one site, without any path that needs root."""
+    """An nginx.conf for both sites, without any path that needs root."""
     paths = "".join(f"{name}_temp_path {directory}/{name};\n" for name in _TEMPORARY)
     return (
         f"daemon off; pid {directory}/pid; error_log {directory}/main.error.log info;\n"
-        f"events {{}}\nhttp {{\n{paths}include {directory}/klarna-ack.conf;\n}}\n"
+        f"events {{}}\nhttp {{\n{paths}include {directory}/klarna-ack*.conf;\n}}\n"
     )
 
 
@@ -97,6 +105,18 @@ class BehindNginx:
         made_up = {"X-Forwarded-For": KLARNA_ADDRESSES[0]}
         return self.request("POST", path, headers=made_up, source=source)[0]
 
+    def ask_ops(
+        self, method: str, path: str, source: str = AT_THE_OFFICE, **form: str
+    ) -> tuple[int, dict[str, str], str]:
+        """As a browser does that was led to the console, with its cookie if there is one."""
+        at = f"{OPS_NAME}:{self.port}"
+        headers = {"Host": at, "Referer": f"https://{at}/ops/sign-in"}
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        cookie = form.pop("cookie", "").partition(";")[0]
+        body = urlencode(form).encode()
+        answer = self.request(method, path, body, headers | {"Cookie": cookie}, source)
+        return answer[0], answer[1], answer[2].decode()
+
     def connect(self) -> ssl.SSLSocket:
         context = ssl.create_default_context(cadata=CERTIFICATE)
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)
@@ -112,7 +132,11 @@ def nginx_setup() -> Iterator[NginxSetup]:
     directory = Path(tempfile.mkdtemp(prefix="klarna-ack-nginx-"))
     setup = NginxSetup(directory, free_port(), free_port())
     for name, text in (
-        ("klarna-ack.conf", site(setup)),
+        (
+            "klarna-ack.conf",
+            site(setup, SITE, ("server 127.0.0.1:8000 ", f"server 127.0.0.1:{setup.web_port} ")),
+        ),
+        ("klarna-ack-ops.conf", site(setup, OPS_SITE, ("192.0.2.0/24", OFFICE))),
         ("nginx.conf", main_configuration(directory)),
         ("fullchain.pem", CERTIFICATE),
         ("privkey.pem", CERTIFICATE),
@@ -150,6 +174,7 @@ def web(
     service = ServiceUnit.of("klarna-ack-web.service")
     environment = service.environment(credentials)
     environment["PORT"] = str(nginx_setup.web_port)
+    environment["OPS_URL"] = f"https://{OPS_NAME}:{nginx_setup.port}"
     command, log = service.command(release), tmp_path / "web.log"
     with LoggedProcess("web", command, environment, log, cwd=release) as web:
         web.wait_until(lambda: accepts(nginx_setup.web_port))
@@ -272,3 +297,76 @@ def test_it_says_that_a_push_was_not_stored_while_the_web_process_is_away(
             "detail": "The push was not stored. Send it again.",
         },
     )
+
+
+PASSWORD = "a long password that nobody has"
+
+
+@pytest.fixture
+def anna(redis_client: Redis) -> None:
+    who = Principal("anna", UserRole.VIEWER, None)
+    users.add(redis_client, who, password=PASSWORD, by="root", now=datetime.now(UTC))
+
+
+@pytest.mark.usefixtures("anna")
+def test_the_console_is_signed_in_to_by_its_own_name(served: BehindNginx) -> None:
+    assert served.ask_ops("GET", "/")[:2][1]["Location"].endswith(f":{served.port}/ops/")
+    status, headers, page = served.ask_ops("GET", "/ops/sign-in")
+    cookie = headers["Set-Cookie"]
+    assert (status, set(cookie.split("; ")[1:])) == (
+        200,
+        {"Secure", "HttpOnly", "Path=/ops", "SameSite=Lax"},
+    )
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert token
+    form = {"name": "anna", "password": PASSWORD}
+    assert served.ask_ops("POST", "/ops/sign-in", cookie=cookie, **form)[0] == 400
+    form["csrf_token"] = token[1]
+    status, headers, _ = served.ask_ops("POST", "/ops/sign-in", cookie=cookie, **form)
+    assert (status, headers["Location"]) == (302, "/ops/")
+    assert "Secure" in headers["Set-Cookie"]
+    status, _, page = served.ask_ops("GET", "/ops/", cookie=headers["Set-Cookie"])
+    assert (status, "anna" in page) == (200, True)
+
+
+@pytest.mark.usefixtures("anna")
+def test_the_console_takes_no_form_that_another_site_sent(served: BehindNginx) -> None:
+    _, headers, page = served.ask_ops("GET", "/ops/sign-in")
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert token
+    sent = {
+        "Host": f"{OPS_NAME}:{served.port}",
+        "Referer": "https://elsewhere.example.com/",
+        "Cookie": headers["Set-Cookie"].partition(";")[0],
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    body = urlencode({"csrf_token": token[1], "name": "anna", "password": PASSWORD}).encode()
+    assert served.request("POST", "/ops/sign-in", body, sent, AT_THE_OFFICE)[0] == 400
+
+
+@pytest.mark.parametrize("path", ["/ops/", "/ops/sign-in", "/ops/api/v1/status", "/ops/static/x"])
+def test_the_console_is_reached_by_its_name_and_from_the_office_alone(
+    served: BehindNginx, path: str
+) -> None:
+    def status(host: str, source: str) -> int:
+        return served.request("GET", path, headers={"Host": host}, source=source)[0]
+
+    assert served.ask_ops("GET", path)[0] in {200, 302, 401, 404}
+    assert status(f"{OPS_NAME}:{served.port}", "127.0.0.1") == 403
+    for source in (AT_THE_OFFICE, "127.0.0.1"):
+        assert status("push.example.com", source) == 404
+        assert status("whatever.example.com", source) == 404
+
+
+def test_the_name_of_the_console_takes_no_pushes_and_shows_no_numbers(served: BehindNginx) -> None:
+    paths = ("/push", "/notification", "/metrics", "/readyz", "/healthz")
+    assert {path: served.ask_ops("POST", path)[0] for path in paths} == dict.fromkeys(paths, 404)
+
+
+def test_no_log_holds_the_word_of_a_one_time_link(served: BehindNginx) -> None:
+    assert served.ask_ops("GET", "/ops/link?code=a-word-that-signs-in")[0] == 410
+    served.web.kill9()
+    assert served.ask_ops("GET", "/ops/link?code=a-word-that-signs-in")[0] == 502
+    poll(lambda: served.nginx_logs().count("/ops/link") == 2)
+    assert "a-word-that-signs-in" not in served.nginx_logs() + served.web.log

@@ -13,6 +13,8 @@ from devtools.local.processes import ROOT
 from pushes.settings import EXIT_CONFIGURATION
 from tests.deploy.unit_files import CURRENT, UNITS, ServiceUnit
 
+# Beside the units, for those who have several accounts.
+DROP_INS = UNITS / "accounts"
 SERVICES = ("klarna-ack-web.service", "klarna-ack-worker@.service", "klarna-ack-notify.service")
 _MOST_EXPOSED = 2.0
 APP = "service:create_app()"
@@ -38,12 +40,14 @@ def analyze(debian_tool: Callable[[str, str], str]) -> Callable[..., str]:
 def test_systemd_has_nothing_to_complain_of(
     analyze: Callable[..., str], release: Path, tmp_path: Path
 ) -> None:
+    files = sorted(UNITS.glob("*.*"))
     installed = tmp_path / "systemd"
     installed.mkdir()
-    files = sorted(UNITS.glob("*.*"))
     for file in files:
         (installed / file.name).write_text(file.read_text().replace(CURRENT, str(release)))
     units = [str(installed / file.name.replace("@", "@1")) for file in files]
+    assert analyze("verify", "--man=no", *units) == ""
+    shutil.copytree(DROP_INS, installed, dirs_exist_ok=True)
     assert analyze("verify", "--man=no", *units) == ""
 
 
@@ -77,7 +81,12 @@ def test_systemd_does_complain_of_what_is_wrong(
 ) -> None:
     unit = tmp_path / "wrong.service"
     unit.write_text("[Service]\nExecStart=/bin/true\nRestrt=always\n")
-    assert "Restrt" in analyze("verify", "--man=no", str(unit))
+    drop_in = tmp_path / "wrong.service.d" / "accounts.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\nLoadCredntial=\n")
+    said = analyze("verify", "--man=no", str(unit))
+    assert "Restrt" in said
+    assert "LoadCredntial" in said
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -112,3 +121,15 @@ def test_each_secret_is_a_credential_that_a_setting_names(name: str) -> None:
 
 def test_the_web_process_is_given_nothing_of_klarnas() -> None:
     assert ServiceUnit.of(SERVICES[0]).secrets == ["redis-url", "push-token"]
+
+
+def test_several_accounts_take_the_place_of_the_only_one(tmp_path: Path) -> None:
+    shutil.copytree(UNITS, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(DROP_INS, tmp_path, dirs_exist_ok=True)
+    web, worker = (ServiceUnit.of(name, tmp_path) for name in SERVICES[:2])
+    assert web.secrets == ["redis-url", "push-token", "accounts.toml"]
+    assert worker.secrets == ["redis-url", "accounts.toml"]
+    assert worker.environment(Path("/secrets")) == {
+        "REDIS_URL_FILE": "/secrets/redis-url",
+        "ACCOUNTS_FILE": "/secrets/accounts.toml",
+    }

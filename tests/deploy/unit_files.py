@@ -13,16 +13,22 @@ CURRENT = "/opt/klarna-ack/current"
 
 @dataclass(frozen=True, slots=True)
 class ServiceUnit:
-    """The [Service] section of a unit; each setting can stand there several times."""
+    """The [Service] section of a unit and its drop-ins; a setting can stand there several times."""
 
     text: str
 
     @classmethod
-    def of(cls, name: str) -> "ServiceUnit":
-        return cls((UNITS / name).read_text())
+    def of(cls, name: str, folder: Path = UNITS) -> "ServiceUnit":
+        """The unit of that name, with the drop-ins beside it."""
+        drop_ins = sorted((folder / f"{name}.d").glob("*.conf"))
+        return cls("".join(file.read_text() for file in (folder / name, *drop_ins)))
 
     def all(self, setting: str) -> list[str]:
-        return re.findall(rf"^{setting}=(.*)$", self.text, re.MULTILINE)
+        """Its values; an empty one takes back those before it."""
+        values: list[str] = re.findall(rf"^{setting}=(.*)$", self.text, re.MULTILINE)
+        while "" in values:
+            values = values[values.index("") + 1 :]
+        return values
 
     def one(self, setting: str) -> str:
         (value,) = self.all(setting)
@@ -31,7 +37,13 @@ class ServiceUnit:
     @property
     def secrets(self) -> list[str]:
         """The names of its credentials."""
-        return [value.partition(":")[0] for value in self.all("LoadCredential")]
+        return list(self.credentials)
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The file that each of its credentials comes from."""
+        pairs = (value.partition(":") for value in self.all("LoadCredential"))
+        return {name: path for name, _, path in pairs}
 
     def command(self, release: Path) -> list[str]:
         """Its command line, for a release that is installed somewhere else."""
@@ -40,4 +52,9 @@ class ServiceUnit:
     def environment(self, credentials: Path) -> dict[str, str]:
         """What it sets, `%d` being the folder of its credentials."""
         pairs = (value.partition("=") for value in self.all("Environment"))
-        return {name: value.replace("%d", str(credentials)) for name, _, value in pairs}
+        unset = {name for names in self.all("UnsetEnvironment") for name in names.split()}
+        return {
+            name: value.replace("%d", str(credentials))
+            for name, _, value in pairs
+            if name not in unset
+        }

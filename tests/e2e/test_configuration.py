@@ -29,6 +29,11 @@ UNIX = "unix:///run/x.sock?nonsense=1"
         ),
         (
             "web",
+            {"WEB_CONCURRENCY": "two"},
+            "WEB_CONCURRENCY: 'two' cannot be used; it must be a whole number from 1 to 256",
+        ),
+        (
+            "web",
             {"PORT": "70000"},
             "PORT: '70000' cannot be used; it must be a whole",
         ),

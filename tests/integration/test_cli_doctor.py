@@ -273,6 +273,19 @@ def test_it_looks_for_rights_that_the_user_lacks(  # noqa: PLR0913, PLR0917 - a 
     assert (check["severity"], check["seen"]) == (severity, seen)
 
 
+def test_it_wants_no_rights_of_workers_for_the_user_of_the_terminal(
+    redis_client: Redis, redis_url: str, env: dict[str, str]
+) -> None:
+    rules = ("reset", "on", ">secret", "allkeys", "+@all", "-blmove")
+    redis_client.execute_command("ACL", "SETUSER", "operator", *rules)  # type: ignore[no-untyped-call]
+    url = f"redis://operator:secret@{redis_url.rpartition('@')[2]}"
+
+    check = examine(url, 1, **env)["redis rights", None]
+
+    redis_client.acl_deluser("operator")
+    assert check["severity"] == "ok"
+
+
 def test_it_tells_of_facts_that_cannot_be_read(redis_client: Redis, redis_url: str) -> None:
     redis_client.set("klarna-ack:alarm:pushes_not_reaching_us", "now")
 

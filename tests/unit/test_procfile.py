@@ -14,21 +14,18 @@ from service.settings import Reading
 
 
 def test_it_starts_the_two_processes_of_the_outside_contract() -> None:
-    assert (ROOT / "Procfile").read_text() == (
-        "web: gunicorn -c deploy/gunicorn.conf.py 'service:create_app()'\n"
-        "worker: python -m worker\n"
-    )
+    assert (ROOT / "Procfile").read_text() == "web: python -m service\nworker: python -m worker\n"
 
 
 def test_it_is_read_as_a_shell_would_read_it() -> None:
     assert procfile() == {
-        "web": ["gunicorn", "-c", "deploy/gunicorn.conf.py", "service:create_app()"],
+        "web": ["python", "-m", "service"],
         "worker": ["python", "-m", "worker"],
     }
 
 
 def test_it_names_what_exists() -> None:
-    named = ["deploy/gunicorn.conf.py", "service/__init__.py", "worker/__main__.py"]
+    named = ["deploy/gunicorn.conf.py", "service/__main__.py", "worker/__main__.py"]
     assert [path for path in named if not (ROOT / path).is_file()] == []
 
 
