@@ -12,6 +12,7 @@ import pytest
 
 from devtools.local.processes import ROOT
 from service.settings import WebSettings
+from tests.documents import METRICS
 from worker import runner
 from worker.settings import WorkerSettings
 
@@ -104,10 +105,8 @@ def test_the_schemas_of_kubernetes_take_them(
     assert len(lines) == len(manifests)
 
 
-def test_the_schema_of_keda_takes_the_scaled_object(
-    manifests: list[Manifest], check_tool: Callable[[str], str]
-) -> None:
-    (scaled,) = of_kind(manifests, "ScaledObject").values()
+def read_by_keda(check_tool: Callable[[str], str], scaled: Manifest) -> Manifest | str:
+    """What KEDA's schema makes of it; the complaint, when it does not take it."""
     told = subprocess.run(
         [check_tool("python"), "-c", _OF_KEDA],
         input=json.dumps(scaled),
@@ -115,15 +114,37 @@ def test_the_schema_of_keda_takes_the_scaled_object(
         text=True,
         check=False,
     )
-    assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout) == scaled
+    read: Manifest | str = json.loads(told.stdout) if told.returncode == 0 else told.stderr
+    return read
+
+
+def test_the_schema_of_keda_takes_the_scaled_object(
+    manifests: list[Manifest], check_tool: Callable[[str], str]
+) -> None:
+    (scaled,) = of_kind(manifests, "ScaledObject").values()
+    assert read_by_keda(check_tool, scaled) == scaled
     target = scaled["spec"]["scaleTargetRef"]["name"]
     assert target in of_kind(manifests, "Deployment")
     service = "klarna-ack-web"
     assert service in of_kind(manifests, "Service")
     namespace = scaled["metadata"]["namespace"]
-    url = scaled["spec"]["triggers"][0]["metadata"]["url"]
-    assert url == f"http://{service}.{namespace}.svc/metrics"
+    told = METRICS.read_text()
+    for trigger in scaled["spec"]["triggers"]:
+        asked = trigger["metadata"]
+        assert (trigger["type"], asked["format"]) == ("metrics-api", "prometheus")
+        assert asked["url"] == f"http://{service}.{namespace}.svc/metrics"
+        assert f"`{asked['valueLocation'].partition('{')[0]}" in told
+        assert float(asked["targetValue"]) > 0
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_schema_of_keda_takes_no_trigger_that_is_wrong(
+    manifests: list[Manifest], check_tool: Callable[[str], str], number: int
+) -> None:
+    (scaled,) = of_kind(manifests, "ScaledObject").values()
+    wrong = json.loads(json.dumps(scaled))
+    wrong["spec"]["triggers"][number]["metadata"]["targetValue"] = 500  # a text is wanted
+    assert read_by_keda(check_tool, wrong) != wrong
 
 
 def test_no_pod_may_more_than_restricted_pods_do(manifests: list[Manifest]) -> None:

@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 from structlog.testing import capture_logs
 
 from pushes.model import Lane, Push, PushKey, Reason, State
-from pushes.read import overview
+from pushes.read import dead_letters, overview
 from pushes.store import counters, indexes, keys, records, rq_job
 from pushes.store.ledger import Ledger
 from pushes.store.repair import shapes
@@ -127,6 +127,29 @@ def test_it_puts_orders_back_into_indexes_that_were_deleted(ledger: Ledger, stat
         assert memberships(ledger.redis) == kept
     assert rq_says(ledger) == in_rq
     assert overview.counts(ledger, NOW)[state] == 3
+    assert swept(ledger) == []
+
+
+@pytest.mark.parametrize("by", ["the workers", "an operator"])
+def test_dead_letters_from_before_their_index_are_put_into_it(
+    ledger: Ledger, redis_url: str, by: str
+) -> None:
+    dead = {put(ledger, State.DEAD).key for _ in range(3)}
+    before = dead_letters.by_reason(ledger.redis)
+    (reason,) = (reason for reason, count in before.items() if count)
+    ledger.redis.delete(keys.dead_of(reason))
+    assert set(dead_letters.by_reason(ledger.redis).values()) == {0}
+
+    if by == "the workers":
+        recovery = Recovery(ledger)
+        for _ in range(100):
+            recovery.scan(NOW)
+    else:
+        assert run(redis_url, "repair").exit_code == 0
+
+    assert dead_letters.by_reason(ledger.redis) == before
+    page = dead_letters.page(ledger.redis, dead_letters.Filter(reason=reason))
+    assert {push.key for push in page.items} == dead
     assert swept(ledger) == []
 
 

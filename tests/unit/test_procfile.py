@@ -103,6 +103,17 @@ def nothing_is_writable() -> str:
     raise FileNotFoundError("No usable temporary directory found")
 
 
+def test_what_the_image_copies_is_let_into_its_build() -> None:
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text()
+    lines = re.findall(r"^COPY (?!--from)(.*)$", dockerfile, re.MULTILINE)
+    copied = [source for line in lines for source in line.split()[:-1]]
+    ignore = (ROOT / ".dockerignore").read_text().splitlines()
+    let_in = tuple(line[1:] for line in ignore if line.startswith("!"))
+    assert "*" in ignore
+    assert [it for it in copied if not (ROOT / it).exists()] == []
+    assert [it for it in copied if not any(f"{it}/".startswith(f"{own}/") for own in let_in)] == []
+
+
 def test_each_folder_of_tests_is_run_by_one_of_the_commands_of_ci() -> None:
     folders = {
         file.relative_to(ROOT).parent.as_posix() for file in ROOT.glob("tests/*/**/test_*.py")
