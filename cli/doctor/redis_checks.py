@@ -96,7 +96,8 @@ def headroom(facts: ServerFacts, settled_in_a_day: int, retention: timedelta) ->
     if days >= retention.days:
         seen = f"enough for {settled_in_a_day} orders a day, kept for {retention.days} days"
         return Check("redis headroom", Severity.OK, seen)
-    seen = f"full in {days:.1f} days with {settled_in_a_day} orders a day"
+    when = f"full in {days:.1f} days" if left > 0 else "full"
+    seen = f"{when} with {settled_in_a_day} orders a day"
     remedy = "Raise maxmemory, or lower RETENTION_DAYS: a full Redis refuses pushes."
     is_soon = days < _SOON_DAYS
     return Check("redis headroom", Severity.FAILED if is_soon else Severity.WARNING, seen, remedy)

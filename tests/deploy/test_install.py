@@ -151,6 +151,7 @@ def shell(machine: DebianMachine) -> Iterator[Callable[[tuple[str, ...]], Shell]
         each.close()
 
 
+@pytest.mark.timeout(600)  # a Debian is made, and packages are fetched
 def test_it_leads_from_a_bare_debian_to_two_accounts_behind_nginx(
     machine: DebianMachine, klarna: SandboxControl, shell: Callable[[tuple[str, ...]], Shell]
 ) -> None:

@@ -177,6 +177,7 @@ MB = 2**20
         (1000 * MB, 10_000, Severity.OK, "enough for 10000 orders a day, kept for 30 days"),
         (103 * MB, 10_000, Severity.WARNING, "full in 7.0 days with 10000 orders a day"),
         (13 * MB, 10_000, Severity.FAILED, "full in 0.7 days with 10000 orders a day"),
+        (1, 10_000, Severity.FAILED, "full with 10000 orders a day"),
         (13 * MB, 0, Severity.OK, "enough for 0 orders a day, kept for 30 days"),
     ],
 )
