@@ -62,6 +62,7 @@ def test_it_lists_every_periodic_task() -> None:
     )
     in_code = {task.name: f"{task.every_s:g} s" for task in worker.tasks}
     in_code["heartbeat"] = f"{runner._BEAT_EVERY_S:g} s"  # noqa: SLF001 - it has no other name
+    in_code["alone"] = f"{runner._ALONE_EVERY_S:g} s"  # noqa: SLF001 - as above
     listed = {words(name)[0]: every for name, every, _ in table(OPERATIONS, "## Periodic tasks")}
     assert listed == in_code
 
