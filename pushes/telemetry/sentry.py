@@ -32,7 +32,7 @@ class SentryErrors:
             max_breadcrumbs=0,
             max_request_body_size="never",
         )
-        sentry_sdk.set_tag("process", process)
+        sentry_sdk.get_global_scope().set_tag("process", process)  # whichever thread it fails in
 
     def tell(self, facts: Mapping[str, object], error: ErrorInfo) -> None:
         """Send one error that was logged."""

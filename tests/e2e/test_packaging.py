@@ -5,6 +5,7 @@ requirements/run.lock and the extra `sandbox` name: the very files of the enviro
 tests, so that no network is needed.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -204,3 +205,35 @@ def test_it_takes_a_push_in_and_acknowledges_the_order(
         )
     assert '"state": "acknowledged"' in status.stdout
     assert (web.exit_code, worker.exit_code) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "extra"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318", "otel"),
+        ("SENTRY_DSN", "https://key@sentry.example.com/1", "sentry"),
+    ],
+)
+@pytest.mark.parametrize("process", ["web", "worker"])
+def test_it_ends_with_78_where_a_setting_needs_an_extra_that_is_not_installed(  # noqa: PLR0913, PLR0917 - cases
+    python: Path, tmp_path: Path, process: str, name: str, value: str, extra: str
+) -> None:
+    env = {
+        "REDIS_URL": "redis://127.0.0.1:1",
+        "KLARNA_API_URL": "klarna-eu-playground",
+        "KLARNA_USERNAME": "K1",
+        "KLARNA_PASSWORD": "made-up",
+        name: value,
+    }
+    configuration = str(ROOT / "deploy" / "gunicorn.conf.py")
+    command = {
+        "web": ["-m", "gunicorn", "-c", configuration, "service:create_app()"],
+        "worker": ["-m", "worker"],
+    }[process]
+
+    with started(process, [str(python), *command], env, tmp_path) as ending:
+        code = poll(lambda: ending.exit_code, _TIMEOUT_S)
+
+    assert code == os.EX_CONFIG
+    assert re.search(rf"{name}: .*pip install 'klarna-ack\[{extra}\]'", ending.log)
+    assert "Traceback" not in ending.log

@@ -1,13 +1,18 @@
-"""A push's trace, through the record, in the log lines of every process that has to do with it."""
+"""A push's trace in every process that has to do with it, and what Sentry gets of a failure."""
 
 import json
+import sys
 import time
+from http import HTTPStatus
+from os import EX_SOFTWARE
+from pathlib import Path
+from typing import Any
 
 import requests
 
-from devtools.local.processes import LoggedProcess, Processes
+from devtools.local.processes import LoggedProcess, Processes, Web, poll, procfile
 from pushes.model import State
-from tests.collectors import receiving
+from tests.collectors import TelemetryReceiver, receiving
 from tests.e2e.test_promise import STOP_S, Scene, push_all
 from tests.e2e.test_promise import world as world  # noqa: PLC0414 - the fixture is used here, too
 
@@ -116,3 +121,67 @@ def test_a_collector_that_does_not_answer_holds_nothing_up(
         assert collector.posted
     assert codes == (0, 0)
     assert took_s < STOP_S
+
+
+# A worker whose first attempt ends its thread by what nothing in it foresees.
+_BROKEN_WORKER = """
+import runpy
+from worker.attempt.acknowledge import Acknowledger
+
+def fail(*_):
+    raise RuntimeError(f"cannot read token {4710 + 1}")
+
+Acknowledger.run = fail
+runpy.run_module("worker", run_name="__main__")
+"""
+
+# A web process in which taking a push fails.
+_BROKEN_WEB = """
+import service
+
+def fail(*_, **__):
+    raise RuntimeError(f"cannot read token {4710 + 1}")
+
+def create_app():
+    app = service.create_app()
+    app.view_functions |= {name: fail for name in app.view_functions if name == "intake.take"}
+    return app
+"""
+
+
+def told_to(sentry: TelemetryReceiver) -> dict[str, Any]:
+    """The one event that Sentry got; nothing that was sent holds a word of the error."""
+    poll(sentry.events, 15)
+    (event,) = sentry.events()
+    assert not any(b"4711" in body for _, body in sentry.posted)
+    (error,) = event["exception"]["values"]
+    assert (error["type"], error["value"]) == ("RuntimeError", "")
+    assert error["stacktrace"]["frames"][-1]["function"] == "fail"
+    return event
+
+
+def test_sentry_gets_what_ended_a_worker(
+    world: Scene, processes: Processes, tmp_path: Path
+) -> None:
+    web = processes.web().wait_ready()
+    (order_id,) = world.sandbox.create_orders(count=1)
+    with receiving() as sentry:
+        env = processes.env | {"SENTRY_DSN": f"http://key@{sentry.address}/1"}
+        command = [sys.executable, "-c", _BROKEN_WORKER]
+        with LoggedProcess("broken", command, env, tmp_path / "broken.log") as worker:
+            requests.post(f"{web.push_url}{order_id}", timeout=10)
+            assert poll(lambda: worker.exit_code, 30) == EX_SOFTWARE
+        event = told_to(sentry)
+    assert (event["tags"]["event"], event["tags"]["process"]) == ("worker.thread_ended", "worker")
+
+
+def test_sentry_gets_what_a_web_process_failed_at(processes: Processes, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(_BROKEN_WEB)
+    command = [*procfile()["web"][:-1], "--pythonpath", str(tmp_path), "broken:create_app()"]
+    with receiving() as sentry:
+        env = processes.env | {"SENTRY_DSN": f"http://key@{sentry.address}/1"}
+        with Web(env, tmp_path / "web.log", command) as web:
+            answer = requests.post(f"{web.wait_ready().push_url}x", timeout=10)
+            event = told_to(sentry)
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert (event["tags"]["event"], event["tags"]["process"]) == ("request.failed_here", "web")
