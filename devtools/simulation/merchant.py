@@ -22,6 +22,7 @@ class MerchantModel(MerchantSystem):
     """Takes an order after a while of virtual time, or after it fails to; calls nothing.
 
     `takes_s` is the shortest and the longest time of that; `is_failing` whether it takes none.
+    `taken_at` is when it had an order, `asked_at` when the call for it began.
     """
 
     def __init__(self, clock: VirtualClock, random: Random) -> None:
@@ -30,16 +31,18 @@ class MerchantModel(MerchantSystem):
         self.takes_s = WELL_S
         self.is_failing = False
         self.taken_at: dict[str, float] = {}
+        self.asked_at: dict[str, float] = {}
         self.repeats = 0
         self._clock = clock
         self._random = random
 
     def hand_over(self, _push: Push, order: Order, _entries: list[Entry]) -> References:
         """Take one order. Raises MerchantFailedError."""
-        is_failing = self.is_failing
+        is_failing, asked_at = self.is_failing, self._clock.monotonic()
         self._clock.sleep(self._random.uniform(*self.takes_s))
         if is_failing:
             raise MerchantFailedError("the shop answered HTTP 500")
         self.repeats += order.order_id in self.taken_at
         self.taken_at.setdefault(order.order_id, self._clock.monotonic())
+        self.asked_at.setdefault(order.order_id, asked_at)
         return References()

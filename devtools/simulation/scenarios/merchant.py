@@ -89,8 +89,7 @@ def run(testbed: SimulationTestbed, scale: float) -> ScenarioResult:
         testbed.await_(_is_drained(testbed, left), _PATIENCE_S, every_s=1.0)
         beside = _others_waits_s(testbed, since_s, well_s)
         goals += _goals(trouble.name, alone, beside, scale)
-        waiting = set(left)
-        handed_over = [one for one in testbed.merchant.taken_at if one in waiting]
+        handed_over = sorted(left, key=lambda one: testbed.merchant.asked_at.get(one, float("inf")))
         ahead = _out_of_order(handed_over, shop.pushed_at)
         which = f"{trouble.name}: orders handed over before earlier ones"
         goals.append(Goal(which, ahead, _PROBES))
