@@ -17,9 +17,9 @@ from pushes.store import keys
 from pushes.store.rq_mirror import Command
 from pushes.store.texts.digests import Kind, digest, texts
 
-# A longer span keeps what is not needed any more for longer; a shorter one makes more keys.
-_PERIOD = timedelta(days=5)
-
+# What finds an order goes when all of its span of time may go. A longer span keeps what is not
+# needed any more for longer; a shorter one makes more keys.
+PERIOD = timedelta(days=5)
 
 # Those that stay with the order once it is settled.
 _OF_THE_ORDER = (Kind.KLARNA_REFERENCE, Kind.MERCHANT_REFERENCE1, Kind.MERCHANT_REFERENCE2)
@@ -82,7 +82,7 @@ def _calls(change: Change) -> Iterator[Entry]:
 
 
 def _period(at: datetime) -> int:
-    return int(at.timestamp() // _PERIOD.total_seconds())
+    return int(at.timestamp() // PERIOD.total_seconds())
 
 
 def _periods(now: datetime, retention: timedelta) -> range:
@@ -92,4 +92,4 @@ def _periods(now: datetime, retention: timedelta) -> range:
 
 def _expire(name: str, retention: timedelta) -> Command:
     """Keep a part for longer than any record of its span of time."""
-    return ("EXPIRE", name, int((retention + _PERIOD).total_seconds()))
+    return ("EXPIRE", name, int((retention + PERIOD).total_seconds()))
