@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from devtools.local.processes import LoggedProcess, Processes, Web, poll, procfile
+from devtools.local.processes import LoggedProcess, Processes, Web, poll
 from pushes.model import State
 from tests.collectors import TelemetryReceiver, receiving
 from tests.e2e.test_promise import STOP_S, Scene, push_all
@@ -177,7 +177,8 @@ def test_sentry_gets_what_ended_a_worker(
 
 def test_sentry_gets_what_a_web_process_failed_at(processes: Processes, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(_BROKEN_WEB)
-    command = [*procfile()["web"][:-1], "--pythonpath", str(tmp_path), "broken:create_app()"]
+    command = ["gunicorn", "-c", "deploy/gunicorn.conf.py", "--pythonpath", str(tmp_path)]
+    command.append("broken:create_app()")
     with receiving() as sentry:
         env = processes.env | {"SENTRY_DSN": f"http://key@{sentry.address}/1"}
         with Web(env, tmp_path / "web.log", command) as web:
