@@ -85,9 +85,8 @@ class Runner:
         self._few = min(_FEW, ahead)
         self._slots = threading.Semaphore(concurrency + ahead)
         self._begun: queue.SimpleQueue[Attempt] = queue.SimpleQueue()
-        self._ended: queue.Queue[Ending] = queue.Queue(
-            concurrency
-        )  # when it is full, slots stay taken
+        # When it is full, slots stay taken.
+        self._ended: queue.Queue[Ending] = queue.Queue(concurrency)
         self._in_hand: list[Claim] = []
         self._stopping = threading.Event()
         self._at_once = threading.Event()

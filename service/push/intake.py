@@ -103,23 +103,19 @@ def store(
             return push
 
 
-for _path in ("/push", "/push/<first>", "/push/<first>/<second>"):
+for _path, _view in (
+    ("/push", take),
+    ("/push/<first>", take),
+    ("/push/<first>/<second>", take),
+    ("/push/<first>/<path:second>", take_with_path),
+):
     blueprint.add_url_rule(
         _path,
-        view_func=take,
+        view_func=_view,
         methods=["POST"],
         strict_slashes=False,
         provide_automatic_options=False,  # OPTIONS is refused like every method but POST
     )
-
-
-blueprint.add_url_rule(
-    "/push/<first>/<path:second>",
-    view_func=take_with_path,
-    methods=["POST"],
-    strict_slashes=False,
-    provide_automatic_options=False,
-)
 
 
 def read_body() -> bytes:

@@ -56,7 +56,6 @@ def page() -> Response:
         charts=[charts.throughput(drawn), charts.times(drawn)] if drawn else [],
         ranges=list(Range),
         seen=seen,
-        standings=seen.standings,
         states=states,
         whose=whose,
         limited=who.accounts is not None,
