@@ -69,10 +69,15 @@ def page(context: BrowserContext) -> Iterator[Page]:
 def sign_in(page: Page, web: Web) -> SignIn:
     def sign_in(name: str) -> Page:
         page.goto(f"{web.url}/ops/")
-        page.get_by_label("Name").fill(name)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(f"{web.url}/ops/")
+        fill_in_and_enter(page, web, name)
         return page
 
     return sign_in
+
+
+def fill_in_and_enter(page: Page, web: Web, name: str) -> None:
+    """Sign somebody in on the page that asks for that."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{web.url}/ops/")

@@ -13,7 +13,7 @@ from pushes.model import PushKey, State
 from pushes.operate import hold
 from pushes.store import records
 from tests.browser import worst_case
-from tests.browser.conftest import PASSWORD, SignIn
+from tests.browser.conftest import PASSWORD, SignIn, fill_in_and_enter
 
 NAMES = ("orders", "dead", "accounts", "workers", "replays", "audit", "settings")
 PAGES = ("/", *(f"/{name}/" for name in NAMES), "/nothing")
@@ -177,10 +177,7 @@ def test_axe_finds_nothing_serious_and_no_page_is_wider_than_the_screen(  # noqa
         page = context.new_page()
         page.goto(f"{web.url}/ops/")
         look(page, width)
-        page.get_by_label("Name").fill("admin")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(f"{web.url}/ops/")
+        fill_in_and_enter(page, web, "admin")
         order = f"/orders/default/{order_id}/"
         for path in (*PAGES, order, "/orders/?q=stat:x", "/replays/new?act=replay"):
             page.goto(f"{web.url}/ops{path}")
@@ -205,10 +202,7 @@ def test_nothing_scrolls_sideways_whatever_is_shown(
         ) as context:
             page = context.new_page()
             page.goto(f"{web.url}/ops/")
-            page.get_by_label("Name").fill(name)
-            page.get_by_label("Password").fill(PASSWORD)
-            page.get_by_role("button", name="Sign in").click()
-            page.wait_for_url(f"{web.url}/ops/")
+            fill_in_and_enter(page, web, name)
             for path in (*paths, f"/replays/new?act=replay&account={letter.account}"):
                 page.goto(f"{web.url}/ops{path}")
                 for summary in page.locator("main summary").all()[:5]:
